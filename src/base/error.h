@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+namespace tidegate {
+
+/// Whose fault an error is; printed in logs beside the token.
+enum class Side : uint8_t { None, Client, Origin, Proxy, Script };
+
+/// Everything that can go wrong with one exchange. The table in error.cc gives each its token,
+/// side, HTTP status and whether another attempt is allowed; access log, metric label and local
+/// reply all print the same token.
+enum class ErrorCode : uint8_t {
+  None,
+  // client
+  BadRequest,
+  UriTooLong,
+  HeadersTooLarge,
+  BodyTooLarge,
+  RequestTimeout,
+  ClientClosed,
+  VersionUnsupported,
+  ExpectationFailed,
+  MethodUnsupported,
+  // proxy
+  NoRoute,
+  NoEndpoint,
+  PoolOverflow,
+  Overloaded,
+  Draining,
+  Internal,
+  // origin
+  ConnectFailed,
+  ConnectTimeout,
+  OriginReset,
+  OriginClosed,
+  BadResponse,
+  ResponseHeadersTooLarge,
+  ResponseTimeout,
+  IdleTimeout,
+  ExchangeTimeout,
+  // script
+  ScriptError,
+  ScriptCpu,
+  ScriptMemory,
+  ScriptTime,
+  Count_
+};
+
+struct ErrorInfo {
+  std::string_view token;   // "connect_timeout"
+  std::string_view title;   // one sentence for a client; tells an attacker nothing
+  Side side;
+  uint16_t status;          // of the local reply
+  bool retryable;           // another attempt may be made, if the request allows it
+};
+
+const ErrorInfo& describe(ErrorCode code);
+std::string_view to_string(Side side);
+
+}  // namespace tidegate

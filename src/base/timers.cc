@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/timers.h"
+
+#include <algorithm>
+
+namespace tidegate {
+namespace {
+
+// Scripts may sleep for any number of distinct durations; lists beyond this are dropped when empty.
+constexpr size_t kListsKept = 16;
+
+}  // namespace
+
+Timers::List::List(Duration d) : duration(d), head(nullptr, nullptr) {}
+
+Timers::List& Timers::list_for(Duration after) {
+  if (last_used_ != nullptr && last_used_->duration == after) return *last_used_;
+  for (auto& list : lists_) {
+    if (list->duration == after) return *(last_used_ = list.get());
+  }
+  if (lists_.size() >= kListsKept) drop_empty_lists();
+  auto& list = lists_.emplace_back(std::make_unique<List>(after));
+  list->head.next_ = list->head.previous_ = &list->head;
+  return *(last_used_ = list.get());
+}
+
+void Timers::drop_empty_lists() {
+  std::erase_if(lists_, [](const auto& list) {
+    if (list->head.next_ != &list->head) return false;
+    list->head.next_ = list->head.previous_ = nullptr;
+    return true;
+  });
+  last_used_ = nullptr;
+}
+
+void Timers::arm(Timer& timer, Duration after) {
+  timer.disarm();
+  // Milliseconds are what epoll can wait; finer durations would only make more lists.
+  constexpr Duration kGrain = std::chrono::milliseconds(1);
+  after = std::max<Duration>((after + kGrain - Duration(1)) / kGrain * kGrain, kGrain);
+  List& list = list_for(after);
+  timer.deadline_ = clock_.now() + after;
+  timer.previous_ = list.head.previous_;
+  timer.next_ = &list.head;
+  timer.previous_->next_ = &timer;
+  list.head.previous_ = &timer;
+}
+
+std::optional<TimePoint> Timers::next_deadline() const {
+  std::optional<TimePoint> earliest;
+  for (const auto& list : lists_) {
+    const Timer* first = list->head.next_;
+    if (first == &list->head) continue;
+    if (!earliest || first->deadline_ < *earliest) earliest = first->deadline_;
+  }
+  return earliest;
+}
+
+void Timers::sweep() {
+  const TimePoint now = clock_.now();
+  // Firing may add lists (so no iterator is held) and, past kListsKept, drop empty ones.
+  for (size_t i = 0; i < lists_.size(); ++i) {
+    while (i < lists_.size()) {
+      Timer* first = lists_[i]->head.next_;
+      if (first == &lists_[i]->head || first->deadline_ > now) break;
+      first->disarm();
+      first->fire_(first->owner_);
+    }
+  }
+}
+
+}  // namespace tidegate

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// The validated configuration as plain structs. A Snapshot is immutable once built; every exchange
+// pins the one it began with. Field names are those of the config file.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip.h"
+
+namespace tidegate::config {
+
+/// Where in which file something was written; for messages after parsing.
+struct Origin {
+  std::string file;
+  int line = 0;
+};
+
+struct Address {
+  std::string host;       // literal IP (without brackets), name, or path when unix
+  uint16_t port = 0;
+  bool is_unix = false;
+  std::string to_string() const;  // "127.0.0.1:8080", "[::1]:80", "unix:/run/x.sock"
+  bool operator==(const Address&) const = default;
+};
+
+struct Listener {
+  std::string name;
+  Address address;
+  std::vector<Cidr> trusted_proxies;
+  uint32_t max_connections = 10000;
+  Duration head_timeout = std::chrono::seconds(10);   // first byte of a request to its full head
+  Duration idle_timeout = std::chrono::seconds(75);   // keep-alive between requests
+  Duration body_timeout = std::chrono::seconds(60);   // between two reads of a body
+  uint64_t body_min_rate = 0;                         // bytes per second over body_timeout; 0: off
+  uint64_t max_requests = 0;                          // per connection; 0: unlimited
+  uint32_t max_request_line = 8 * 1024;
+  uint32_t max_header_bytes = 64 * 1024;
+  uint32_t max_header_count = 100;
+  bool underscores_in_headers = false;
+  Origin origin;
+};
+
+struct Endpoint {
+  std::string url;        // as written
+  std::string scheme;     // "http"
+  Address address;
+  uint32_t weight = 1;
+  std::map<std::string, std::string> tags;
+  Origin origin;
+};
+
+struct Pool {
+  uint32_t max_connections = 0;    // per endpoint and worker; 0: unlimited
+  Duration idle_timeout = std::chrono::seconds(60);
+  uint32_t max_pending = 1024;     // requests waiting for a connection, per endpoint and worker
+  uint64_t max_requests = 0;       // per connection; 0: unlimited
+};
+
+struct Cluster {
+  std::string name;
+  std::vector<Endpoint> endpoints;
+  std::string balancer = "round_robin";
+  Duration connect_timeout = std::chrono::seconds(5);
+  Pool pool;
+  Origin origin;
+};
+
+struct Budget {
+  Duration cpu = std::chrono::milliseconds(10);
+  uint64_t memory = 16 * 1024 * 1024;
+  Duration time = std::chrono::seconds(10);
+};
+
+enum class OnError : uint8_t { Closed, Open };
+
+/// Free-form YAML below `options`, kept as JSON text so that this struct needs no parser's types.
+struct Policy {
+  std::string name;
+  std::string script;        // absolute path
+  std::string options_json = "{}";
+  Budget budget;
+  OnError on_error = OnError::Closed;
+  std::vector<std::string> env;
+  bool jit = false;
+  bool trusted = false;
+  Origin origin;
+};
+
+struct Match {
+  std::vector<std::string> hosts;           // lower case; exact or "*.suffix"; empty: any
+  std::string path;                         // exact; empty: not given
+  std::string path_prefix;                  // empty: not given
+  std::vector<std::string> methods;         // empty: any
+  std::map<std::string, std::string> headers;  // lower-case name -> exact value
+  std::string listener;                     // empty: any
+};
+
+struct Respond {
+  uint16_t status = 200;
+  std::string body;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::map<std::string, std::string> headers;
+};
+
+struct Redirect {
+  std::string to;            // URL or absolute path; {path} and {query} stand for the request's
+  uint16_t status = 308;
+};
+
+enum class HostMode : uint8_t { Origin, Preserve, Literal };
+
+struct Route {
+  std::string name;
+  Match match;
+  // exactly one of the four:
+  std::string cluster;
+  std::optional<Respond> respond;
+  std::optional<Redirect> redirect;
+  bool echo = false;
+
+  bool strip_prefix = false;
+  std::string replace_prefix;               // put in place of what strip_prefix took; empty: nothing
+  HostMode host_mode = HostMode::Preserve;
+  std::string host;                         // when Literal
+  Duration timeout = std::chrono::seconds(30);         // to the response head
+  Duration idle_timeout = std::chrono::seconds(60);    // no byte either way
+  Duration exchange_timeout = Duration::zero();        // whole exchange; 0: unlimited
+  std::vector<std::string> policies;        // default_policies first, resolved
+  uint64_t max_body = 0;                    // 0: unlimited
+  bool allow_encoded_slashes = false;
+  Origin origin;
+};
+
+struct Admin {
+  std::optional<Address> address = Address{"127.0.0.1", 9090, false};  // nullopt: off
+  std::string token;
+};
+
+enum class AccessLogTarget : uint8_t { Off, Stdout, Stderr, File };
+
+struct Log {
+  std::string level = "info";   // debug, info, warn, error
+  std::string format = "json";  // json, text
+  AccessLogTarget access = AccessLogTarget::Stdout;
+  std::string access_file;
+};
+
+struct Snapshot {
+  uint32_t workers = 0;                     // 0: one per core
+  std::vector<Listener> listeners;
+  std::vector<Cluster> clusters;
+  std::vector<Policy> policies;
+  std::vector<Route> routes;
+  Admin admin;
+  Log log;
+  Duration drain_timeout = std::chrono::seconds(30);
+  std::string source;                       // file it came from, or "(environment)"
+
+  const Cluster* find_cluster(std::string_view name) const;
+  const Policy* find_policy(std::string_view name) const;
+};
+
+}  // namespace tidegate::config

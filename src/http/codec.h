@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The codec interfaces: bytes of one connection on one side, protocol-neutral message events of its
+// streams on the other. A codec holds no socket, reads no clock and knows no configuration but its
+// Limits. It appends what is to be sent to the connection's OutputBuffer; the connection flushes.
+//
+// Legal order of events, for each stream and in each direction:
+//
+//     (interim*) head ── body* ── end          every message
+//          └──────────┴───────┴──── error      instead of the rest, at any point before end
+//
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/output_buffer.h"
+#include "http/message.h"
+
+namespace tidegate::http {
+
+using StreamId = uint32_t;
+
+/// What a peer may send; over it the message is refused.
+struct Limits {
+  size_t request_line = 8 * 1024;   // 414
+  size_t header_bytes = 64 * 1024;  // names, values and the 4 bytes around them; 431 / bad response
+  size_t header_count = 100;        // 431
+  bool underscores = false;         // false: fields with '_' in their name are dropped
+};
+
+/// Receives one request; implemented by the exchange. Called from inside ServerCodec::receive.
+class RequestReceiver {
+ public:
+  /// The head is complete and stands in the RequestHead given at `begin_request`. `end`: no body.
+  virtual void on_request_head(bool end) = 0;
+  /// `bytes` are valid during the call only; never empty.
+  virtual void on_request_body(std::string_view bytes) = 0;
+  /// The body has ended; trailers, if any, stand in the head's `trailers`.
+  virtual void on_request_end() = 0;
+  /// What the client sent breaks the protocol or a limit. Nothing more of this request follows; a
+  /// response may still be sent, after which the codec closes the connection (HTTP/1).
+  virtual void on_request_error(ErrorCode code) = 0;
+
+ protected:
+  ~RequestReceiver() = default;
+};
+
+/// Receives one response; implemented by the attempt. Called from inside ClientCodec::receive.
+class ResponseReceiver {
+ public:
+  /// The head to fill next; called before each interim and the final head.
+  virtual ResponseHead& begin_response() = 0;
+  virtual void on_response_interim() = 0;
+  virtual void on_response_head(bool end) = 0;
+  virtual void on_response_body(std::string_view bytes) = 0;
+  virtual void on_response_end() = 0;
+  /// The response can not be completed. After it the codec knows the stream no more.
+  virtual void on_response_error(ErrorCode code) = 0;
+
+ protected:
+  ~ResponseReceiver() = default;
+};
+
+/// The connection that owns a ServerCodec.
+class ServerCodecOwner {
+ public:
+  struct Begun {
+    RequestHead* head;          // to fill; its arena outlives the stream
+    RequestReceiver* receiver;  // gets the stream's events
+  };
+  /// A request begins on `stream`. Called when its head is about to be delivered, or when it turned
+  /// out malformed (then `on_request_error` follows at once, and the head may be incomplete).
+  virtual Begun begin_request(StreamId stream) = 0;
+
+ protected:
+  ~ServerCodecOwner() = default;
+};
+
+/// Server side of a connection: requests in, responses out.
+class ServerCodec {
+ public:
+  virtual ~ServerCodec() = default;
+
+  /// Takes bytes from the client and gives back how many were consumed. Fewer than all: the codec
+  /// will take the rest after the current stream has ended (HTTP/1 pipelining); keep them.
+  virtual size_t receive(std::string_view bytes) = 0;
+  /// The client sends nothing more. An incomplete request becomes an error.
+  virtual void receive_eof() = 0;
+
+  /// An interim response: 100 to 199, without 101.
+  virtual void send_interim(StreamId stream, const ResponseHead& head) = 0;
+  /// `end`: nothing follows. A 101 turns the stream into a tunnel: bytes both ways are its body.
+  virtual void send_head(StreamId stream, const ResponseHead& head, bool end) = 0;
+  /// `bytes` may be borrowed until the next flush.
+  virtual void send_body(StreamId stream, std::string_view bytes) = 0;
+  virtual void send_end(StreamId stream, const Headers& trailers) = 0;
+  /// Gives the stream up although its response is not complete; on HTTP/1 the connection ends.
+  virtual void reset(StreamId stream, ErrorCode code) = 0;
+  /// Finish what runs, accept no new stream (Connection: close, GOAWAY).
+  virtual void drain() = 0;
+
+  /// No stream is open and no partial request waits.
+  virtual bool idle() const = 0;
+  /// Part of a request head has arrived, the rest has not.
+  virtual bool receiving_head() const = 0;
+  /// Once the output is flushed the connection is to be closed.
+  virtual bool done() const = 0;
+  /// Once the output is flushed the sending direction is to be shut down (tunnel half-close).
+  virtual bool write_finished() const = 0;
+};
+
+/// Client side of a connection: requests out, responses in.
+class ClientCodec {
+ public:
+  virtual ~ClientCodec() = default;
+
+  /// REQUIRES: can_open().
+  virtual StreamId open(ResponseReceiver& receiver) = 0;
+  virtual bool can_open() const = 0;
+  virtual void send_head(StreamId stream, const RequestHead& head, bool end) = 0;
+  virtual void send_body(StreamId stream, std::string_view bytes) = 0;
+  virtual void send_end(StreamId stream, const Headers& trailers) = 0;
+  /// The result is no longer wanted; the receiver gets no further call. On HTTP/1 the connection
+  /// can not be used again unless the exchange was complete.
+  virtual void cancel(StreamId stream) = 0;
+
+  /// Consumes all bytes. Bytes that belong to no stream make the codec `done`.
+  virtual void receive(std::string_view bytes) = 0;
+  virtual void receive_eof() = 0;
+  /// The transport broke: open streams end with `code`.
+  virtual void fail(ErrorCode code) = 0;
+
+  /// No stream is open.
+  virtual bool idle() const = 0;
+  /// Close the connection once idle and flushed: it can take no further stream.
+  virtual bool done() const = 0;
+  virtual bool write_finished() const = 0;
+};
+
+}  // namespace tidegate::http
