@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/headers.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <type_traits>
+
+namespace tidegate::http {
+namespace {
+
+constexpr uint32_t kInitialCapacity = 16;
+constexpr size_t kMaxValue = (size_t{1} << 24) - 1;
+static_assert(std::is_trivially_copyable_v<HeaderField>);
+
+constexpr uint64_t bit_of(HeaderId id) {
+  return uint64_t{1} << static_cast<unsigned>(id);
+}
+
+}  // namespace
+
+void Headers::reserve(size_t count) {
+  if (count <= capacity_) return;
+  auto* fields = static_cast<HeaderField*>(
+      arena_->allocate(count * sizeof(HeaderField), alignof(HeaderField)));
+  if (size_ > 0) std::memcpy(fields, fields_, size_ * sizeof(HeaderField));
+  fields_ = fields;
+  capacity_ = static_cast<uint32_t>(count);
+}
+
+void Headers::add(HeaderId id, std::string_view name, std::string_view value) {
+  assert(value.size() <= kMaxValue);
+  assert(!name.empty());
+  if (size_ == capacity_) reserve(std::max(kInitialCapacity, capacity_ * 2));
+  HeaderField& field = fields_[size_++];
+  field.name_data = name.data();
+  field.value_data = value.data();
+  field.name_size = static_cast<uint32_t>(name.size());
+  field.value_size = static_cast<uint32_t>(value.size()) & kMaxValue;
+  field.id_bits = static_cast<uint8_t>(id);
+  present_ |= bit_of(id);
+}
+
+const HeaderField* Headers::find(HeaderId id) const {
+  if (!has(id)) return nullptr;
+  for (const HeaderField& field : *this) {
+    if (field.id() == id) return &field;
+  }
+  return nullptr;
+}
+
+const HeaderField* Headers::find(std::string_view name) const {
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::Other) return find(id);
+  if (!has(HeaderId::Other)) return nullptr;
+  for (const HeaderField& field : *this) {
+    if (field.id() == HeaderId::Other && field.name() == name) return &field;
+  }
+  return nullptr;
+}
+
+void Headers::set(HeaderId id, std::string_view value) {
+  assert(id != HeaderId::Other);
+  assert(value.size() <= kMaxValue);
+  const HeaderField* first = find(id);
+  if (first == nullptr) return add(id, value);
+  HeaderField& field = fields_[first - fields_];
+  field.value_data = value.data();
+  field.value_size = static_cast<uint32_t>(value.size()) & kMaxValue;
+  remove_if([&](const HeaderField& f) { return &f > &field && f.id() == id; });
+}
+
+void Headers::set(std::string_view name, std::string_view value) {
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::Other) return set(id, value);
+  assert(value.size() <= kMaxValue);
+  const HeaderField* first = find(name);
+  if (first == nullptr) return add(id, name, value);
+  HeaderField& field = fields_[first - fields_];
+  field.value_data = value.data();
+  field.value_size = static_cast<uint32_t>(value.size()) & kMaxValue;
+  remove_if([&](const HeaderField& f) {
+    return &f > &field && f.id() == HeaderId::Other && f.name() == name;
+  });
+}
+
+size_t Headers::remove(HeaderId id) {
+  if (!has(id)) return 0;
+  return remove_if([id](const HeaderField& field) { return field.id() == id; });
+}
+
+size_t Headers::remove(std::string_view name) {
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::Other) return remove(id);
+  if (!has(HeaderId::Other)) return 0;
+  return remove_if([name](const HeaderField& field) {
+    return field.id() == HeaderId::Other && field.name() == name;
+  });
+}
+
+size_t Headers::count(HeaderId id) const {
+  if (!has(id)) return 0;
+  return static_cast<size_t>(
+      std::count_if(begin(), end(), [id](const HeaderField& field) { return field.id() == id; }));
+}
+
+void Headers::recount() {
+  present_ = 0;
+  for (const HeaderField& field : *this) present_ |= bit_of(field.id());
+}
+
+}  // namespace tidegate::http
