@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/result.h"
+
+namespace tidegate::http {
+
+/// A path in its one form, which serves matching and forwarding alike.
+struct CanonicalPath {
+  std::string_view text;
+  /// %2F or %5C stand in it, kept as they are; a route must allow that, else it is BadRequest.
+  bool has_encoded_slash = false;
+};
+
+/// Brings the path of a request into canonical form (RFC 3986 6.2.2): dot segments are resolved,
+/// also where a dot came as %2E; runs of slashes become one; escaped unreserved characters are
+/// decoded, once; the hex digits of the escapes that remain are upper case. "*" stays as it is.
+///
+/// BadRequest: no leading slash, a broken escape, %00, a bare backslash, '#', '?', a space, a
+/// control or non-ASCII byte, or more ".." than there are segments above.
+///
+/// A path that is canonical already comes back as the same view; another one is written to `arena`.
+/// Doing it twice changes nothing more.
+Result<CanonicalPath> normalise_path(std::string_view raw, Arena& arena);
+
+}  // namespace tidegate::http
