@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstddef>
+
+#include "config/snapshot.h"
+#include "http/codec.h"
+#include "proxy/forwarding.h"
+
+namespace tidegate::proxy {
+
+class Exchange;
+
+/// The client's side of an exchange, as the exchange sees it: implemented by the downstream
+/// connection (and by test doubles).
+class Downstream {
+ public:
+  virtual http::ServerCodec& codec() = 0;
+  virtual const Peer& peer() const = 0;
+  virtual const config::Listener& listener() const = 0;
+  /// Output was appended: flush it at the end of this callback.
+  virtual void schedule_flush() = 0;
+  /// Bytes that wait to be written to the client.
+  virtual size_t unsent() const = 0;
+  /// Back-pressure: read nothing more of this stream's request until resumed.
+  virtual void pause_request(http::StreamId stream) = 0;
+  virtual void resume_request(http::StreamId stream) = 0;
+  /// The stream's response is complete or given up; `exchange` is not called again.
+  virtual void stream_ended(http::StreamId stream) = 0;
+
+ protected:
+  ~Downstream() = default;
+};
+
+}  // namespace tidegate::proxy
