@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/event_loop.h"
+
+#include <event2/event.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "net/transport.h"
+
+namespace tidegate::net {
+namespace {
+
+event_base* new_base() {
+  event_config* config = event_config_new();
+  // Each base is used by one thread, so its locks would only cost; epoll's changelist would save
+  // nothing, since descriptors are registered once and stay.
+  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+  event_base* base = event_base_new_with_config(config);
+  event_config_free(config);
+  if (base == nullptr) throw std::runtime_error("libevent gives no event base");
+  return base;
+}
+
+}  // namespace
+
+EventLoop::EventLoop()
+    : base_(new_base()), read_buffer_(new char[kReadBufferSize]), wake_fd_(-1) {
+  wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wake_fd_ < 0) throw std::runtime_error("eventfd: no descriptor left");
+  wake_event_ = event_new(
+      base_, wake_fd_, EV_READ | EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<EventLoop*>(self)->run_posted(); }, this);
+  event_add(wake_event_, nullptr);
+  sweep_event_ = event_new(
+      base_, -1, 0,
+      [](evutil_socket_t, short, void* self) {
+        auto* loop = static_cast<EventLoop*>(self);
+        loop->sweep_at_ = TimePoint::max();
+        loop->timers_.sweep();
+        loop->flush_dirty();
+      },
+      this);
+}
+
+EventLoop::~EventLoop() {
+  // What waits may refer to other things that wait, so the list may grow while it shrinks.
+  while (!doomed_.empty()) end_turn();
+  event_free(sweep_event_);
+  event_free(wake_event_);
+  ::close(wake_fd_);
+  event_base_free(base_);
+}
+
+void EventLoop::run() {
+  while (running_) {
+    schedule_sweep();
+    event_base_loop(base_, EVLOOP_ONCE);
+    end_turn();
+  }
+}
+
+void EventLoop::schedule_sweep() {
+  const auto next = timers_.next_deadline();
+  // A sweep that comes too early finds nothing and is scheduled anew; so only an earlier deadline
+  // needs a call, and in steady state there is none.
+  if (!next || *next >= sweep_at_) return;
+  clock_.expire();
+  const auto wait = std::max<Duration>(*next - clock_.now(), std::chrono::milliseconds(0));
+  const auto us = std::chrono::ceil<std::chrono::microseconds>(wait).count();
+  const timeval tv{static_cast<time_t>(us / 1000000), static_cast<suseconds_t>(us % 1000000)};
+  event_add(sweep_event_, &tv);
+  sweep_at_ = *next;
+  clock_.expire();
+}
+
+void EventLoop::end_turn() {
+  // Destruction may doom further objects: they wait for the next turn.
+  if (!doomed_.empty()) {
+    std::vector<std::unique_ptr<Deferred>> now;
+    now.swap(doomed_);
+    now.clear();
+    if (doomed_.empty()) doomed_.swap(now);  // keeps the capacity
+  }
+  clock_.expire();
+}
+
+void EventLoop::post(std::function<void()> task) {
+  {
+    std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(task));
+  }
+  const uint64_t one = 1;
+  // A full counter means a wake-up is due anyway.
+  [[maybe_unused]] const auto n = ::write(wake_fd_, &one, sizeof one);
+}
+
+void EventLoop::run_posted() {
+  uint64_t count = 0;
+  [[maybe_unused]] const auto n = ::read(wake_fd_, &count, sizeof count);
+  std::vector<std::function<void()>> tasks;
+  {
+    std::lock_guard lock(posted_mutex_);
+    tasks.swap(posted_);
+  }
+  for (auto& task : tasks) task();
+  flush_dirty();
+}
+
+void EventLoop::forget_flush(Transport& transport) {
+  std::replace(dirty_.begin(), dirty_.end(), &transport, static_cast<Transport*>(nullptr));
+}
+
+void EventLoop::flush_dirty() {
+  // Flushing may make another transport dirty (a drained client resumes its origin).
+  for (size_t i = 0; i < dirty_.size(); ++i) {
+    if (dirty_[i] != nullptr) dirty_[i]->flush();
+  }
+  dirty_.clear();
+}
+
+}  // namespace tidegate::net

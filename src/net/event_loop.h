@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/output_buffer.h"
+#include "base/timers.h"
+
+struct event;
+struct event_base;
+
+namespace tidegate::net {
+
+class Transport;
+
+/// Something that is destroyed at the end of a loop turn, because it may still be on the call stack.
+class Deferred {
+ public:
+  virtual ~Deferred() = default;
+};
+
+/// The event loop of one thread: libevent's base, the time of the turn, timers, functions posted
+/// from other threads, output that waits to be flushed, and objects that wait to be destroyed.
+/// All members but `post` and `stop_soon` belong to the thread that calls `run`.
+class EventLoop {
+ public:
+  static constexpr size_t kReadBufferSize = 64 * 1024;
+
+  EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+  ~EventLoop();
+
+  /// Turns until `stop`.
+  void run();
+  void stop() { running_ = false; }
+
+  /// Runs `task` in the loop's thread at its next turn. Any thread.
+  void post(std::function<void()> task);
+
+  event_base* base() { return base_; }
+  Clock& clock() { return clock_; }
+  TimePoint now() { return clock_.now(); }
+  Timers& timers() { return timers_; }
+  OutputBlocks& output_blocks() { return output_blocks_; }
+  /// One buffer for all reads of the thread; what is in it is gone at the next callback.
+  char* read_buffer() { return read_buffer_.get(); }
+
+  /// `transport` has output; it is flushed when the current callback returns.
+  void schedule_flush(Transport& transport) { dirty_.push_back(&transport); }
+  void forget_flush(Transport& transport);
+  /// Every callback of the loop ends with this.
+  void flush_dirty();
+
+  /// Destroys `object` at the end of this turn.
+  void destroy_later(std::unique_ptr<Deferred> object) { doomed_.push_back(std::move(object)); }
+
+ private:
+  void end_turn();
+  void run_posted();
+  void schedule_sweep();
+
+  event_base* base_;
+  Clock clock_;
+  Timers timers_{clock_};
+  OutputBlocks output_blocks_;
+  std::unique_ptr<char[]> read_buffer_;
+  std::vector<Transport*> dirty_;
+  std::vector<std::unique_ptr<Deferred>> doomed_;
+  event* sweep_event_;
+  TimePoint sweep_at_ = TimePoint::max();
+  bool running_ = true;
+
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+  int wake_fd_;
+  event* wake_event_;
+};
+
+}  // namespace tidegate::net

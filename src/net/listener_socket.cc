@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/listener_socket.h"
+
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace tidegate::net {
+namespace {
+
+// Enough to keep up with a burst, few enough that accepted connections get their turn.
+constexpr int kAcceptsPerTurn = 64;
+constexpr auto kRetryAfter = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Fallible<OwnedFd> open_listener(const SocketAddress& address, int backlog) {
+  const auto failed = [&](const char* what) {
+    return tl::unexpected("cannot listen on " + address.to_string() + ": " + what + ": " +
+                          std::strerror(errno));
+  };
+  OwnedFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return failed("socket");
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+    return failed("SO_REUSEPORT");
+  }
+  if (address.family() == AF_INET6) {
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
+  // Accepted sockets inherit it, which saves a system call each.
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::bind(fd.get(), address.raw(), address.length()) != 0) return failed("bind");
+  if (::listen(fd.get(), backlog) != 0) return failed("listen");
+  return fd;
+}
+
+SocketAddress local_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
+  return SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&storage), length);
+}
+
+ListenerSocket::ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd)
+    : loop_(loop),
+      handler_(handler),
+      fd_(std::move(fd)),
+      retry_([](void* self) { static_cast<ListenerSocket*>(self)->resume(); }, this) {
+  event_ = event_new(
+      loop.base(), fd_.get(), EV_READ | EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<ListenerSocket*>(self)->on_readable(); },
+      this);
+  resume();
+}
+
+ListenerSocket::~ListenerSocket() { event_free(event_); }
+
+void ListenerSocket::pause() {
+  retry_.disarm();
+  if (paused_) return;
+  event_del(event_);
+  paused_ = true;
+}
+
+void ListenerSocket::resume() {
+  if (!paused_) return;
+  event_add(event_, nullptr);
+  paused_ = false;
+}
+
+void ListenerSocket::on_readable() {
+  for (int i = 0; i < kAcceptsPerTurn && !paused_; ++i) {
+    sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    OwnedFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      handler_.on_accept(std::move(fd),
+                         SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&peer), length));
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      // The connection stays in the backlog and would wake the loop at once, for ever.
+      pause();
+      loop_.timers().arm(retry_, kRetryAfter);
+      handler_.on_accept_exhausted();
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    break;
+  }
+  loop_.flush_dirty();
+}
+
+}  // namespace tidegate::net

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+
+#include "base/result.h"
+#include "base/timers.h"
+#include "net/event_loop.h"
+#include "net/owned_fd.h"
+#include "net/socket_address.h"
+
+struct event;
+
+namespace tidegate::net {
+
+/// Opens a listening socket with SO_REUSEPORT, so that each worker has its own and the kernel
+/// spreads connections over them. Port 0 takes a free one: `local_address` tells which.
+Fallible<OwnedFd> open_listener(const SocketAddress& address, int backlog = 4096);
+SocketAddress local_address(int fd);
+
+/// Accepts client connections on one socket in one loop. Out of descriptors it stops accepting for a
+/// moment instead of spinning; what is accepted already is served on.
+class ListenerSocket {
+ public:
+  class Handler {
+   public:
+    virtual void on_accept(OwnedFd fd, const SocketAddress& peer) = 0;
+    /// Accepting failed for lack of descriptors or memory; it is tried again by itself.
+    virtual void on_accept_exhausted() = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd);
+  ~ListenerSocket();
+  ListenerSocket(const ListenerSocket&) = delete;
+  ListenerSocket& operator=(const ListenerSocket&) = delete;
+
+  void pause();
+  void resume();
+  int fd() const { return fd_.get(); }
+
+ private:
+  void on_readable();
+
+  EventLoop& loop_;
+  Handler& handler_;
+  OwnedFd fd_;
+  event* event_;
+  Timer retry_;
+  bool paused_ = true;
+};
+
+}  // namespace tidegate::net

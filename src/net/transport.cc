@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/transport.h"
+
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace tidegate::net {
+
+Transport::Transport(EventLoop& loop, Handler& handler, OwnedFd fd)
+    : loop_(loop), handler_(handler), output_(loop.output_blocks()), fd_(std::move(fd)) {}
+
+Transport::~Transport() { close(); }
+
+bool Transport::connect(const SocketAddress& address) {
+  fd_ = OwnedFd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd_) return false;
+  if (!address.is_unix()) {
+    const int on = 1;
+    ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  const int rc = ::connect(fd_.get(), address.raw(), address.length());
+  if (rc != 0 && errno != EINPROGRESS) {
+    fd_.reset();
+    return false;
+  }
+  connecting_ = true;
+  want_write();
+  return true;
+}
+
+void Transport::start_reading() {
+  if (reading_ || !open()) return;
+  event_assign(
+      &read_event_, loop_.base(), fd_.get(), EV_READ | EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<Transport*>(self)->on_readable(); }, this);
+  event_add(&read_event_, nullptr);
+  reading_ = true;
+}
+
+void Transport::pause_reading() {
+  if (!reading_) return;
+  event_del(&read_event_);
+  reading_ = false;
+}
+
+void Transport::resume_reading() { start_reading(); }
+
+void Transport::on_readable() {
+  EventLoop& loop = loop_;
+  char* buffer = loop.read_buffer();
+  const IoResult result = read_some(buffer, EventLoop::kReadBufferSize);
+  switch (result.state) {
+    case Io::Done:
+      handler_.on_bytes({buffer, result.bytes});
+      break;
+    case Io::Again:
+      return;
+    case Io::Closed:
+      // A level-triggered end of stream would fire for ever.
+      pause_reading();
+      handler_.on_eof();
+      break;
+    case Io::Broken:
+      broken();
+      break;
+  }
+  loop.flush_dirty();
+}
+
+Transport::IoResult Transport::read_some(char* to, size_t size) {
+  while (true) {
+    const ssize_t n = ::recv(fd_.get(), to, size, 0);
+    if (n > 0) return {Io::Done, static_cast<size_t>(n)};
+    if (n == 0) return {Io::Closed, 0};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::Again, 0};
+    return {Io::Broken, 0};
+  }
+}
+
+Transport::IoResult Transport::write_some() {
+  std::array<iovec, OutputBlock::kSegments> parts;
+  const size_t count = output_.gather(parts);
+  while (true) {
+    ssize_t n;
+    if (count == 1) {
+      n = ::send(fd_.get(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL);
+    } else {
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = count;
+      n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    }
+    if (n >= 0) return {Io::Done, static_cast<size_t>(n)};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::Again, 0};
+    return {Io::Broken, 0};
+  }
+}
+
+void Transport::schedule_flush() {
+  if (dirty_ || !open()) return;
+  dirty_ = true;
+  loop_.schedule_flush(*this);
+}
+
+void Transport::flush() {
+  dirty_ = false;
+  if (!open() || connecting_) return;
+  if (blocked_) {
+    // The loop says when the kernel takes more; what was borrowed must not be lost until then.
+    output_.settle();
+    return;
+  }
+  if (!output_.empty()) {
+    const size_t all = output_.size();
+    const IoResult result = write_some();
+    if (result.state == Io::Broken) return broken();
+    if (result.state == Io::Done) output_.consume(result.bytes);
+    if (result.state != Io::Done || result.bytes < all) {
+      output_.settle();
+      blocked_ = true;
+      want_write();
+      return;
+    }
+  }
+  if (shutdown_due_) {
+    shutdown_due_ = false;
+    ::shutdown(fd_.get(), SHUT_WR);
+  }
+  handler_.on_drained();
+}
+
+void Transport::want_write() {
+  write_event_ = std::make_unique<event>();
+  event_assign(
+      write_event_.get(), loop_.base(), fd_.get(), EV_WRITE | EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<Transport*>(self)->on_writable(); }, this);
+  event_add(write_event_.get(), nullptr);
+}
+
+void Transport::on_writable() {
+  EventLoop& loop = loop_;
+  if (connecting_) {
+    finish_connect();
+  } else {
+    event_del(write_event_.get());
+    write_event_.reset();
+    blocked_ = false;
+    flush();
+  }
+  loop.flush_dirty();
+}
+
+void Transport::finish_connect() {
+  event_del(write_event_.get());
+  write_event_.reset();
+  connecting_ = false;
+  int error = 0;
+  socklen_t length = sizeof error;
+  ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+  if (error != 0) {
+    close();
+    handler_.on_connected(false);
+    return;
+  }
+  start_reading();
+  handler_.on_connected(true);
+}
+
+void Transport::shutdown_write_after_flush() {
+  shutdown_due_ = true;
+  schedule_flush();
+}
+
+void Transport::broken() {
+  close();
+  handler_.on_broken();
+}
+
+void Transport::close() {
+  if (dirty_) loop_.forget_flush(*this);
+  dirty_ = blocked_ = connecting_ = false;
+  pause_reading();
+  if (write_event_ != nullptr) {
+    event_del(write_event_.get());
+    write_event_.reset();
+  }
+  output_.clear();
+  fd_.reset();
+}
+
+void Transport::abort() {
+  if (open()) {
+    const linger hard{1, 0};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  }
+  close();
+}
+
+}  // namespace tidegate::net

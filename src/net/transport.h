@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <event2/event_struct.h>
+
+#include <memory>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/output_buffer.h"
+#include "net/event_loop.h"
+#include "net/owned_fd.h"
+#include "net/socket_address.h"
+
+namespace tidegate::net {
+
+/// The byte pipe under one connection: a non-blocking socket, its events on the loop, its output.
+/// Owned by the connection, which is also its handler; used in the loop's thread only. After `close`
+/// the handler hears nothing more. This class is the plain one; another kind overrides how bytes are
+/// read and written.
+class Transport {
+ public:
+  class Handler {
+   public:
+    /// `bytes` stand in the loop's read buffer: valid during the call, and until the flush that
+    /// ends it.
+    virtual void on_bytes(std::string_view bytes) = 0;
+    /// The peer sends no more. Reading has stopped.
+    virtual void on_eof() = 0;
+    /// The pipe is broken; it is closed already.
+    virtual void on_broken() = 0;
+    /// All output has been written after some had to wait, or was written at once by this flush.
+    virtual void on_drained() = 0;
+    /// After `connect`: whether it worked. A failed transport is closed already.
+    virtual void on_connected(bool ok) = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  /// Takes over a connected (or, before `connect`, no) socket.
+  Transport(EventLoop& loop, Handler& handler, OwnedFd fd);
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport();
+
+  EventLoop& loop() { return loop_; }
+  OutputBuffer& output() { return output_; }
+  bool open() const { return static_cast<bool>(fd_); }
+  int fd() const { return fd_.get(); }
+
+  /// Begins to connect; the handler hears `on_connected`, never from inside this call. False: no
+  /// descriptor left, or the address can not be used.
+  bool connect(const SocketAddress& address);
+  /// Registers for reading, once; it then stays registered, so that steady state needs no epoll_ctl.
+  void start_reading();
+  /// Back-pressure; `resume_reading` undoes it.
+  void pause_reading();
+  void resume_reading();
+  bool reading() const { return reading_; }
+
+  /// Output was appended: flush at the end of this callback.
+  void schedule_flush();
+  /// Writes what the kernel takes; the rest waits for writability.
+  void flush();
+  /// No more output after what waits now.
+  void shutdown_write_after_flush();
+  /// Drops output, deregisters, closes the socket.
+  void close();
+  /// As `close`, and the peer gets a reset instead of an orderly end.
+  void abort();
+
+ protected:
+  enum class Io : uint8_t { Done, Again, Closed, Broken };
+  struct IoResult {
+    Io state;
+    size_t bytes;
+  };
+  virtual IoResult read_some(char* to, size_t size);
+  virtual IoResult write_some();
+
+ private:
+  void on_readable();
+  void on_writable();
+  void finish_connect();
+  void want_write();
+  void broken();
+
+  EventLoop& loop_;
+  Handler& handler_;
+  OutputBuffer output_;
+  OwnedFd fd_;
+  bool reading_ = false;
+  bool connecting_ = false;
+  bool dirty_ = false;
+  bool blocked_ = false;       // the kernel took less than there was
+  bool shutdown_due_ = false;
+  event read_event_;
+  std::unique_ptr<event> write_event_;  // only while connecting or blocked
+};
+
+}  // namespace tidegate::net
