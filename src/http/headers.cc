@@ -13,10 +13,6 @@ constexpr uint32_t kInitialCapacity = 16;
 constexpr size_t kMaxValue = (size_t{1} << 24) - 1;
 static_assert(std::is_trivially_copyable_v<HeaderField>);
 
-constexpr uint64_t bit_of(HeaderId id) {
-  return uint64_t{1} << static_cast<unsigned>(id);
-}
-
 }  // namespace
 
 void Headers::reserve(size_t count) {
@@ -38,7 +34,7 @@ void Headers::add(HeaderId id, std::string_view name, std::string_view value) {
   field.name_size = static_cast<uint32_t>(name.size());
   field.value_size = static_cast<uint32_t>(value.size()) & kMaxValue;
   field.id_bits = static_cast<uint8_t>(id);
-  present_ |= bit_of(id);
+  present_ |= header_bit(id);
 }
 
 const HeaderField* Headers::find(HeaderId id) const {
@@ -106,7 +102,7 @@ size_t Headers::count(HeaderId id) const {
 
 void Headers::recount() {
   present_ = 0;
-  for (const HeaderField& field : *this) present_ |= bit_of(field.id());
+  for (const HeaderField& field : *this) present_ |= header_bit(field.id());
 }
 
 }  // namespace tidegate::http

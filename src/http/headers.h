@@ -22,6 +22,9 @@ struct HeaderField {
   std::string_view value() const { return {value_data, value_size}; }
 };
 
+/// A set of ids is the sum of their bits.
+constexpr uint64_t header_bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+
 /// The field collection of one head or of trailers, in order of arrival. Memory comes from the
 /// arena; values that are set are not copied: the caller keeps them alive as long as the arena does
 /// (usually by `arena().copy`). Known names are found by id, others by comparison.
@@ -74,6 +77,8 @@ class Headers {
     return field == nullptr ? std::string_view() : field->value();
   }
   bool has(HeaderId id) const { return (present_ >> static_cast<unsigned>(id)) & 1; }
+  /// One of the ids whose bits are set in `ids` is there; see `header_bit`.
+  bool has_any(uint64_t ids) const { return (present_ & ids) != 0; }
   size_t count(HeaderId id) const;
 
  private:
@@ -83,7 +88,7 @@ class Headers {
   HeaderField* fields_ = nullptr;
   uint32_t size_ = 0;
   uint32_t capacity_ = 0;
-  uint64_t present_ = 0;  // bit per known id; bit 0 is Other and says nothing
+  uint64_t present_ = 0;  // bit per id; bit 0: names that are not known
 };
 
 }  // namespace tidegate::http

@@ -10,16 +10,18 @@ namespace tidegate::http {
 /// A path in its one form, which serves matching and forwarding alike.
 struct CanonicalPath {
   std::string_view text;
-  /// %2F or %5C stand in it, kept as they are; a route must allow that, else it is BadRequest.
+  /// The path came with %2F or %5C, which are kept as they are; a route must allow that, else it is
+  /// BadRequest.
   bool has_encoded_slash = false;
 };
 
-/// Brings the path of a request into canonical form (RFC 3986 6.2.2): dot segments are resolved,
-/// also where a dot came as %2E; runs of slashes become one; escaped unreserved characters are
+/// Brings the path of a request into canonical form (RFC 3986 6.2.2): runs of slashes become one;
+/// dot segments are resolved, also where a dot came as %2E; escaped unreserved characters are
 /// decoded, once; the hex digits of the escapes that remain are upper case. "*" stays as it is.
 ///
 /// BadRequest: no leading slash, a broken escape, %00, a bare backslash, '#', '?', a space, a
-/// control or non-ASCII byte, or more ".." than there are segments above.
+/// control or non-ASCII byte, more ".." than there are segments above, or dots that would become a
+/// segment if an encoded slash beside them were decoded.
 ///
 /// A path that is canonical already comes back as the same view; another one is written to `arena`.
 /// Doing it twice changes nothing more.

@@ -15,7 +15,7 @@ namespace tidegate::proxy {
 /// The texts outlive the connection's exchanges.
 struct Peer {
   IpAddress ip;
-  std::string_view ip_text;                            // ip.write()
+  std::string_view ip_text;                            // ip.write(); empty for a Unix socket
   std::string_view scheme = "http";                    // of the transport: "http", "https"
   const std::vector<Cidr>* trusted_proxies = nullptr;  // the listener's; nullptr: none
   uint16_t port = 0;                                   // the client's

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/forwarding.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <optional>
+#include <system_error>
+
+#include "base/strings.h"
+
+namespace tidegate::proxy {
+namespace {
+
+using http::HeaderField;
+using http::HeaderId;
+using http::Headers;
+
+constexpr size_t kMaxAddressText = 46;
+constexpr size_t kMaxRequestId = 128;
+
+constexpr uint64_t kClaims =
+    http::header_bit(HeaderId::Forwarded) | http::header_bit(HeaderId::XForwardedFor) |
+    http::header_bit(HeaderId::XForwardedHost) | http::header_bit(HeaderId::XForwardedPort) |
+    http::header_bit(HeaderId::XForwardedProto) | http::header_bit(HeaderId::XRealIp) |
+    http::header_bit(HeaderId::XRequestId);
+
+/// `name` begins with `prefix`, where '_' passes for '-': many origins can not tell them apart.
+bool begins_like(std::string_view name, std::string_view prefix) {
+  if (name.size() < prefix.size()) return false;
+  return std::equal(prefix.begin(), prefix.end(), name.begin(),
+                    [](char p, char n) { return p == (n == '_' ? '-' : n); });
+}
+
+/// A forwarding header among the names without an id: X-Forwarded-Server, X_Real_IP, …
+bool is_claim(std::string_view name) {
+  if (name.front() != 'x') return false;
+  return begins_like(name, "x-forwarded-") ||
+         (name.size() == 9 && begins_like(name, "x-real-ip")) ||
+         (name.size() == 12 && begins_like(name, "x-request-id"));
+}
+
+bool is_claim(const HeaderField& field) {
+  if (field.id() != HeaderId::Other) return (http::header_bit(field.id()) & kClaims) != 0;
+  return is_claim(field.name());
+}
+
+void drop_claims(Headers& headers) {
+  if (!headers.has_any(kClaims | http::header_bit(HeaderId::Other))) return;
+  headers.remove_if([](const HeaderField& field) { return is_claim(field); });
+}
+
+/// Takes the last element off a comma list; false when there is none left.
+bool take_last(std::string_view& list, std::string_view& element) {
+  while (!list.empty()) {
+    const size_t comma = list.rfind(',');
+    const size_t start = comma == std::string_view::npos ? 0 : comma + 1;
+    element = trim(list.substr(start));
+    list = list.substr(0, start == 0 ? 0 : comma);
+    if (!element.empty()) return true;
+  }
+  return false;
+}
+
+/// The address in "1.2.3.4", "1.2.3.4:80", "::1", "[::1]" or "[::1]:80".
+std::optional<IpAddress> address_of(std::string_view node) {
+  if (node.starts_with('[')) {
+    const size_t end = node.find(']');
+    if (end == std::string_view::npos) return std::nullopt;
+    return IpAddress::parse(node.substr(1, end - 1));
+  }
+  const size_t colon = node.find(':');
+  if (colon != std::string_view::npos && node.find(':', colon + 1) == std::string_view::npos) {
+    node = node.substr(0, colon);
+  }
+  return IpAddress::parse(node);
+}
+
+/// The node that "for=" names in an element of Forwarded (RFC 7239 4), without quotes.
+std::string_view node_of(std::string_view element) {
+  while (!element.empty()) {
+    const size_t end = element.find(';');
+    const std::string_view pair = trim(element.substr(0, end));
+    element = end == std::string_view::npos ? std::string_view() : element.substr(end + 1);
+    if (pair.size() < 4 || !iequals(pair.substr(0, 4), "for=")) continue;
+    std::string_view node = pair.substr(4);
+    if (node.size() >= 2 && node.front() == '"' && node.back() == '"') {
+      node = node.substr(1, node.size() - 2);
+    }
+    return node;
+  }
+  return {};
+}
+
+/// Walks from the peer back along what the trusted proxies wrote, to the first address that is not
+/// one of them. Where the writing ends or makes no sense, the last address that did is the client.
+IpAddress find_client(const Headers& headers, const Peer& peer) {
+  const bool plain = headers.has(HeaderId::XForwardedFor);
+  const HeaderId id = plain ? HeaderId::XForwardedFor : HeaderId::Forwarded;
+  IpAddress client = peer.ip;
+  if (!headers.has(id)) return client;
+  for (const HeaderField* field = headers.end(); field-- != headers.begin();) {
+    if (field->id() != id) continue;
+    std::string_view list = field->value();
+    std::string_view element;
+    while (take_last(list, element)) {
+      const auto address = address_of(plain ? element : node_of(element));
+      if (!address) return client;
+      client = *address;
+      if (!contains(*peer.trusted_proxies, client)) return client;
+    }
+  }
+  return client;
+}
+
+/// All X-Forwarded-For lines and the peer's address as one value.
+std::string_view joined(const Headers& headers, std::string_view last) {
+  Arena& arena = headers.arena();
+  size_t size = last.size();
+  for (const HeaderField& field : headers) {
+    if (field.id() == HeaderId::XForwardedFor) size += field.value().size() + 2;
+  }
+  char* const to = arena.chars(size);
+  char* at = to;
+  for (const HeaderField& field : headers) {
+    if (field.id() != HeaderId::XForwardedFor || field.value().empty()) continue;
+    at = std::copy_n(field.value().data(), field.value().size(), at);
+    *at++ = ',';
+    *at++ = ' ';
+  }
+  at = std::copy(last.begin(), last.end(), at);
+  return {to, static_cast<size_t>(at - to)};
+}
+
+void append_peer(Headers& headers, std::string_view ip_text) {
+  if (headers.has(HeaderId::XForwardedFor)) {
+    headers.set(HeaderId::XForwardedFor, joined(headers, ip_text));
+  } else {
+    headers.add(HeaderId::XForwardedFor, ip_text);
+  }
+}
+
+std::string_view port_text(uint16_t port, Arena& arena) {
+  std::array<char, 5> digits;
+  size_t first = digits.size();
+  for (unsigned rest = port; rest > 0; rest /= 10) {
+    digits[--first] = static_cast<char>('0' + rest % 10);
+  }
+  return arena.copy({digits.data() + first, digits.size() - first});
+}
+
+void add_missing(http::RequestHead& head, const Peer& peer) {
+  Headers& headers = head.headers;
+  if (!headers.has(HeaderId::XForwardedProto)) headers.add(HeaderId::XForwardedProto, peer.scheme);
+  if (!headers.has(HeaderId::XForwardedHost) && !head.authority.empty()) {
+    headers.add(HeaderId::XForwardedHost, head.authority);
+  }
+  if (!headers.has(HeaderId::XForwardedPort) && peer.listener_port != 0) {
+    headers.add(HeaderId::XForwardedPort, port_text(peer.listener_port, headers.arena()));
+  }
+}
+
+bool is_sound_id(const Headers& headers) {
+  if (headers.count(HeaderId::XRequestId) != 1) return false;
+  const std::string_view id = headers.get(HeaderId::XRequestId);
+  return !id.empty() && id.size() <= kMaxRequestId &&
+         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+uint64_t splitmix(uint64_t& seed) {
+  seed += 0x9e3779b97f4a7c15u;
+  uint64_t z = seed;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+char* write_hex(char* to, uint64_t value) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (int shift = 60; shift >= 0; shift -= 4) *to++ = kDigits[value >> shift & 15];
+  return to;
+}
+
+}  // namespace
+
+IdGenerator::IdGenerator() {
+  while (getrandom(state_.data(), sizeof(state_), 0) != static_cast<ssize_t>(sizeof(state_))) {
+    if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "getrandom");
+  }
+  state_[0] |= 1;  // all zero would stay so
+}
+
+IdGenerator::IdGenerator(uint64_t seed) {
+  for (uint64_t& word : state_) word = splitmix(seed);
+}
+
+// xoshiro256**, by Blackman and Vigna.
+uint64_t IdGenerator::random() {
+  const uint64_t result = std::rotl(state_[1] * 5, 7) * 9;
+  const uint64_t shifted = state_[1] << 17;
+  state_[2] ^= state_[0];
+  state_[3] ^= state_[1];
+  state_[1] ^= state_[2];
+  state_[0] ^= state_[3];
+  state_[2] ^= shifted;
+  state_[3] = std::rotl(state_[3], 45);
+  return result;
+}
+
+std::string_view IdGenerator::next(Arena& arena) {
+  constexpr size_t kSize = 32;
+  char* const to = arena.chars(kSize);
+  write_hex(write_hex(to, random()), random());
+  return {to, kSize};
+}
+
+Forwarded apply_forwarding(http::RequestHead& head, const Peer& peer, IdGenerator& ids) {
+  Headers& headers = head.headers;
+  Forwarded forwarded{peer.ip, peer.ip_text, {}};
+  if (peer.trusted) {
+    forwarded.client_ip = find_client(headers, peer);
+    if (forwarded.client_ip != peer.ip) {
+      char* text = headers.arena().chars(kMaxAddressText);
+      forwarded.client_ip_text = {text, forwarded.client_ip.write(text)};
+    }
+  } else {
+    drop_claims(headers);
+  }
+  if (!peer.ip_text.empty()) append_peer(headers, peer.ip_text);
+  add_missing(head, peer);
+  if (is_sound_id(headers)) {
+    forwarded.request_id = headers.get(HeaderId::XRequestId);
+  } else {
+    forwarded.request_id = ids.next(headers.arena());
+    headers.set(HeaderId::XRequestId, forwarded.request_id);
+  }
+  return forwarded;
+}
+
+}  // namespace tidegate::proxy
