@@ -18,7 +18,7 @@ struct PickContext {
 };
 
 /// Picks an endpoint of one cluster. One object per cluster and worker, in that worker's thread.
-/// Another balancer is one file with a `BalancerRegistration` in it.
+/// Another balancer is one file and one line in balancer.cc.
 class Balancer {
  public:
   virtual ~Balancer() = default;

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/connection.h"
+
+#include "http/http1/client_codec.h"
+#include "upstream/pool.h"
+
+namespace tidegate::upstream {
+
+Connection::Connection(Pool& pool, net::EventLoop& loop)
+    : pool_(pool),
+      transport_(loop, *this, net::OwnedFd()),
+      timer_([](void* self) { static_cast<Connection*>(self)->on_timeout(); }, this) {
+  codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool.limits());
+}
+
+Connection::~Connection() = default;
+
+bool Connection::connect() {
+  transport_.loop().timers().arm(timer_, pool_.settings().connect_timeout);
+  return connect_next();
+}
+
+bool Connection::connect_next() {
+  const auto& addresses = pool_.endpoint().resolved;
+  while (address_ < addresses.size()) {
+    if (transport_.connect(addresses[address_++])) return true;
+  }
+  return false;
+}
+
+void Connection::on_connected(bool ok) {
+  if (!ok && connect_next()) return;
+  timer_.disarm();
+  if (!ok) return pool_.connect_failed(*this, ErrorCode::ConnectFailed);
+  connected_ = true;
+  pool_.connection_idle(*this);
+}
+
+void Connection::on_timeout() {
+  if (connected_) return close();
+  transport_.close();
+  pool_.connect_failed(*this, ErrorCode::ConnectTimeout);
+}
+
+http::StreamId Connection::open(http::ResponseReceiver& receiver) {
+  timer_.disarm();
+  ++streams_;
+  return codec_->open(receiver);
+}
+
+void Connection::on_bytes(std::string_view bytes) {
+  receiving_ = true;
+  codec_->receive(bytes);
+  receiving_ = false;
+  settle();
+}
+
+void Connection::on_eof() {
+  receiving_ = true;
+  codec_->receive_eof();
+  receiving_ = false;
+  settle();
+}
+
+void Connection::on_broken() {
+  receiving_ = true;
+  codec_->fail(ErrorCode::OriginReset);
+  receiving_ = false;
+  close();
+}
+
+void Connection::on_drained() {
+  while (!drain_waiters_.empty()) drain_waiters_.pop_front().on_upstream_drained();
+  if (codec_->write_finished()) transport_.shutdown_write_after_flush();
+  if (codec_->idle() && codec_->done()) close();
+}
+
+void Connection::stream_done() {
+  if (!receiving_) settle();
+}
+
+void Connection::settle() {
+  if (!transport_.open() || !codec_->idle()) return;
+  if (codec_->done() || !codec_->can_open() || !pool_.may_reuse(streams_)) return close();
+  transport_.resume_reading();
+  pool_.connection_idle(*this);
+}
+
+void Connection::arm_idle(Duration after) { transport_.loop().timers().arm(timer_, after); }
+
+void Connection::close() {
+  timer_.disarm();
+  transport_.close();
+  pool_.connection_closed(*this);
+}
+
+}  // namespace tidegate::upstream

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+
+#include "base/intrusive_list.h"
+#include "base/timers.h"
+#include "http/codec.h"
+#include "net/event_loop.h"
+#include "net/transport.h"
+
+namespace tidegate::upstream {
+
+class Pool;
+
+/// Hears that an upstream connection which was over its watermark takes bytes again.
+class DrainWaiter : public ListNode<DrainWaiter> {
+ public:
+  virtual void on_upstream_drained() = 0;
+
+ protected:
+  ~DrainWaiter() = default;
+};
+
+/// One connection to an endpoint. Owned by its pool, destroyed at the end of a loop turn.
+class Connection final : public net::Deferred,
+                         public ListNode<Connection>,
+                         private net::Transport::Handler {
+ public:
+  Connection(Pool& pool, net::EventLoop& loop);
+  ~Connection() override;
+
+  /// Begins to connect to the endpoint's first address, then the next where one fails. False: no
+  /// socket to be had. The pool hears the outcome.
+  bool connect();
+
+  http::ClientCodec& codec() { return *codec_; }
+  Pool& pool() { return pool_; }
+  /// It has carried no stream yet.
+  bool fresh() const { return streams_ == 0; }
+  /// It has carried an exchange before this one, so that its death may be no news of the request.
+  bool reused() const { return streams_ > 1; }
+  http::StreamId open(http::ResponseReceiver& receiver);
+  void schedule_flush() { transport_.schedule_flush(); }
+  size_t unsent() { return transport_.output().size(); }
+  /// Calls back once what waits has been written.
+  void wait_for_drain(DrainWaiter& waiter) { drain_waiters_.push_back(waiter); }
+  void pause_reading() { transport_.pause_reading(); }
+  void resume_reading() { transport_.resume_reading(); }
+
+  /// The user of a stream has finished with it: the connection goes back to the pool, or closes.
+  void stream_done();
+  /// Idle for longer than the pool allows, or no longer wanted.
+  void close();
+  void arm_idle(Duration after);
+
+ private:
+  void on_bytes(std::string_view bytes) override;
+  void on_eof() override;
+  void on_broken() override;
+  void on_drained() override;
+  void on_connected(bool ok) override;
+  void on_timeout();
+  bool connect_next();
+  void settle();
+
+  Pool& pool_;
+  net::Transport transport_;
+  std::unique_ptr<http::ClientCodec> codec_;
+  Timer timer_;
+  List<DrainWaiter, DrainWaiter> drain_waiters_;
+  uint64_t streams_ = 0;
+  size_t address_ = 0;  // index of the address tried next
+  bool connected_ = false;
+  bool receiving_ = false;
+};
+
+}  // namespace tidegate::upstream
