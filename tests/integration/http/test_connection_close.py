@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who closes a connection, and what still gets through."""
+import threading
+
+
+def test_connection_close_from_the_client_is_honoured(origin, proxy_to, connect):
+    client = connect(proxy_to(origin))
+    response = client.get("/", {"Connection": "close"})
+    assert (response.body, response.headers.get("connection")) == (b"ok", "close")
+    client.expect_end()
+    assert "connection" not in origin.last.headers, "the client's wish is not the origin's"
+
+
+def test_connection_close_is_found_in_a_list(origin, proxy_to, connect):
+    client = connect(proxy_to(origin))
+    assert client.get("/", {"Connection": "x-own , Close"}).headers.get("connection") == "close"
+    client.expect_end()
+
+
+def test_connection_close_from_the_origin_does_not_reach_the_client(origin, proxy_to, connect):
+    def last(exchange):
+        exchange.reply(body=b"bye", headers={"Connection": "close"})
+        exchange.close()
+    origin.on("/", last)
+    client = connect(proxy_to(origin))
+    for number in range(3):
+        response = client.get("/")
+        assert response.body == b"bye"
+        assert "connection" not in response.headers
+        assert origin.connections == number + 1
+
+
+def test_an_origin_connection_is_not_reused_once_close_was_said(origin, proxy_to, connect):
+    """Even if the origin forgets to close it."""
+    origin.on("/", body=b"bye", headers={"Connection": "close"})
+    client = connect(proxy_to(origin))
+    assert client.get("/").body == b"bye"
+    assert client.get("/").body == b"bye"
+    assert origin.connections == 2
+
+
+def test_a_half_closed_client_still_gets_its_answer(origin, proxy_to, connect):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply(body=b"for you")
+    origin.on("/", slow)
+    client = connect(proxy_to(origin))
+    client.send_request("GET", "/")
+    client.half_close()
+    origin.wait_for_requests(1)
+    client.expect_silence(0.1)
+    release.set()
+    assert client.response().body == b"for you"
+    client.expect_end()
+
+
+def test_a_half_closed_client_gets_all_pipelined_answers(origin, proxy_to, connect):
+    origin.otherwise(lambda exchange: exchange.reply(body=exchange.request.path))
+    client = connect(proxy_to(origin))
+    client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(5)))
+    client.half_close()
+    assert [client.response().text for _ in range(5)] == [f"/{n}" for n in range(5)]
+    client.expect_end()
+
+
+def test_a_client_that_half_closes_in_a_body_is_not_believed(origin, proxy_to, connect):
+    """The origin must not take a truncated request for a whole one."""
+    seen = []
+
+    def reads(exchange):
+        try:
+            exchange.read_body()
+            seen.append("whole")
+        finally:
+            seen.append("end")
+    origin.on("/", reads, may_break=True)
+    client = connect(proxy_to(origin))
+    client.send_head("POST", "/", {"Content-Length": "100"})
+    client.send("only this")
+    client.half_close()
+    assert b"HTTP/1.1 2" not in client.read_to_close()
+    origin.wait_until_open(0)
+    assert "whole" not in seen
+
+
+def test_a_client_that_half_closes_in_a_head_gets_no_request_through(origin, proxy_to, connect):
+    client = connect(proxy_to(origin))
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n")
+    client.half_close()
+    answer = client.read_to_close()
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert origin.requests == []
+
+
+def test_a_client_that_goes_away_ends_the_origins_work(origin, proxy_to, connect):
+    gone = threading.Event()
+
+    def waits(exchange):
+        try:
+            exchange.expect_gone()
+        finally:
+            gone.set()
+    origin.on("/", waits)
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    client.send_request("GET", "/")
+    origin.wait_for_requests(1)
+    client.reset()
+    assert gone.wait(5)
+    line = proxy.wait_for_access(error="client_closed")
+    assert line["path"] == "/"
+
+
+def test_a_client_that_goes_away_in_a_body_ends_the_origins_work(origin, proxy_to, connect):
+    gone = threading.Event()
+
+    def endless(exchange):
+        exchange.start_chunked()
+        try:
+            while True:
+                exchange.chunk("x" * 10000)
+        finally:
+            gone.set()
+    origin.on("/", endless, may_break=True)
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    client.send_request("GET", "/")
+    assert client.read_head().status == 200
+    client.reset()
+    assert gone.wait(5)
+    proxy.wait_for_access(error="client_closed")
+
+
+def test_a_refusal_is_read_before_the_reset_can_destroy_it(origin, proxy_to, connect):
+    """Closing with unread input makes the kernel send RST, which may overtake the answer."""
+    client = connect(proxy_to(origin))
+    client.send("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "x" * 100_000)
+    assert client.response().status == 400
+    client.read_to_close()
