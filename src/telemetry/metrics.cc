@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "telemetry/metrics.h"
+
+#include <cassert>
+
+namespace tidegate::telemetry {
+
+WorkerMetrics::WorkerMetrics(Shard& shard)
+    : connections_total(shard.counter(Family::ClientConnectionsTotal)),
+      connections_active(shard.gauge(Family::ClientConnectionsActive)),
+      connections_refused_total(shard.counter(Family::ClientConnectionsRefusedTotal)),
+      accept_errors_total(shard.counter(Family::AcceptErrorsTotal)),
+      tunnels_active(shard.gauge(Family::ClientTunnelsActive)),
+      requests_active(shard.gauge(Family::RequestsActive)),
+      responses_total(shard.counter(Family::ResponsesTotal)),
+      responses_failed_total(shard.counter(Family::ResponsesFailedTotal)),
+      request_size(shard.histogram(Family::RequestSizeBytes)),
+      response_size(shard.histogram(Family::ResponseSizeBytes)),
+      backend_connections_active(shard.gauge(Family::BackendConnectionsActive)),
+      access_log_dropped_total(shard.counter(Family::AccessLogDroppedTotal)),
+      errors_(shard.row(Family::ErrorsTotal)) {}
+
+RouteMetrics::RouteMetrics(Shard& shard, std::string_view route)
+    : requests_(shard.row(Family::RequestsTotal, {route})),
+      statuses_(&shard.status_counters(Family::ResponsesByStatusTotal, {route})),
+      duration_(&shard.histogram(Family::RequestDurationSeconds, {route})) {}
+
+ClusterMetrics::ClusterMetrics(Shard& shard, std::string_view cluster)
+    : duration_(&shard.histogram(Family::BackendRequestDurationSeconds, {cluster})),
+      retries_(shard.row(Family::RetriesTotal, {cluster})) {}
+
+EndpointMetrics::EndpointMetrics(Shard& shard, std::string_view cluster, std::string_view endpoint)
+    : connections_(&shard.counter(Family::BackendConnectionsTotal, {cluster, endpoint})),
+      errors_(shard.row(Family::BackendConnectionErrorsTotal, {cluster, endpoint})) {}
+
+PolicyMetrics::PolicyMetrics(Shard& shard, std::string_view policy,
+                             std::span<const std::string_view> hooks)
+    : memory_(&shard.gauge(Family::ScriptMemoryBytes, {policy})),
+      generation_(&shard.gauge(Family::ScriptGeneration, {policy})) {
+  assert(hooks.size() <= kMaxHooks);
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    hooks_[i] = {&shard.counter(Family::ScriptRunsTotal, {policy, hooks[i]}),
+                 &shard.counter(Family::ScriptCpuSecondsTotal, {policy, hooks[i]}),
+                 shard.row(Family::ScriptErrorsTotal, {policy, hooks[i]})};
+  }
+}
+
+size_t PolicyMetrics::kind_of(ErrorCode code) {
+  const auto first = static_cast<size_t>(ErrorCode::ScriptError);
+  const auto at = static_cast<size_t>(code) - first;
+  static_assert(static_cast<size_t>(ErrorCode::ScriptTime) -
+                    static_cast<size_t>(ErrorCode::ScriptError) + 1 ==
+                static_cast<size_t>(ScriptErrorKind::Count_));
+  return at < static_cast<size_t>(ScriptErrorKind::Count_) ? at : 0;
+}
+
+}  // namespace tidegate::telemetry
