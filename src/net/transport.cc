@@ -119,7 +119,10 @@ void Transport::flush() {
     const size_t all = output_.size();
     const IoResult result = write_some();
     if (result.state == Io::Broken) return broken();
-    if (result.state == Io::Done) output_.consume(result.bytes);
+    if (result.state == Io::Done) {
+      output_.consume(result.bytes);
+      bytes_written_ += result.bytes;
+    }
     if (result.state != Io::Done || result.bytes < all) {
       output_.settle();
       blocked_ = true;

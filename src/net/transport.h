@@ -58,6 +58,9 @@ class Transport {
   void resume_reading();
   bool reading() const { return reading_; }
 
+  uint64_t bytes_written() const { return bytes_written_; }
+  /// The kernel took less than there was: what is appended now waits in memory.
+  bool write_blocked() const { return blocked_ || connecting_; }
   /// Output was appended: flush at the end of this callback.
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
@@ -88,6 +91,7 @@ class Transport {
   EventLoop& loop_;
   Handler& handler_;
   OutputBuffer output_;
+  uint64_t bytes_written_ = 0;
   OwnedFd fd_;
   bool reading_ = false;
   bool connecting_ = false;

@@ -11,19 +11,15 @@
 #include "base/error.h"
 #include "base/timers.h"
 #include "http/codec.h"
+#include "net/event_loop.h"
 #include "proxy/attempt.h"
-#include "proxy/body_buffer.h"
+#include "proxy/context.h"
 #include "proxy/downstream.h"
 #include "proxy/filter.h"
-#include "proxy/filter_chain.h"
+#include "proxy/route_table.h"
 #include "proxy/vars.h"
-#include "upstream/cluster.h"
 
 namespace tidegate::proxy {
-
-struct WorkerContext;
-struct RouteRuntime;
-class RouteTable;
 
 /// Why a local error reply is about to be made; what on_error hooks look at.
 struct Failure {
@@ -63,12 +59,16 @@ class BodyWaiter {
 ///   8. filters see the response in reverse order (on_response)
 ///   9. the response streams to the client, as fast as it takes it
 ///  10. finish: the one place that logs, counts and runs on_log, whatever the outcome
-class Exchange final : public http::RequestReceiver, private AttemptOwner {
+class Exchange final : public net::Deferred,
+                       public ListNode<Exchange>,
+                       public http::RequestReceiver,
+                       private AttemptOwner {
  public:
+  /// Enters itself into the worker's list and destroys itself when it has been logged.
   Exchange(WorkerContext& context, Downstream& downstream, http::StreamId stream);
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
-  ~Exchange();
+  ~Exchange() override;
 
   // ---- for the downstream connection ----
 
@@ -92,13 +92,20 @@ class Exchange final : public http::RequestReceiver, private AttemptOwner {
   /// Path and query as the client sent them.
   std::string_view raw_target() const { return request_.target; }
   const IpAddress& client_ip() const { return client_ip_; }
-  uint16_t client_port() const;
-  const config::Route* route() const;
+  std::string_view client_ip_text() const { return client_ip_text_; }
+  uint16_t client_port() const { return client_port_; }
+  /// Name of the host asked for: lower case, without port.
+  std::string_view host() const { return host_; }
+  /// nullptr: no route matched.
+  const config::Route* route() const { return runtime_ == nullptr ? nullptr : runtime_->route; }
+  const RouteTable& routes() const { return *table_; }
   Vars& vars() { return vars_; }
 
   /// The cluster to send to; before the first attempt. False: no cluster of that name.
   bool set_cluster(std::string_view name);
-  upstream::Cluster* cluster() const { return cluster_; }
+  upstream::Cluster* cluster() const {
+    return cluster_ == nullptr ? nullptr : &cluster_->cluster;
+  }
   /// Time to the response head.
   void set_timeout(Duration timeout) { timeout_ = timeout; }
   Duration timeout() const { return timeout_; }
@@ -126,7 +133,8 @@ class Exchange final : public http::RequestReceiver, private AttemptOwner {
   /// The endpoint of the current attempt, or nullptr.
   const upstream::Endpoint* endpoint() const { return attempt_.endpoint(); }
   unsigned attempts() const { return attempts_; }
-  std::span<const upstream::Endpoint* const> tried() const;
+  /// Endpoints of earlier attempts and the current one.
+  std::span<const upstream::Endpoint* const> tried() const { return {tried_.data(), tried_count_}; }
   bool response_from_origin() const { return response_from_origin_; }
   /// Since the request head arrived.
   Duration elapsed() const;
@@ -135,7 +143,147 @@ class Exchange final : public http::RequestReceiver, private AttemptOwner {
   /// A filter that gave Verdict::Wait goes on. REQUIRES: it still waits.
   void proceed(FilterCall& call, Verdict verdict);
 
+  // ---- for handlers ----
+
+  /// The local answer of a route without a cluster.
+  void answer(const LocalReply& reply);
+
   // ---- for the worker ----
 
-  Exchange* next_in_worker = nullptr;  // the worker's list of exchanges
-  Exchange* previous_in_worker = nullptr;
+  /// The proxy stops: ends at once, answered or not.
+  void abandon();
+
+ private:
+  enum class Stage : uint8_t { Head, Filters, Handling, Attempting, Responding, Finished };
+  enum class Decision : uint8_t { None, Reply, Fail };
+  enum class TimerKind : uint8_t { RequestBody, Response, Idle };
+
+  // exchange.cc: steps 1 to 4
+  Result<void> accept_head();
+  void identify();
+  void find_route();
+  void act_on_route();
+  void on_timeout();
+  void on_exchange_timeout();
+  void arm(TimerKind kind);
+  void release_downstream();
+
+  // exchange_filters.cc
+  void run_filters(Hook hook);
+  void continue_filters();
+  bool next_filter(size_t& index);
+  void filters_done();
+  void filters_stopped();
+  void release_filters();
+  void cancel_wait();
+
+  // exchange_request.cc: steps 5 and 6
+  void select_endpoint();
+  void begin_attempt();
+  void on_attempt_ready() override;
+  void send_upstream_head();
+  std::string_view upstream_path();
+  std::string_view upstream_host();
+  void take_body(std::string_view bytes);
+  void request_complete();
+  void pause_client();
+  void resume_client();
+  void on_attempt_drained() override;
+  bool may_retry_for_free(ErrorCode code) const;
+  void finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error);
+
+  // exchange_response.cc: steps 7 to 9
+  http::ResponseHead& begin_response() override;
+  void on_attempt_interim() override;
+  void on_attempt_head(bool end) override;
+  void on_attempt_body(std::string_view bytes) override;
+  void on_attempt_end() override;
+  void on_attempt_error(ErrorCode code) override;
+  void start_failure();
+  void reply_with_problem();
+  void make_local_response(const LocalReply& reply);
+  void start_response();
+  void send_response();
+  void send_buffered_response();
+  void response_done();
+  void break_off(ErrorCode code);
+
+  // exchange_finish.cc: step 10
+  void finish();
+  void record();
+  void finish_filters();
+
+  WorkerContext& context_;
+  Downstream* downstream_;  // nullptr: the client's side is done with
+  const http::StreamId stream_;
+  uint16_t client_port_;
+  Stage stage_ = Stage::Head;
+  Hook hook_ = Hook::Request;
+  Decision decision_ = Decision::None;
+  TimerKind timer_kind_ = TimerKind::RequestBody;
+  // the request's side
+  bool request_ended_ = false;       // all of it has arrived
+  bool request_complete_ = false;    // all of what the origin gets is known
+  bool request_broken_ = false;      // the codec gave it up
+  bool body_replaced_ = false;       // by a script: the client's own is dropped
+  bool path_replaced_ = false;
+  bool client_paused_ = false;
+  bool continue_sent_ = false;
+  bool keep_for_replay_ = false;
+  bool free_retry_used_ = false;
+  bool tunnel_ = false;
+  // the response's side
+  bool response_from_origin_ = false;
+  bool response_started_ = false;    // its head has gone to the client
+  bool origin_complete_ = false;     // all of it has arrived
+  bool origin_paused_ = false;
+  bool response_replaced_ = false;
+  // filters
+  bool error_filters_ran_ = false;
+  bool response_filters_ran_ = false;
+  bool log_filters_ran_ = false;
+  uint8_t tried_count_ = 0;
+  uint16_t attempts_ = 0;
+  uint16_t filter_count_ = 0;
+  uint16_t filters_reached_ = 0;     // those whose on_request has been run, or passed over
+  uint16_t next_filter_ = 0;
+  ErrorCode origin_error_ = ErrorCode::None;  // while filters still look at the head
+
+  Arena arena_;
+  http::RequestHead request_;
+  http::ResponseHead* response_ = nullptr;
+  http::ResponseHead* interim_ = nullptr;
+  RouteTable* table_;
+  const RouteRuntime* runtime_ = nullptr;
+  ClusterRuntime* cluster_ = nullptr;
+  FilterChain* chain_ = nullptr;
+  FilterCall* calls_ = nullptr;
+  FilterCall* waiting_ = nullptr;
+  BodyWaiter* request_waiter_ = nullptr;
+  BodyWaiter* response_waiter_ = nullptr;
+  size_t request_wait_limit_ = 0;
+  size_t response_wait_limit_ = 0;
+  std::string_view request_id_;
+  std::string_view client_ip_text_;
+  std::string_view listener_;
+  std::string_view host_;
+  std::string_view local_body_;
+  IpAddress client_ip_;
+  Vars vars_;
+  Failure failure_;
+  upstream::Endpoint* chosen_ = nullptr;
+  std::array<const upstream::Endpoint*, 8> tried_;
+  Attempt attempt_;
+  std::string body_;             // request bytes held: not sent yet, or kept for replay
+  std::string response_body_;    // response bytes held while filters run
+  Timer timer_;
+  Timer exchange_timer_;
+  Duration timeout_{};
+  TimePoint started_;
+  TimePoint attempt_started_{};
+  Duration upstream_time_{-1};
+  uint64_t bytes_in_ = 0;
+  uint64_t bytes_out_ = 0;
+};
+
+}  // namespace tidegate::proxy

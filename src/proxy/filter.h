@@ -51,8 +51,9 @@ class Filter {
   /// - Error: before a local error reply; Exchange::failure() says what. Stop: made another reply.
   /// - Log: all is done; the exchange's answer has gone.
   virtual Verdict run(Hook hook, FilterCall& call) = 0;
-  /// The exchange goes (or no longer wants what the filter waits for): drop state, cancel waits. The
-  /// call is not used after. Called once per call whose `state` was set, or that waits.
+  /// The exchange goes, or no longer wants what the filter waits for: cancel waits, drop the state
+  /// and set it to nullptr. Called for each call whose `state` is set, or that waits. After a wait
+  /// was cancelled, Hook::Log may still be run, with a fresh state.
   virtual void release(FilterCall& call) = 0;
 };
 

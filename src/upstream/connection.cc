@@ -91,7 +91,7 @@ void Connection::arm_idle(Duration after) { transport_.loop().timers().arm(timer
 void Connection::close() {
   timer_.disarm();
   transport_.close();
-  pool_.connection_closed(*this);
+  if (linked()) pool_.connection_closed(*this);
 }
 
 }  // namespace tidegate::upstream

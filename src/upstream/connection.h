@@ -41,7 +41,10 @@ class Connection final : public net::Deferred,
   bool reused() const { return streams_ > 1; }
   http::StreamId open(http::ResponseReceiver& receiver);
   void schedule_flush() { transport_.schedule_flush(); }
-  size_t unsent() { return transport_.output().size(); }
+  /// The kernel took less than there was to write.
+  bool write_blocked() const { return transport_.write_blocked(); }
+  /// Since the beginning; bytes that have left the process.
+  uint64_t bytes_written() const { return transport_.bytes_written(); }
   /// Calls back once what waits has been written.
   void wait_for_drain(DrainWaiter& waiter) { drain_waiters_.push_back(waiter); }
   void pause_reading() { transport_.pause_reading(); }

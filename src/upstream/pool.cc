@@ -88,7 +88,6 @@ void Pool::connect_failed(Connection& connection, ErrorCode code) {
 }
 
 void Pool::connection_closed(Connection& connection) {
-  if (!connection.linked()) return;
   drop(connection);
   serve_waiters();
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/attempt.h"
+
+namespace tidegate::proxy {
+
+void Attempt::begin(const upstream::Cluster::Member& member, bool fresh) {
+  endpoint_ = member.endpoint;
+  pool_ = member.pool;
+  reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
+  endpoint_->active.fetch_add(1, std::memory_order_relaxed);
+  state_ = State::Waiting;
+  if (!fresh) {
+    if (upstream::Connection* connection = pool_->take()) return on_connection(*connection);
+  }
+  const ErrorCode refused = pool_->wait(*this);
+  if (refused != ErrorCode::None) on_connection_failed(refused);
+}
+
+void Attempt::on_connection(upstream::Connection& connection) {
+  connection_ = &connection;
+  stream_ = connection.open(*this);
+  reused_ = connection.reused();
+  written_before_ = connection.bytes_written();
+  state_ = State::Open;
+  owner_.on_attempt_ready();
+}
+
+void Attempt::on_connection_failed(ErrorCode code) {
+  leave();
+  owner_.on_attempt_error(code);
+}
+
+void Attempt::leave() {
+  if (state_ == State::Idle) return;
+  sent_on_closed_ = request_sent();
+  state_ = State::Idle;
+  drain_wait_ = false;
+  upstream::DrainWaiter::unlink();
+  endpoint_->active.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Attempt::cancel() {
+  if (state_ == State::Waiting) pool_->cancel(*this);
+  if (state_ == State::Open) {
+    upstream::Connection& connection = *connection_;
+    leave();
+    connection.codec().cancel(stream_);
+    connection.stream_done();
+  }
+  leave();
+}
+
+bool Attempt::request_sent() const {
+  if (state_ != State::Open) return sent_on_closed_;
+  return connection_->bytes_written() > written_before_;
+}
+
+void Attempt::send_head(const http::RequestHead& head, bool end) {
+  connection_->codec().send_head(stream_, head, end);
+  connection_->schedule_flush();
+}
+
+void Attempt::send_body(std::string_view bytes) {
+  // What came before still waits in the proxy, so this is as much as the watermark allows.
+  if (connection_->write_blocked() && !drain_wait_) {
+    drain_wait_ = true;
+    connection_->wait_for_drain(*this);
+  }
+  connection_->codec().send_body(stream_, bytes);
+  connection_->schedule_flush();
+}
+
+void Attempt::send_end(const http::Headers& trailers) {
+  connection_->codec().send_end(stream_, trailers);
+  connection_->schedule_flush();
+}
+
+void Attempt::pause() { connection_->pause_reading(); }
+
+void Attempt::resume() {
+  if (state_ == State::Open) connection_->resume_reading();
+}
+
+void Attempt::on_upstream_drained() {
+  drain_wait_ = false;
+  owner_.on_attempt_drained();
+}
+
+http::ResponseHead& Attempt::begin_response() {
+  response_begun_ = true;
+  return owner_.begin_response();
+}
+
+void Attempt::on_response_head(bool end) {
+  if (end) leave();
+  owner_.on_attempt_head(end);
+}
+
+void Attempt::on_response_end() {
+  leave();
+  owner_.on_attempt_end();
+}
+
+void Attempt::on_response_error(ErrorCode code) {
+  leave();
+  owner_.on_attempt_error(code);
+}
+
+}  // namespace tidegate::proxy

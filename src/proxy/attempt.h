@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "http/codec.h"
+#include "proxy/route_table.h"
+#include "upstream/connection.h"
+#include "upstream/pool.h"
+
+namespace tidegate::proxy {
+
+/// Hears of an attempt; implemented by the exchange.
+class AttemptOwner {
+ public:
+  /// A connection is there: send the request.
+  virtual void on_attempt_ready() = 0;
+  virtual http::ResponseHead& begin_response() = 0;
+  virtual void on_attempt_interim() = 0;
+  virtual void on_attempt_head(bool end) = 0;
+  virtual void on_attempt_body(std::string_view bytes) = 0;
+  virtual void on_attempt_end() = 0;
+  /// The attempt is over without a complete response.
+  virtual void on_attempt_error(ErrorCode code) = 0;
+  /// The origin takes request bytes again.
+  virtual void on_attempt_drained() = 0;
+
+ protected:
+  ~AttemptOwner() = default;
+};
+
+/// One try of an exchange at one endpoint: gets a connection, carries one stream on it, and gives it
+/// back. Embedded in the exchange and begun anew for the next attempt.
+class Attempt final : private http::ResponseReceiver,
+                      private upstream::PoolWaiter,
+                      private upstream::DrainWaiter {
+ public:
+  explicit Attempt(AttemptOwner& owner) : owner_(owner) {}
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+  ~Attempt() { cancel(); }
+
+  /// REQUIRES: not active. The owner hears on_attempt_ready or on_attempt_error, perhaps from
+  /// inside this call.
+  /// `fresh`: on a connection that has carried nothing before.
+  void begin(const upstream::Cluster::Member& member, bool fresh);
+  /// The result is no longer wanted; the owner hears nothing more.
+  void cancel();
+
+  void send_head(const http::RequestHead& head, bool end);
+  void send_body(std::string_view bytes);
+  void send_end(const http::Headers& trailers);
+
+  /// From `begin` to the end of the stream.
+  bool active() const { return state_ != State::Idle; }
+  /// A connection is there and the stream open.
+  bool open() const { return state_ == State::Open; }
+  /// The origin does not take request bytes at present.
+  bool blocked() const { return drain_wait_; }
+  /// The connection had carried exchanges before.
+  bool on_reused_connection() const { return reused_; }
+  /// Something of a response has arrived.
+  bool response_begun() const { return response_begun_; }
+  /// Some of the request may have left the machine.
+  bool request_sent() const;
+  void pause();
+  void resume();
+
+  /// Of the current attempt, or the last one.
+  const upstream::Endpoint* endpoint() const { return endpoint_; }
+
+ private:
+  enum class State : uint8_t { Idle, Waiting, Open };
+
+  void on_connection(upstream::Connection& connection) override;
+  void on_connection_failed(ErrorCode code) override;
+  void on_upstream_drained() override;
+  http::ResponseHead& begin_response() override;
+  void on_response_interim() override { owner_.on_attempt_interim(); }
+  void on_response_head(bool end) override;
+  void on_response_body(std::string_view bytes) override { owner_.on_attempt_body(bytes); }
+  void on_response_end() override;
+  void on_response_error(ErrorCode code) override;
+  void leave();
+
+  AttemptOwner& owner_;
+  upstream::Endpoint* endpoint_ = nullptr;
+  upstream::Pool* pool_ = nullptr;
+  upstream::Connection* connection_ = nullptr;
+  http::StreamId stream_ = 0;
+  uint64_t written_before_ = 0;  // by the connection, when the stream was opened
+  State state_ = State::Idle;
+  bool reused_ = false;
+  bool response_begun_ = false;
+  bool sent_on_closed_ = false;  // request_sent() of a stream that has ended
+  bool drain_wait_ = false;
+};
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/arena.h"
+#include "base/intrusive_list.h"
+#include "net/event_loop.h"
+#include "proxy/forwarding.h"
+#include "telemetry/access_log.h"
+#include "telemetry/metrics.h"
+
+namespace tidegate::proxy {
+
+class Exchange;
+class RouteTable;
+
+/// What one worker lends to its connections and exchanges. Owned by the worker, used in its thread.
+struct WorkerContext {
+  WorkerContext(net::EventLoop& event_loop, telemetry::Shard& cells)
+      : loop(event_loop), shard(cells), metrics(cells) {}
+
+  net::EventLoop& loop;
+  ArenaBlocks arena_blocks;
+  IdGenerator ids;
+  telemetry::Shard& shard;
+  telemetry::WorkerMetrics metrics;
+  telemetry::AccessLog* access_log = nullptr;  // nullptr: off
+  RouteTable* routes = nullptr;                // the current one; the worker holds its pin
+  List<Exchange> exchanges;                    // all that are not finished
+  size_t exchange_count = 0;
+  unsigned worker = 0;
+  bool draining = false;
+};
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/filter_chain.h"
+#include "proxy/handler.h"
+#include "proxy/shared_snapshot.h"
+#include "telemetry/metrics.h"
+#include "upstream/cluster.h"
+#include "upstream/pools.h"
+
+namespace tidegate::proxy {
+
+/// A cluster in one worker, with its counters.
+struct ClusterRuntime {
+  upstream::Cluster cluster;
+  telemetry::ClusterMetrics metrics;
+};
+
+/// A route in one worker: what an exchange needs once the route is known.
+struct RouteRuntime {
+  const config::Route* route = nullptr;   // nullptr: no route matched
+  std::string_view name;
+  FilterChain* chain = nullptr;
+  ClusterRuntime* cluster = nullptr;      // one of the two, or neither where no route matched
+  std::unique_ptr<Handler> handler;
+  telemetry::RouteMetrics metrics;
+};
+
+/// One configuration as one worker uses it. Exchanges pin the table they began with; the worker
+/// holds one pin on the current one.
+class RouteTable {
+ public:
+  RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSource& filters,
+             upstream::Pools& pools, telemetry::Shard& shard);
+  RouteTable(const RouteTable&) = delete;
+  RouteTable& operator=(const RouteTable&) = delete;
+
+  const SharedSnapshot& snapshot() const { return *snapshot_; }
+  const RouteRuntime& match(const http::RequestHead& head, std::string_view host,
+                            std::string_view listener) const;
+  /// What holds for requests that no route matches.
+  const RouteRuntime& none() const { return none_; }
+  ClusterRuntime* find_cluster(std::string_view name) const;
+  const std::vector<std::unique_ptr<ClusterRuntime>>& clusters() const { return clusters_; }
+
+  /// Some policy has a new generation: builds the chains anew for exchanges to come.
+  void refresh_chains();
+  void replace_handler(size_t route, std::unique_ptr<Handler> handler);
+
+  RouteTable* pin() {
+    ++pins_;
+    return this;
+  }
+  void unpin() {
+    if (--pins_ == 0) delete this;
+  }
+
+ private:
+  ~RouteTable();
+  void add_clusters(upstream::Pools& pools, telemetry::Shard& shard);
+  void add_routes(telemetry::Shard& shard);
+
+  std::shared_ptr<const SharedSnapshot> snapshot_;
+  FilterSource& filters_;
+  upstream::Pools& pools_;
+  std::vector<std::unique_ptr<ClusterRuntime>> clusters_;
+  std::unordered_map<std::string_view, ClusterRuntime*> cluster_by_name_;
+  std::vector<RouteRuntime> routes_;  // in the snapshot's order
+  RouteRuntime none_;
+  uint32_t pins_ = 1;
+};
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/pools.h"
+
+namespace tidegate::upstream {
+
+Pool& Pools::acquire(const std::shared_ptr<Endpoint>& endpoint, const Pool::Settings& settings,
+                     const telemetry::EndpointMetrics& metrics) {
+  Entry& entry = entries_[endpoint.get()];
+  if (entry.pool == nullptr) {
+    entry.pool = std::make_unique<Pool>(loop_, endpoint, settings,
+                                        Pool::Cells{metrics, connections_active_});
+  } else {
+    entry.pool->configure(settings);
+  }
+  ++entry.users;
+  return *entry.pool;
+}
+
+void Pools::give_back(Pool& pool) {
+  const auto at = entries_.find(&pool.endpoint());
+  // The last route table that uses it goes after its last exchange, so nothing is busy or waits.
+  if (--at->second.users == 0) entries_.erase(at);
+}
+
+}  // namespace tidegate::upstream
