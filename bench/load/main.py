@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""./dev bench: Tidegate, nginx, HAProxy and a bare relay, side by side on this machine."""
+import argparse
+import os
+import sys
+
+import chart
+import counts
+import idle
+import machine
+import peers
+import process
+import report
+import rounds
+
+PARTS = ("plain", "lua", "syscalls", "instructions", "idle", "startup")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS",
+                        help="comma list of " + ", ".join(PARTS))
+    parser.add_argument("--peers", default="", metavar="NAMES",
+                        help="comma list of tidegate, nginx, haproxy, relay; default: all")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=4, help="of each run in a round")
+    parser.add_argument("--path", default="/", help="for plain and lua: /size/N asks for N bytes")
+    options = parser.parse_args()
+    options.only = options.only.split(",")
+    options.peers = [name for name in options.peers.split(",") if name]
+    if unknown := set(options.only) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if unknown := set(options.peers) - {*peers.PROXIES, "relay"}:
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}")
+    return options
+
+
+def say(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+def count(part, peer, figure):
+    """Adds what `part` measures of one peer to its figures."""
+    if part == "syscalls":
+        figure[part] = counts.system_calls(peer)
+    elif part == "instructions":
+        figure[part] = counts.instructions(peer)
+    elif part == "idle" and peer.name != "relay":   # holds two descriptors a client
+        figure[part], _ = idle.bytes_per_connection(peer)
+    elif part == "startup":
+        figure[part] = idle.startup_milliseconds(peer)
+
+
+def measure(options, origin):
+    modes = [mode for mode in ("plain", "lua") if mode in options.only]
+    results = {}
+    if modes:
+        chosen = peers.all_peers(origin, modes, options.peers)
+        results = rounds.run(chosen, options, say)
+    figures = {}
+    counted = [part for part in PARTS[2:] if part in options.only]
+    for peer in peers.all_peers(origin, modes or ("plain", "lua"), options.peers):
+        for part in counted:
+            say(f"{part}: {peer.label}")
+            count(part, peer, figures.setdefault(peer.label, {}))
+    return results, figures
+
+
+def how(options):
+    return (f"Written by `./dev bench`. One proxy worker on core {process.PROXY_CORE}; wrk "
+            f"({rounds.CONNECTIONS} connections, one thread) and the origin (128-byte replies) on "
+            f"core {process.LOAD_CORE}. Medians of {options.rounds} interleaved rounds of "
+            f"{options.seconds} s; ratios are taken within each round, with their lowest and "
+            "highest in brackets. Counts are of 32 connections in steady state: strace, callgrind, "
+            "10,000 idle clients, and the median of 20 starts.")
+
+
+def main():
+    options = arguments()
+    if os.cpu_count() < 2:
+        sys.exit("bench: needs two cores, one for the proxy and one for the load")
+    os.sched_setaffinity(0, {process.LOAD_CORE})
+    origin = peers.Origin()
+    try:
+        results, figures = measure(options, origin)
+    finally:
+        origin.stop()
+    text = report.markdown(machine.facts(), results, figures, how(options))
+    complete = set(options.only) == set(PARTS) and not options.peers
+    folder = peers.ROOT / "bench" if complete else peers.WORK
+    (folder / "RESULTS.md").write_text(text, encoding="utf-8")
+    if results:
+        (folder / "results.svg").write_text(chart.svg(results), encoding="utf-8")
+    print(text)
+    say(f"written: {folder / 'RESULTS.md'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// bench_origin PORT…: the fastest honest HTTP/1.1 origin for measuring what stands before it. One
+// thread, keep-alive, pipelining. The first PORT is group a, the next b, and so on.
+//   GET /          128 bytes
+//   GET /size/N    N bytes
+//   GET /head      "group=a\n" and the request head as received, to see what a policy changed
+// Requests may carry a body with Content-Length; chunked request bodies are not read.
+#include <algorithm>
+#include <charconv>
+#include <unordered_map>
+
+#include "sockets.h"
+
+namespace bench {
+namespace {
+
+constexpr size_t kReadSize = 64 * 1024;
+constexpr size_t kMaxReplySize = 64 * 1024 * 1024;
+
+struct Client {
+  char group = 'a';
+  size_t body_left = 0;  // of the request being skipped
+  std::string input;     // a head that is not complete yet
+  std::string pending;   // replies that the socket did not take
+  bool close_after = false;
+};
+
+size_t number_at(std::string_view text) {
+  size_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+bool contains_header(std::string_view head, std::string_view lower_case_line) {
+  const auto same = [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+  };
+  return std::search(head.begin(), head.end(), lower_case_line.begin(), lower_case_line.end(),
+                     same) != head.end();
+}
+
+/// The value of Content-Length, which only requests other than GET are searched for.
+size_t body_size(std::string_view head) {
+  if (head.starts_with("GET ")) return 0;
+  for (const std::string_view name : {"\r\nContent-Length: ", "\r\ncontent-length: "}) {
+    const size_t at = head.find(name);
+    if (at != std::string_view::npos) return number_at(head.substr(at + name.size()));
+  }
+  return 0;
+}
+
+void append_reply(std::string& out, std::string_view body) {
+  out += "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nX-Origin-Node: n1\r\n";
+  out += "Content-Length: ";
+  out += std::to_string(body.size());
+  out += "\r\n\r\n";
+  out += body;
+}
+
+void answer(Client& client, std::string_view head, std::string& out) {
+  static const std::string body128(128, 'x');
+  static const std::string small_reply = [] {
+    std::string reply;
+    append_reply(reply, body128);
+    return reply;
+  }();
+  const std::string_view path = head.substr(head.find(' ') + 1);
+  if (path.starts_with("/size/")) {
+    append_reply(out, std::string(std::min(number_at(path.substr(6)), kMaxReplySize), 'x'));
+  } else if (path.starts_with("/head ")) {
+    append_reply(out, std::string("group=") + client.group + "\n" + std::string(head));
+  } else {
+    out += small_reply;
+  }
+  client.body_left = body_size(head);
+  client.close_after = contains_header(head, "\r\nconnection: close");
+}
+
+/// Answers every complete request in `bytes`; keeps an incomplete head for the next read.
+void answer_all(Client& client, std::string_view bytes, std::string& out) {
+  std::string joined;
+  if (!client.input.empty()) {
+    joined = std::move(client.input) + std::string(bytes);
+    client.input.clear();
+    bytes = joined;
+  }
+  while (!bytes.empty() && !client.close_after) {
+    const size_t skipped = std::min(client.body_left, bytes.size());
+    client.body_left -= skipped;
+    bytes.remove_prefix(skipped);
+    if (client.body_left > 0 || bytes.empty()) return;
+    const size_t end = bytes.find("\r\n\r\n");
+    if (end == std::string_view::npos) {
+      client.input = bytes;
+      return;
+    }
+    answer(client, bytes.substr(0, end + 4), out);
+    bytes.remove_prefix(end + 4);
+  }
+}
+
+class Origin {
+ public:
+  explicit Origin(int port_count, char** ports) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    for (int i = 0; i < port_count; ++i) {
+      const int fd = listen_on(static_cast<uint16_t>(number_at(ports[i])));
+      listeners_[fd] = static_cast<char>('a' + i);
+      watch(epoll_, EPOLL_CTL_ADD, fd, EPOLLIN);
+    }
+  }
+
+  [[noreturn]] void run() {
+    epoll_event events[256];
+    for (;;) {
+      const int count = ::epoll_wait(epoll_, events, 256, -1);
+      for (int i = 0; i < count; ++i) {
+        const int fd = events[i].data.fd;
+        if (const auto at = listeners_.find(fd); at != listeners_.end()) {
+          accept_all(fd, at->second);
+        } else if (!serve(fd, events[i].events)) {
+          ::close(fd);
+          clients_.erase(fd);
+        }
+      }
+    }
+  }
+
+ private:
+  void accept_all(int listener, char group) {
+    for (int fd = accept_from(listener); fd >= 0; fd = accept_from(listener)) {
+      clients_[fd].group = group;
+      watch(epoll_, EPOLL_CTL_ADD, fd, EPOLLIN);
+    }
+  }
+
+  /// False when the connection has ended.
+  bool serve(int fd, uint32_t events) {
+    Client& client = clients_[fd];
+    if (events & EPOLLOUT) return flush(fd, client);
+    static char buffer[kReadSize];
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n <= 0) return n < 0 && errno == EAGAIN;
+    out_.clear();
+    answer_all(client, {buffer, static_cast<size_t>(n)}, out_);
+    if (out_.empty()) return true;
+    switch (write_or_keep(fd, out_, client.pending)) {
+      case Write::Done:
+        return !client.close_after;
+      case Write::Blocked:
+        watch(epoll_, EPOLL_CTL_MOD, fd, EPOLLOUT);
+        return true;
+      case Write::Broken:
+        return false;
+    }
+    return false;
+  }
+
+  bool flush(int fd, Client& client) {
+    const std::string bytes = std::move(client.pending);
+    client.pending.clear();
+    const Write result = write_or_keep(fd, bytes, client.pending);
+    if (result == Write::Done) watch(epoll_, EPOLL_CTL_MOD, fd, EPOLLIN);
+    return result != Write::Broken && !(result == Write::Done && client.close_after);
+  }
+
+  int epoll_;
+  std::string out_;
+  std::unordered_map<int, char> listeners_;
+  std::unordered_map<int, Client> clients_;
+};
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: bench_origin PORT...\n");
+    return 2;
+  }
+  bench::Origin(argc - 1, argv + 1).run();
+}
