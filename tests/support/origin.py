@@ -249,6 +249,8 @@ class Origin:
             if closed.buffered:
                 raise
             return False
+        except http1.ProtocolError:
+            raise
         except (AssertionError, OSError):
             if wire.buffer:
                 raise

@@ -55,9 +55,9 @@ def test_the_origin_takes_no_sloppy_request(bad):
 
 
 def test_the_client_takes_no_sloppy_response():
-    with Origin() as origin, Client(origin.port) as client:
+    with Origin() as origin:
         origin.raw(lambda wire, number: (wire.read_until(b"\r\n\r\n"), wire.send("HTTP/1.1 200\r\n\r\n")))
-        with pytest.raises(ProtocolError):
+        with Client(origin.port) as client, pytest.raises(ProtocolError):
             client.get("/")
 
 

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections to origins are kept, reused, capped and let go."""
+import threading
+
+from support import eventually, scaled
+
+
+def test_sequential_requests_share_one_connection(origin, proxy_to, connect):
+    proxy = proxy_to(origin)
+    for _ in range(5):
+        client = connect(proxy)
+        for _ in range(5):
+            assert client.get("/").status == 200
+    assert len(origin.requests) == 25
+    assert origin.connections == 1
+
+
+def test_concurrent_requests_get_a_connection_each(origin, proxy_to, connect):
+    gate = threading.Barrier(4, timeout=scaled(5))
+
+    def meet(exchange):
+        gate.wait()
+        exchange.reply()
+    origin.on("/", meet)
+    proxy = proxy_to(origin)
+    clients = [connect(proxy) for _ in range(4)]
+    for client in clients:
+        client.send_request("GET", "/")
+    assert [client.response().status for client in clients] == [200] * 4
+    assert origin.connections == 4
+
+
+def test_an_idle_connection_is_closed_in_time(origin, proxy_to, connect):
+    proxy = proxy_to(origin, cluster={"pool": {"idle_timeout": "300ms"}})
+    client = connect(proxy)
+    assert client.get("/").status == 200
+    origin.wait_until_open(0)
+    assert client.get("/").status == 200
+    assert origin.connections == 2
+
+
+def test_idle_timeout_zero_keeps_nothing(origin, proxy_to, connect):
+    client = connect(proxy_to(origin, cluster={"pool": {"idle_timeout": "0s"}}))
+    for _ in range(3):
+        assert client.get("/").status == 200
+    assert origin.connections == 3
+    origin.wait_until_open(0)
+
+
+def test_a_connection_is_replaced_after_max_requests(origin, proxy_to, connect):
+    client = connect(proxy_to(origin, cluster={"pool": {"max_requests": 2}}))
+    for _ in range(6):
+        assert client.get("/").status == 200
+    assert origin.connections == 3
+
+
+def test_a_dead_connection_costs_nobody_an_answer(origin, proxy_to, connect):
+    """The origin closes its kept connection just when the next request is sent on it."""
+    def script(wire, number):
+        wire.read_until(b"\r\n\r\n")
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d" % number)
+        if number == 0:
+            wire.read_until(b"\r\n\r\n")  # the second request arrives, and is not answered
+            wire.close()
+        else:
+            wire.expect_closed()
+    origin.raw(script)
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    assert client.get("/").body == b"00"
+    assert client.get("/").body == b"01"
+    assert proxy.wait_for_access(count=2)[1]["status"] == 200
+
+
+def test_a_reset_connection_costs_nobody_an_answer(origin, proxy_to, connect):
+    def script(wire, number):
+        wire.read_until(b"\r\n\r\n")
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d" % number)
+        if number == 0:
+            wire.read_until(b"\r\n\r\n")
+            wire.reset()
+        else:
+            wire.expect_closed()
+    origin.raw(script)
+    client = connect(proxy_to(origin))
+    assert client.get("/").body == b"00"
+    assert client.get("/").body == b"01"
+
+
+def test_a_connection_closed_while_idle_is_noticed(origin, proxy_to, connect):
+    """Here nothing was sent on it, so that a POST is safe too."""
+    def script(wire, number):
+        wire.read_until(b"\r\n\r\n")
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d" % number)
+        if number == 0:
+            wire.close()
+        else:
+            wire.expect_closed()
+    origin.raw(script)
+    client = connect(proxy_to(origin))
+    assert client.get("/").body == b"00"
+    origin.wait_until_open(0)
+    client.send_head("POST", "/", {"Content-Length": "0"})
+    assert client.response().body == b"01"
+
+
+def test_a_post_that_may_have_arrived_is_not_sent_twice(origin, proxy_to, connect):
+    posts = []
+
+    def script(wire, number):
+        wire.read_until(b"\r\n\r\n")
+        if number > 0:
+            posts.append("again")
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        if number == 0:
+            wire.read_until(b"\r\n\r\nbody")
+            posts.append("first")
+            wire.close()
+        else:
+            wire.expect_closed()
+    origin.raw(script)
+    client = connect(proxy_to(origin))
+    assert client.get("/").status == 200
+    assert client.post("/", b"body").status == 502
+    assert posts == ["first"]
+
+
+def test_a_fresh_connection_gets_no_free_try(origin, proxy_to, connect):
+    def script(wire, _):
+        wire.read_until(b"\r\n\r\n")
+        wire.close()
+    origin.raw(script)
+    assert connect(proxy_to(origin)).get("/").status == 502
+    assert origin.connections == 1
+
+
+def test_the_free_try_is_one(origin, proxy_to, connect):
+    """Two kept connections, both dead: the second try opens a fresh one or ends in an error, but
+    does not go round for ever."""
+    gate = threading.Barrier(2, timeout=scaled(5))
+
+    def script(wire, number):
+        wire.read_until(b"\r\n\r\n")
+        if number < 2:
+            gate.wait()
+            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        wire.read_until(b"\r\n\r\n") if number < 2 else None
+        wire.close()
+    origin.raw(script)
+    proxy = proxy_to(origin)
+    clients = [connect(proxy), connect(proxy)]
+    for client in clients:
+        client.send_request("GET", "/")
+    assert [client.response().status for client in clients] == [200, 200]
+    assert clients[0].get("/").status == 502
+    assert origin.connections <= 3
+
+
+def test_requests_over_max_connections_wait_their_turn(origin, proxy_to, connect):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply(body=exchange.request.path)
+    origin.otherwise(slow)
+    proxy = proxy_to(origin, cluster={"pool": {"max_connections": 2}})
+    clients = [connect(proxy) for _ in range(6)]
+    for number, client in enumerate(clients):
+        client.send_request("GET", f"/{number}")
+    origin.wait_for_requests(2)
+    eventually(lambda: proxy.metrics()("proxy_requests_active") == 6)
+    assert (origin.connections, len(origin.requests)) == (2, 2)
+    release.set()
+    assert [client.response().text for client in clients] == [f"/{number}" for number in range(6)]
+    assert origin.connections == 2
+
+
+def test_too_many_waiting_requests_are_refused_at_once(origin, proxy_to, connect):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply()
+    origin.otherwise(slow)
+    proxy = proxy_to(origin, cluster={"pool": {"max_connections": 1, "max_pending": 2}})
+    waiting = [connect(proxy) for _ in range(3)]
+    for number, client in enumerate(waiting):
+        client.send_request("GET", f"/{number}")
+        eventually(lambda n=number: proxy.metrics()("proxy_requests_active") == n + 1)
+    refused = connect(proxy).get("/too-many")
+    assert (refused.status, refused.json()["error"]) == (503, "pool_overflow")
+    release.set()
+    assert [client.response().status for client in waiting] == [200] * 3
+
+
+def test_a_waiting_request_whose_client_leaves_is_forgotten(origin, proxy_to, connect):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply()
+    origin.otherwise(slow)
+    proxy = proxy_to(origin, cluster={"pool": {"max_connections": 1}})
+    first, second = connect(proxy), connect(proxy)
+    first.send_request("GET", "/first")
+    origin.wait_for_requests(1)
+    second.send_request("GET", "/second")
+    eventually(lambda: proxy.metrics()("proxy_requests_active") == 2)
+    second.reset()
+    proxy.wait_for_access(path="/second", error="client_closed")
+    release.set()
+    assert first.response().status == 200
+    assert connect(proxy).get("/third").status == 200
+    assert origin.paths() == ["/first", "/third"]
+
+
+def test_a_connection_with_an_unread_answer_is_not_reused(origin, proxy_to, connect):
+    """The client left in the middle of the body: what is still in flight belongs to nobody."""
+    def endless(exchange):
+        exchange.start_chunked()
+        while True:
+            exchange.chunk("x" * 1000)
+    origin.on("/endless", endless, may_break=True)
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    client.send_request("GET", "/endless")
+    assert client.read_head().status == 200
+    client.reset()
+    origin.wait_until_open(0)
+    assert connect(proxy).get("/after").body == b"ok"
+    assert origin.connections == 2
