@@ -83,14 +83,18 @@ class ServerCodec {
   virtual ~ServerCodec() = default;
 
   /// Takes bytes from the client and gives back how many were consumed. Fewer than all: the codec
-  /// will take the rest after the current stream has ended (HTTP/1 pipelining); keep them.
+  /// will take the rest after the current stream has ended, or become a tunnel; keep them.
   virtual size_t receive(std::string_view bytes) = 0;
-  /// The client sends nothing more. An incomplete request becomes an error.
+  /// The client sends nothing more. An incomplete request becomes an error. REQUIRES: all that it
+  /// sent was taken by `receive`.
   virtual void receive_eof() = 0;
 
   /// An interim response: 100 to 199, without 101.
   virtual void send_interim(StreamId stream, const ResponseHead& head) = 0;
   /// `end`: nothing follows. A 101 turns the stream into a tunnel: bytes both ways are its body.
+  /// So after a 101 the request, which had ended with its head, has body and end events once more;
+  /// the stream is open until both directions have ended. Without `upgrade` in the request a 101
+  /// ends the connection.
   virtual void send_head(StreamId stream, const ResponseHead& head, bool end) = 0;
   /// `bytes` may be borrowed until the next flush.
   virtual void send_body(StreamId stream, std::string_view bytes) = 0;
@@ -118,6 +122,9 @@ class ClientCodec {
   /// REQUIRES: can_open().
   virtual StreamId open(ResponseReceiver& receiver) = 0;
   virtual bool can_open() const = 0;
+  /// After the 101 to a request with `upgrade` (which ended with its head), send_body and send_end
+  /// serve the tunnel; on_response_end then is the origin's half-close, and the stream stays open
+  /// until send_end or cancel.
   virtual void send_head(StreamId stream, const RequestHead& head, bool end) = 0;
   virtual void send_body(StreamId stream, std::string_view bytes) = 0;
   virtual void send_end(StreamId stream, const Headers& trailers) = 0;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+#include "http/headers.h"
+#include "http/http1/scan.h"
+
+namespace tidegate::http::http1 {
+
+/// A writable copy of a head in an arena, with kScanSlack zero bytes behind it. Field names are
+/// lower-cased in it, and the parsed head points into it.
+struct HeadBlock {
+  char* begin;
+  char* end;
+};
+HeadBlock copy_block(Arena& arena, std::string_view block);
+
+/// Which fields are left out silently.
+enum class FieldFilter : uint8_t {
+  Keep,             // none
+  DropUnderscores,  // those with '_' in their name
+};
+
+/// Reads the field lines in [at, end - 2), which HeadScan found complete: every line ends in CRLF,
+/// and an empty one stands at the end. `lines`: how many. False: one is malformed (RFC 9112 5), be
+/// it by a space before the colon, folding, a control byte or a name that is no token.
+bool parse_fields(HeadBlock fields, uint32_t lines, FieldFilter filter, Headers& to);
+
+/// The same for trailers. Fields that only make sense in a head are dropped, and those that would
+/// change framing or routing make it false (RFC 9110 6.5.1).
+bool parse_trailers(std::string_view block, uint32_t lines, FieldFilter filter, Headers& to);
+
+}  // namespace tidegate::http::http1
