@@ -152,6 +152,12 @@ bool Cidr::contains(const IpAddress& address) const {
   return (address.bytes()[whole] & mask) == prefix_[whole];
 }
 
+std::string Cidr::to_string() const {
+  const IpAddress address = IpAddress::v6(prefix_);
+  const bool as_v4 = address.is_v4() && bits_ >= 96;
+  return address.to_string() + "/" + std::to_string(as_v4 ? bits_ - 96 : bits_);
+}
+
 bool contains(const std::vector<Cidr>& blocks, const IpAddress& address) {
   return std::any_of(blocks.begin(), blocks.end(),
                      [&](const Cidr& block) { return block.contains(address); });

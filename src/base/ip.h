@@ -35,6 +35,7 @@ class Cidr {
  public:
   static std::optional<Cidr> parse(std::string_view text);
   bool contains(const IpAddress& address) const;
+  std::string to_string() const;  // "10.0.0.0/8"
 
  private:
   std::array<uint8_t, 16> prefix_{};

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -21,7 +22,7 @@ struct Origin {
 };
 
 struct Address {
-  std::string host;       // literal IP (without brackets), name, or path when unix
+  std::string host;  // literal IP (without brackets), name, or path when unix
   uint16_t port = 0;
   bool is_unix = false;
   std::string to_string() const;  // "127.0.0.1:8080", "[::1]:80", "unix:/run/x.sock"
@@ -33,11 +34,11 @@ struct Listener {
   Address address;
   std::vector<Cidr> trusted_proxies;
   uint32_t max_connections = 10000;
-  Duration head_timeout = std::chrono::seconds(10);   // first byte of a request to its full head
-  Duration idle_timeout = std::chrono::seconds(75);   // keep-alive between requests
-  Duration body_timeout = std::chrono::seconds(60);   // between two reads of a body
-  uint64_t body_min_rate = 0;                         // bytes per second over body_timeout; 0: off
-  uint64_t max_requests = 0;                          // per connection; 0: unlimited
+  Duration head_timeout = std::chrono::seconds(10);  // first byte of a request to its full head
+  Duration idle_timeout = std::chrono::seconds(75);  // keep-alive between requests
+  Duration body_timeout = std::chrono::seconds(60);  // between two reads of a body
+  uint64_t body_min_rate = 0;                        // bytes per second over body_timeout; 0: off
+  uint64_t max_requests = 0;                         // per connection; 0: unlimited
   uint32_t max_request_line = 8 * 1024;
   uint32_t max_header_bytes = 64 * 1024;
   uint32_t max_header_count = 100;
@@ -46,8 +47,8 @@ struct Listener {
 };
 
 struct Endpoint {
-  std::string url;        // as written
-  std::string scheme;     // "http"
+  std::string url;     // as written
+  std::string scheme;  // "http"
   Address address;
   uint32_t weight = 1;
   std::map<std::string, std::string> tags;
@@ -55,16 +56,17 @@ struct Endpoint {
 };
 
 struct Pool {
-  uint32_t max_connections = 0;    // per endpoint and worker; 0: unlimited
+  uint32_t max_connections = 0;  // per endpoint and worker; 0: unlimited
   Duration idle_timeout = std::chrono::seconds(60);
-  uint32_t max_pending = 1024;     // requests waiting for a connection, per endpoint and worker
-  uint64_t max_requests = 0;       // per connection; 0: unlimited
+  uint32_t max_pending = 1024;  // requests waiting for a connection, per endpoint and worker
+  uint64_t max_requests = 0;    // per connection; 0: unlimited
 };
 
 struct Cluster {
   std::string name;
   std::vector<Endpoint> endpoints;
   std::string balancer = "round_robin";
+  std::string protocol = "auto";  // h1, auto
   Duration connect_timeout = std::chrono::seconds(5);
   Pool pool;
   Origin origin;
@@ -81,7 +83,7 @@ enum class OnError : uint8_t { Closed, Open };
 /// Free-form YAML below `options`, kept as JSON text so that this struct needs no parser's types.
 struct Policy {
   std::string name;
-  std::string script;        // absolute path
+  std::string script;  // absolute path
   std::string options_json = "{}";
   Budget budget;
   OnError on_error = OnError::Closed;
@@ -92,12 +94,13 @@ struct Policy {
 };
 
 struct Match {
-  std::vector<std::string> hosts;           // lower case; exact or "*.suffix"; empty: any
-  std::string path;                         // exact; empty: not given
-  std::string path_prefix;                  // empty: not given
-  std::vector<std::string> methods;         // empty: any
+  std::vector<std::string> hosts;              // lower case; exact or "*.suffix"; empty: any
+  std::string path;                            // exact; empty: not given
+  std::string path_prefix;                     // empty: not given
+  std::vector<std::string> methods;            // empty: any
   std::map<std::string, std::string> headers;  // lower-case name -> exact value
-  std::string listener;                     // empty: any
+  std::string listener;                        // empty: any
+  bool operator==(const Match&) const = default;
 };
 
 struct Respond {
@@ -108,7 +111,7 @@ struct Respond {
 };
 
 struct Redirect {
-  std::string to;            // URL or absolute path; {path} and {query} stand for the request's
+  std::string to;  // URL or absolute path; {path} and {query} stand for the request's
   uint16_t status = 308;
 };
 
@@ -124,14 +127,14 @@ struct Route {
   bool echo = false;
 
   bool strip_prefix = false;
-  std::string replace_prefix;               // put in place of what strip_prefix took; empty: nothing
+  std::string replace_prefix;  // put in place of what strip_prefix took; empty: nothing
   HostMode host_mode = HostMode::Preserve;
-  std::string host;                         // when Literal
-  Duration timeout = std::chrono::seconds(30);         // to the response head
-  Duration idle_timeout = std::chrono::seconds(60);    // no byte either way
-  Duration exchange_timeout = Duration::zero();        // whole exchange; 0: unlimited
-  std::vector<std::string> policies;        // default_policies first, resolved
-  uint64_t max_body = 0;                    // 0: unlimited
+  std::string host;                                  // when Literal
+  Duration timeout = std::chrono::seconds(30);       // to the response head
+  Duration idle_timeout = std::chrono::seconds(60);  // no byte either way
+  Duration exchange_timeout = Duration::zero();      // whole exchange; 0: unlimited
+  std::vector<std::string> policies;                 // default_policies first, resolved
+  uint64_t max_body = 0;                             // 0: unlimited
   bool allow_encoded_slashes = false;
   Origin origin;
 };
@@ -151,18 +154,22 @@ struct Log {
 };
 
 struct Snapshot {
-  uint32_t workers = 0;                     // 0: one per core
+  uint32_t workers = 0;  // 0: one per core
   std::vector<Listener> listeners;
   std::vector<Cluster> clusters;
   std::vector<Policy> policies;
   std::vector<Route> routes;
+  std::vector<std::string>
+      default_policies;  // for requests that no route matches; routes have theirs
   Admin admin;
   Log log;
   Duration drain_timeout = std::chrono::seconds(30);
-  std::string source;                       // file it came from, or "(environment)"
+  std::string store = "memory";
+  std::string source;  // file it came from, or "(environment)"
 
   const Cluster* find_cluster(std::string_view name) const;
   const Policy* find_policy(std::string_view name) const;
+  const Listener* find_listener(std::string_view name) const;
 };
 
 }  // namespace tidegate::config

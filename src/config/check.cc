@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "config/values.h"
+
+namespace tidegate::config {
+namespace {
+
+/// Same address and port; port 0 collides with nothing.
+bool collide(const Address& a, const Address& b) {
+  if (a.host.empty() || a.port == 0 || a.port != b.port) return false;
+  auto left = IpAddress::parse(a.host);
+  auto right = IpAddress::parse(b.host);
+  return left && right ? *left == *right : a.host == b.host;
+}
+
+template <class T>
+std::vector<std::string> names_of(const std::vector<T>& items) {
+  std::vector<std::string> names;
+  for (const T& item : items) names.push_back(item.name);
+  return names;
+}
+
+class Checker {
+ public:
+  Checker(const Snapshot& snapshot, const Reader& reader, Errors& errors)
+      : snapshot_(snapshot), reader_(reader), errors_(errors) {}
+
+  void run() {
+    check_listeners();
+    check_clusters();
+    check_policies("default_policies", snapshot_.default_policies);
+    check_names("routes", snapshot_.routes);
+    if (given("routes") && snapshot_.routes.empty()) fail("routes", "needs at least one route");
+    for (size_t i = 0; i < snapshot_.routes.size(); ++i) check_route(i);
+  }
+
+ private:
+  bool given(const std::string& path) const { return reader_.positions().contains(path); }
+
+  void fail(const std::string& path, std::string message) { add(path, std::move(message), false); }
+  void fail_key(const std::string& path, std::string message) {
+    add(path, std::move(message), true);
+  }
+  void add(const std::string& path, std::string message, bool at_key) {
+    auto found = reader_.positions().find(path);
+    Mark mark;
+    if (found != reader_.positions().end()) mark = at_key ? found->second.key : found->second.value;
+    errors_.push_back(Error{mark, path, std::move(message)});
+  }
+
+  /// A key of `path` was refused already, and may be the one that would be missed.
+  bool any_fault_in(const std::string& path) const {
+    return std::any_of(errors_.begin(), errors_.end(),
+                       [&](const Error& error) { return error.path.starts_with(path + "."); });
+  }
+
+  template <class T>
+  void check_names(const std::string& list, const std::vector<T>& items) {
+    std::set<std::string> seen;
+    for (size_t i = 0; i < items.size(); ++i) {
+      std::string path = fmt::format("{}[{}].name", list, i);
+      if (seen.insert(items[i].name).second || !given(path)) continue;
+      fail(path,
+           fmt::format("'{}' is the name of another one: choose a different one", items[i].name));
+    }
+  }
+
+  /// `known` by name, or a message at `path`.
+  void require_known(const std::string& path, std::string_view what, const std::string& name,
+                     const std::vector<std::string>& known) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) return;
+    std::string hint = did_you_mean(name, known);
+    if (hint.empty()) {
+      hint = known.empty() ? ": none is configured"
+                           : fmt::format("; there is {}", fmt::join(known, ", "));
+    }
+    fail(path, fmt::format("unknown {} '{}'{}", what, name, hint));
+  }
+
+  void check_listeners() {
+    const auto& listeners = snapshot_.listeners;
+    check_names("listeners", listeners);
+    if (given("listeners") && listeners.empty()) fail("listeners", "needs at least one listener");
+    for (size_t i = 0; i < listeners.size(); ++i) {
+      for (size_t j = 0; j < i; ++j) {
+        if (!collide(listeners[i].address, listeners[j].address)) continue;
+        fail(fmt::format("listeners[{}].address", i),
+             fmt::format("{} is already the address of listener '{}'",
+                         listeners[i].address.to_string(), listeners[j].name));
+        break;
+      }
+      check_admin(listeners[i], fmt::format("listeners[{}].address", i));
+    }
+  }
+
+  void check_admin(const Listener& listener, const std::string& path) {
+    if (!snapshot_.admin.address || !collide(*snapshot_.admin.address, listener.address)) return;
+    std::string where = given("admin.address") ? "admin.address" : path;
+    fail(where,
+         fmt::format("the admin address {} is also that of listener '{}': change one, or set "
+                     "admin.address to off",
+                     snapshot_.admin.address->to_string(), listener.name));
+  }
+
+  void check_clusters() {
+    for (const Cluster& cluster : snapshot_.clusters) {
+      std::string path = fmt::format("clusters.{}.endpoints", cluster.name);
+      if (!given(path)) continue;
+      if (cluster.endpoints.empty()) fail(path, "needs at least one endpoint");
+      check_endpoints(cluster, path);
+    }
+  }
+
+  void check_endpoints(const Cluster& cluster, const std::string& path) {
+    const auto& endpoints = cluster.endpoints;
+    bool any_weight = std::any_of(endpoints.begin(), endpoints.end(),
+                                  [](const Endpoint& endpoint) { return endpoint.weight > 0; });
+    if (!endpoints.empty() && !any_weight)
+      fail(path, "every weight is 0: none would get a request");
+    for (size_t i = 0; i < endpoints.size(); ++i) {
+      bool repeated = std::any_of(
+          endpoints.begin(), endpoints.begin() + static_cast<std::ptrdiff_t>(i),
+          [&](const Endpoint& other) { return collide(endpoints[i].address, other.address); });
+      if (!repeated) continue;
+      fail(fmt::format("{}[{}]", path, i),
+           fmt::format("{} is given twice: use weight for a larger share",
+                       endpoints[i].address.to_string()));
+    }
+  }
+
+  void check_policies(const std::string& path, const std::vector<std::string>& policies) {
+    std::vector<std::string> known = names_of(snapshot_.policies);
+    for (size_t i = 0; i < policies.size(); ++i) {
+      std::string at = fmt::format("{}[{}]", path, i);
+      if (policies[i].empty()) continue;
+      require_known(at, "policy", policies[i], known);
+      if (std::find(policies.begin(), policies.begin() + static_cast<std::ptrdiff_t>(i),
+                    policies[i]) != policies.begin() + static_cast<std::ptrdiff_t>(i)) {
+        fail(at, fmt::format("'{}' is listed twice", policies[i]));
+      }
+    }
+  }
+
+  void check_route(size_t index) {
+    const Route& route = snapshot_.routes[index];
+    std::string path = fmt::format("routes[{}]", index);
+    check_action(route, path);
+    check_match(route, path);
+    check_policies(path + ".policies", route.policies);
+    if (route.respond) check_respond(*route.respond, path + ".respond");
+    for (size_t i = 0; i < index; ++i) {
+      if (!(snapshot_.routes[i].match == route.match)) continue;
+      fail_key(path, fmt::format("is never reached: route '{}' takes the same requests before it",
+                                 snapshot_.routes[i].name));
+      break;
+    }
+  }
+
+  void check_action(const Route& route, const std::string& path) {
+    std::vector<std::string> actions;
+    for (const char* key : {"cluster", "respond", "redirect"}) {
+      if (given(path + "." + key)) actions.push_back(key);
+    }
+    if (route.echo) actions.push_back("echo");
+    if (actions.empty() && !any_fault_in(path)) {
+      fail_key(path, "has nothing to do: give one of cluster, respond, redirect and echo");
+    } else if (actions.size() > 1) {
+      fail_key(path, fmt::format("takes only one of {}", fmt::join(actions, ", ")));
+    }
+    if (!route.cluster.empty()) {
+      require_known(path + ".cluster", "cluster", route.cluster, names_of(snapshot_.clusters));
+    }
+  }
+
+  void check_match(const Route& route, const std::string& path) {
+    std::string match = path + ".match";
+    if (given(match + ".path") && given(match + ".path_prefix")) {
+      fail_key(match, "takes path or path_prefix, not both");
+    }
+    if (route.strip_prefix && !given(match + ".path_prefix")) {
+      fail_key(path + ".strip_prefix", "needs match.path_prefix, which is what it takes off");
+    }
+    if (!route.replace_prefix.empty() && !route.strip_prefix) {
+      fail_key(path + ".replace_prefix", "needs strip_prefix: true");
+    }
+    if (!route.match.listener.empty()) {
+      require_known(match + ".listener", "listener", route.match.listener,
+                    names_of(snapshot_.listeners));
+    }
+  }
+
+  void check_respond(const Respond& respond, const std::string& path) {
+    bool bodiless = respond.status == 204 || respond.status == 205 || respond.status == 304;
+    if (bodiless && !respond.body.empty()) {
+      fail_key(path + ".body", fmt::format("a {} has no body: remove it", respond.status));
+    }
+    for (const char* name : {"connection", "content-length", "content-type", "transfer-encoding"}) {
+      if (!respond.headers.contains(name)) continue;
+      fail_key(path, fmt::format("the header {} is not for `headers`: {}", name,
+                                 std::string_view(name) == "content-type" ? "use content_type"
+                                                                          : "the proxy sets it"));
+    }
+  }
+
+  const Snapshot& snapshot_;
+  const Reader& reader_;
+  Errors& errors_;
+};
+
+}  // namespace
+
+void check(const Snapshot& snapshot, const Reader& reader, Errors& errors) {
+  Checker(snapshot, reader, errors).run();
+}
+
+}  // namespace tidegate::config

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "config/environment.h"
+
+namespace tidegate::config {
+
+/// Replaces `${NAME}` and `${NAME:-default}` (taken when NAME is unset or empty) by the variable's
+/// value and `$$` by `$`. A lone `$` stays. What a variable holds is not expanded again.
+Fallible<std::string> expand(std::string_view text, const Environment& environment);
+
+/// YAML gives `{ } [ ] , : #` a meaning that `${NAME:-default}` must not have inside a flow
+/// mapping. `shield` replaces them, within such references and in `[::1]:80`, by control bytes of
+/// the same length (so marks stay true), and `unshield` puts them back. Text with control bytes of
+/// its own must be refused first.
+std::string shield(std::string_view text);
+std::string unshield(std::string_view text);
+
+}  // namespace tidegate::config

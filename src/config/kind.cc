@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/kind.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace tidegate::config {
+namespace {
+
+Json reference(std::string_view definition) {
+  return Json{{"$ref", fmt::format("#/$defs/{}", definition)}};
+}
+
+/// Refuses what `wide` reads outside of [min, max].
+template <class V>
+Kind<V> within(Kind<V> wide, V min, V max, std::string (*format)(V)) {
+  Kind<V> kind = wide;
+  kind.range = fmt::format("{} to {}", format(min), format(max));
+  kind.read = [=](Reader& reader, const Node& node, V& to) {
+    V value = min;
+    wide.read(reader, node, value);
+    if (value < min || value > max) {
+      reader.fail(node,
+                  fmt::format("must be {} to {}, got '{}'", format(min), format(max), node.text));
+    } else if (!node.broken) {
+      to = value;
+    }
+  };
+  return kind;
+}
+
+Json map_schema(Json values) {
+  return Json{{"type", "object"}, {"additionalProperties", std::move(values)}};
+}
+
+using TextMap = std::map<std::string, std::string>;
+using TextParser = Fallible<std::string> (*)(std::string_view);
+
+Fallible<std::string> any_text(std::string_view given) {
+  return std::string(given);
+}
+
+Kind<TextMap> map_kind(std::string name, TextParser parse_key, TextParser parse_value) {
+  Kind<TextMap> kind{name, "", map_schema(reference("text")), {}, {}};
+  kind.read = [=](Reader& reader, const Node& node, TextMap& to) {
+    if (!reader.require(node, Node::Kind::Mapping, "a " + name)) return;
+    for (const Node& child : node.children) {
+      Reader::Step step(reader, child);
+      auto key = parse_key(child.key);
+      if (!key) reader.fail_key(child, key.error());
+      if (!reader.require(child, Node::Kind::Scalar, "text")) continue;
+      auto value = parse_value(child.text);
+      if (!value) reader.fail(child, value.error());
+      if (!key || !value) continue;
+      if (!to.emplace(*key, *value).second) {
+        reader.fail_key(child, fmt::format("'{}' is given twice, in other letters", *key));
+      }
+    }
+  };
+  kind.write = [](const TextMap& values) {
+    Node mapping = Node::mapping();
+    for (const auto& [key, value] : values) mapping.put(key, Node::quoted_scalar(value));
+    return mapping.children.empty() ? Node() : mapping;
+  };
+  return kind;
+}
+
+Node write_text(const std::string& value) {
+  return value.empty() ? Node() : Node::quoted_scalar(value);
+}
+
+}  // namespace
+
+Json or_variable(Json schema) {
+  if (schema.contains("$ref")) return schema;  // the definition allows it
+  return Json{{"anyOf", Json::array({std::move(schema), reference("variable")})}};
+}
+
+Kind<std::string> text() {
+  return checked_text("text", any_text);
+}
+
+Kind<std::string> secret() {
+  Kind<std::string> kind = text();
+  kind.write = [](const std::string& value) {
+    return value.empty() ? Node() : Node::quoted_scalar("***");
+  };
+  return kind;
+}
+
+Kind<std::string> checked_text(std::string name, TextParser parse) {
+  auto kind = scalar_kind<std::string>(
+      std::move(name), reference("text"),
+      [parse](const std::string& given) { return parse(given); },
+      [](const std::string& value) { return value; });
+  kind.write = write_text;
+  return kind;
+}
+
+Kind<bool> flag() {
+  return scalar_kind<bool>(
+      "true or false", Json{{"type", "boolean"}},
+      [](const std::string& given) { return parse_flag(given); },
+      [](bool value) { return std::string(value ? "true" : "false"); });
+}
+
+Kind<Duration> duration(Duration min, Duration max) {
+  auto any = scalar_kind<Duration>(
+      "duration", reference("duration"),
+      [](const std::string& given) { return parse_duration(given); }, format_duration);
+  return within<Duration>(any, min, max, format_duration);
+}
+
+Kind<uint64_t> size(uint64_t min, uint64_t max) {
+  auto any = scalar_kind<uint64_t>(
+      "size", reference("size"), [](const std::string& given) { return parse_size(given); },
+      format_size);
+  return within<uint64_t>(any, min, max, format_size);
+}
+
+Kind<uint64_t> count(uint64_t min, uint64_t max) {
+  auto print = [](uint64_t value) { return fmt::format("{}", value); };
+  auto any = scalar_kind<uint64_t>(
+      "number", Json{{"type", "integer"}, {"minimum", min}, {"maximum", max}},
+      [](const std::string& given) { return parse_count(given); }, print);
+  return within<uint64_t>(any, min, max, print);
+}
+
+Kind<std::string> choice(std::vector<std::string> now, std::vector<std::string> later) {
+  std::string known = fmt::format("{}", fmt::join(now, ", "));
+  auto parse = [=](const std::string& given) -> Fallible<std::string> {
+    if (std::find(now.begin(), now.end(), given) != now.end()) return given;
+    if (std::find(later.begin(), later.end(), given) != later.end()) {
+      return tl::unexpected(not_available(fmt::format("'{}'", given)));
+    }
+    return tl::unexpected(
+        fmt::format("must be one of {}, got '{}'{}", known, given, did_you_mean(given, now)));
+  };
+  auto kind = scalar_kind<std::string>("word", Json{{"enum", now}}, parse,
+                                       [](const std::string& value) { return value; });
+  kind.range = known;
+  return kind;
+}
+
+Kind<TextMap> header_map() {
+  return map_kind("mapping of header name to value", parse_header_name, parse_header_value);
+}
+
+Kind<TextMap> text_map() {
+  return map_kind("mapping of name to text", any_text, any_text);
+}
+
+}  // namespace tidegate::config

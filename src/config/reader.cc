@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/reader.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+namespace tidegate::config {
+
+void Reader::fail(const Node& node, std::string message) {
+  errors_.push_back(Error{node.mark, path_, std::move(message)});
+}
+
+void Reader::fail_key(const Node& node, std::string message) {
+  errors_.push_back(Error{node.where(), path_, std::move(message)});
+}
+
+bool Reader::require(const Node& node, Node::Kind kind, const std::string& expected) {
+  if (node.broken) return false;
+  if (node.kind == kind) return true;
+  fail(node, fmt::format("expected {}, got {}", expected, node.describe()));
+  return false;
+}
+
+std::string Reader::absolute_path(const std::string& path) const {
+  std::error_code ignored;
+  auto joined = std::filesystem::path(folder_) / path;
+  return std::filesystem::absolute(joined, ignored).lexically_normal().string();
+}
+
+Reader::Step::Step(Reader& reader, const Node& child)
+    : reader_(reader), length_(reader.path_.size()) {
+  if (!reader.path_.empty()) reader.path_ += '.';
+  reader.path_ += child.key;
+  reader.positions_[reader.path_] = {child.mark, child.where()};
+}
+
+Reader::Step::Step(Reader& reader, const Node& child, size_t index)
+    : reader_(reader), length_(reader.path_.size()) {
+  reader.path_ += fmt::format("[{}]", index);
+  reader.positions_[reader.path_] = {child.mark, child.where()};
+}
+
+}  // namespace tidegate::config

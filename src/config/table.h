@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sections of the field table, one function per struct of snapshot.h.
+#pragma once
+#include "config/section.h"
+#include "config/snapshot.h"
+
+namespace tidegate::config {
+
+const Section& snapshot_section();  // the root
+const Section& listener_section();
+const Section& cluster_section();
+const Section& endpoint_section();
+const Section& pool_section();
+const Section& policy_section();
+const Section& budget_section();
+const Section& route_section();
+const Section& match_section();
+const Section& respond_section();
+const Section& redirect_section();
+const Section& admin_section();
+const Section& log_section();
+
+/// Every section in the order of the reference.
+std::vector<const Section*> all_sections();
+
+// Kinds that are particular to one section.
+Kind<Address> address_kind();
+Kind<Endpoint> endpoint_kind();
+Kind<Redirect> redirect_kind();
+/// A file that must exist and be readable; given as an absolute path.
+Kind<std::string> script_path_kind();
+/// Any YAML mapping, kept as JSON text.
+Kind<std::string> options_kind();
+
+}  // namespace tidegate::config

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clusters, endpoints, pools; policies and budgets.
+#include "config/table.h"
+
+namespace tidegate::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+Kind<Endpoint> url_kind() {
+  Kind<Endpoint> kind{"URL", "", Json{{"$ref", "#/$defs/text"}}, {}, {}};
+  kind.read = [](Reader& reader, const Node& node, Endpoint& to) {
+    if (!reader.require(node, Node::Kind::Scalar, "a URL such as http://10.0.0.1:8080")) return;
+    auto url = parse_origin_url(node.text);
+    if (!url) return reader.fail(node, url.error());
+    to.url = node.text;
+    to.scheme = url->scheme;
+    to.address = url->address;
+  };
+  kind.write = [](const Endpoint& endpoint) {
+    return endpoint.url.empty() ? Node() : Node::quoted_scalar(endpoint.url);
+  };
+  return kind;
+}
+
+Kind<uint64_t> memory_budget() {
+  return size(64 * 1024, 16ULL << 30);
+}
+
+}  // namespace
+
+const Section& endpoint_section() {
+  static const Section kSection =
+      SectionOf<Endpoint>("clusters.NAME.endpoints[]",
+                          "One address in a cluster; a plain URL stands for `{ url: URL }`.")
+          .required("url", url_kind(), "`http://host[:port]` of the origin.")
+          .field("weight", &Endpoint::weight, count32(0, 1000),
+                 "Share of the requests, for the `weighted` balancer; 0: none.")
+          .field("tags", &Endpoint::tags, text_map(), "Free labels that scripts can read.");
+  return kSection;
+}
+
+const Section& pool_section() {
+  static const Section kSection =
+      SectionOf<Pool>("clusters.NAME.pool",
+                      "The reusable connections to one endpoint in one worker.")
+          .field("max_connections", &Pool::max_connections, count32(0, 1'000'000),
+                 "Connections per endpoint and worker; 0: unlimited.")
+          .field("idle_timeout", &Pool::idle_timeout, duration(0ms, 24h),
+                 "An unused connection is closed after this; 0s: not kept at all.")
+          .field("max_pending", &Pool::max_pending, count32(0, 1'000'000),
+                 "Requests that wait for a connection, per endpoint and worker; over it: 503.")
+          .field("max_requests", &Pool::max_requests, count(0, UINT32_MAX),
+                 "Requests on one connection before it is replaced; 0: unlimited.");
+  return kSection;
+}
+
+const Section& cluster_section() {
+  static const Section kSection =
+      SectionOf<Cluster>(
+          "clusters.NAME",
+          "A named group of interchangeable endpoints and the policy for using them.")
+          .required("endpoints", &Cluster::endpoints, list_of(endpoint_kind()),
+                    "Where its origins are.")
+          .later("dns", "Endpoints from DNS.")
+          .later("file", "Endpoints from a file.")
+          .field("balancer", &Cluster::balancer,
+                 choice({"round_robin", "weighted"},
+                        {"random", "least_connections", "p2c", "ewma", "consistent_hash"}),
+                 "What picks an endpoint; `weighted` is smooth weighted round robin.")
+          .later("hash_on", "What `consistent_hash` hashes.")
+          .field("protocol", &Cluster::protocol, choice({"auto", "h1"}, {"h2"}),
+                 "HTTP version towards the origins; `auto` is HTTP/1.1 in cleartext.")
+          .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
+                 "Longest wait for a connection to an endpoint.")
+          .field("pool", &Cluster::pool, nested<Pool>(pool_section()),
+                 "Reusable connections and their limits.")
+          .later("tls", "TLS towards the origins.")
+          .later("outbound_proxy", "An HTTP proxy on the way to the origins.")
+          .later("health_check", "Probing endpoints.")
+          .later("slow_start", "Gentle begin for an endpoint that came back.")
+          .later("breaker", "Circuit breaker per endpoint.")
+          .later("limits", "Concurrent requests to the cluster.")
+          .later("retry", "Further attempts after a failed one.");
+  return kSection;
+}
+
+const Section& budget_section() {
+  static const Section kSection =
+      SectionOf<Budget>("policies.NAME.budget", "What one policy's script may use up.")
+          .field("cpu", &Budget::cpu, duration(1ms, 1min), "CPU time of one run of a hook.")
+          .field("memory", &Budget::memory, memory_budget(),
+                 "Memory of the script's VM, per worker.")
+          .field("time", &Budget::time, duration(1ms, 1h),
+                 "Wall time of one run of a hook, with its waits.");
+  return kSection;
+}
+
+const Section& policy_section() {
+  static const Section kSection =
+      SectionOf<Policy>("policies.NAME", "A named use of a script, with its options and budgets.")
+          .required("script", &Policy::script, script_path_kind(), "The Lua file.")
+          .field("options", &Policy::options_json, options_kind(), "The script's global `options`.")
+          .field("budget", &Policy::budget, nested<Budget>(budget_section()),
+                 "Limits of CPU, memory and time.")
+          .field("on_error", &Policy::on_error,
+                 enumeration<OnError>({{"closed", OnError::Closed}, {"open", OnError::Open}}),
+                 "When a hook fails: `closed` answers 500, `open` goes on without it.")
+          .field("env", &Policy::env, list_of(checked_text("variable name", parse_variable_name)),
+                 "The only environment variables it can read.")
+          .field("jit", &Policy::jit, flag(),
+                 "Compile hot loops. A compiled loop cannot be interrupted by the CPU budget.")
+          .field("trusted", &Policy::trusted, flag(), "Give it Lua's full standard library.");
+  return kSection;
+}
+
+}  // namespace tidegate::config

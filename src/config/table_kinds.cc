@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kinds that are particular to one section of the table.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/strings.h"
+#include "config/table.h"
+
+namespace tidegate::config {
+namespace {
+
+bool is_secret_key(const std::string& key) {
+  std::string lower = ascii_lower(key);
+  return lower.find("secret") != std::string::npos || lower.find("token") != std::string::npos ||
+         lower.find("password") != std::string::npos;
+}
+
+void mask_secrets(Node& node) {
+  for (Node& child : node.children) {
+    if (is_secret_key(child.key)) {
+      child = [&] {
+        Node masked = Node::quoted_scalar("***");
+        masked.key = child.key;
+        return masked;
+      }();
+    } else {
+      mask_secrets(child);
+    }
+  }
+}
+
+/// Something broken inside leaves the options as they were.
+bool any_broken(const Node& node) {
+  return node.broken || std::any_of(node.children.begin(), node.children.end(), any_broken);
+}
+
+void read_script(Reader& reader, const Node& node, std::string& to) {
+  if (!reader.require(node, Node::Kind::Scalar, "the path of a Lua file")) return;
+  if (node.text.empty() || node.text.find('\0') != std::string::npos) {
+    return reader.fail(node, "expected the path of a Lua file, got nothing");
+  }
+  to = reader.absolute_path(node.text);
+  std::error_code error;
+  auto status = std::filesystem::status(to, error);
+  if (!std::filesystem::exists(status)) {
+    reader.fail(node, fmt::format("script '{}' does not exist (looked for {})", node.text, to));
+  } else if (!std::filesystem::is_regular_file(status)) {
+    reader.fail(node, fmt::format("script '{}' is not a file", node.text));
+  } else if (access(to.c_str(), R_OK) != 0) {
+    reader.fail(node, fmt::format("script '{}' cannot be read: {}", node.text, strerror(errno)));
+  }
+}
+
+}  // namespace
+
+Kind<Address> address_kind() {
+  return scalar_kind<Address>(
+      "address", Json{{"$ref", "#/$defs/text"}},
+      [](const std::string& given) { return parse_address(given); },
+      [](const Address& address) {
+        return address.host.empty() ? std::string() : address.to_string();
+      });
+}
+
+Kind<Endpoint> endpoint_kind() {
+  Kind<Endpoint> full = nested<Endpoint>(endpoint_section());
+  Kind<Endpoint> kind = full;
+  kind.name = "URL or mapping";
+  kind.schema = Json{{"anyOf", Json::array({Json{{"$ref", "#/$defs/text"}}, full.schema})}};
+  kind.read = [full](Reader& reader, const Node& node, Endpoint& to) {
+    if (node.is_mapping()) return full.read(reader, node, to);
+    Node mapping = Node::mapping(node.mark);
+    if (!reader.require(node, Node::Kind::Scalar, "a URL or a mapping with url")) return;
+    to.origin = {node.mark.name(), node.mark.line};
+    endpoint_section().find("url")->read(reader, node, &to);
+  };
+  return kind;
+}
+
+Kind<Redirect> redirect_kind() {
+  Kind<Redirect> full = nested<Redirect>(redirect_section());
+  Kind<Redirect> kind = full;
+  kind.name = "path, URL or mapping";
+  kind.schema = Json{{"anyOf", Json::array({Json{{"$ref", "#/$defs/text"}}, full.schema})}};
+  kind.read = [full](Reader& reader, const Node& node, Redirect& to) {
+    if (node.is_mapping()) return full.read(reader, node, to);
+    if (!reader.require(node, Node::Kind::Scalar, "a path, a URL or a mapping with to")) return;
+    redirect_section().find("to")->read(reader, node, &to);
+  };
+  return kind;
+}
+
+Kind<std::string> script_path_kind() {
+  Kind<std::string> kind = text();
+  kind.name = "path of a Lua file";
+  kind.read = read_script;
+  return kind;
+}
+
+Kind<std::string> options_kind() {
+  Kind<std::string> kind{"mapping of any values", "", Json{{"type", "object"}}, {}, {}};
+  kind.read = [](Reader& reader, const Node& node, std::string& to) {
+    if (!reader.require(node, Node::Kind::Mapping, "a mapping of options") || any_broken(node))
+      return;
+    to = to_json(node).dump(-1, ' ', false, Json::error_handler_t::replace);
+  };
+  kind.write = [](const std::string& json) {
+    Node options = from_json(Json::parse(json));
+    mask_secrets(options);
+    return options.children.empty() ? Node() : options;
+  };
+  return kind;
+}
+
+}  // namespace tidegate::config

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listeners, admin and log.
+#include "config/table.h"
+
+namespace tidegate::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+Kind<Cidr> cidr_kind() {
+  return scalar_kind<Cidr>(
+      "CIDR block", Json{{"$ref", "#/$defs/text"}},
+      [](const std::string& given) -> Fallible<Cidr> {
+        if (auto block = Cidr::parse(given)) return *block;
+        return tl::unexpected("expected an address or CIDR block such as 10.0.0.0/8, got '" +
+                              given + "'");
+      },
+      [](const Cidr& block) { return block.to_string(); });
+}
+
+Kind<std::optional<Address>> address_or_off() {
+  Kind<Address> on = address_kind();
+  Kind<std::optional<Address>> kind{"address, or off", "", on.schema, {}, {}};
+  kind.read = [on](Reader& reader, const Node& node, std::optional<Address>& to) {
+    if (node.is_scalar() && node.text == "off") {
+      to.reset();
+    } else {
+      on.read(reader, node, to.emplace());
+    }
+  };
+  kind.write = [on](const std::optional<Address>& address) {
+    return address ? on.write(*address) : Node::scalar("off");
+  };
+  return kind;
+}
+
+Kind<Log> access_log_kind() {
+  Kind<std::string> word = text();
+  Kind<Log> kind{"off, stdout, stderr or a file's path", "", word.schema, {}, {}};
+  kind.read = [word](Reader& reader, const Node& node, Log& to) {
+    if (!reader.require(node, Node::Kind::Scalar, "off, stdout, stderr or a file's path")) return;
+    to.access_file.clear();
+    if (node.text == "off") {
+      to.access = AccessLogTarget::Off;
+    } else if (node.text == "stdout") {
+      to.access = AccessLogTarget::Stdout;
+    } else if (node.text == "stderr") {
+      to.access = AccessLogTarget::Stderr;
+    } else if (node.text.empty()) {
+      reader.fail(node, "expected off, stdout, stderr or a file's path, got nothing");
+    } else {
+      to.access = AccessLogTarget::File;
+      to.access_file = reader.absolute_path(node.text);
+    }
+  };
+  kind.write = [](const Log& log) {
+    switch (log.access) {
+      case AccessLogTarget::Off:
+        return Node::scalar("off");
+      case AccessLogTarget::Stdout:
+        return Node::scalar("stdout");
+      case AccessLogTarget::Stderr:
+        return Node::scalar("stderr");
+      case AccessLogTarget::File:
+        break;
+    }
+    return Node::quoted_scalar(log.access_file);
+  };
+  return kind;
+}
+
+}  // namespace
+
+const Section& listener_section() {
+  static const Section kSection =
+      SectionOf<Listener>("listeners[]", "An address that accepts client connections.")
+          .field("name", &Listener::name, checked_text("name", parse_name),
+                 "What logs, metrics and `match.listener` call it; by default `listeners.INDEX`.")
+          .required("address", &Listener::address, address_kind(),
+                    "Where to listen: `0.0.0.0:8080`, `[::]:443`; `:8080` is every IPv4 address; "
+                    "port 0 lets the system choose.")
+          .later("tls", "TLS with certificates by SNI and client certificates.")
+          .later("proxy_protocol", "Expect a PROXY protocol header.")
+          .field("trusted_proxies", &Listener::trusted_proxies, list_of(cidr_kind()),
+                 "Only from these are `X-Forwarded-*` and `Forwarded` believed.")
+          .field("max_connections", &Listener::max_connections, count32(1, 10'000'000),
+                 "Client connections open at once, over all workers.")
+          .field("head_timeout", &Listener::head_timeout, duration(1ms, 24h),
+                 "From the first byte of a request to the end of its head.")
+          .field("idle_timeout", &Listener::idle_timeout, duration(1ms, 24h),
+                 "A kept-alive connection without a request is closed after this.")
+          .field("body_timeout", &Listener::body_timeout, duration(1ms, 24h),
+                 "Between two reads of a request body.")
+          .field("body_min_rate", &Listener::body_min_rate, size(0, 1ULL << 40),
+                 "Bytes per second, over `body_timeout`, that a request body must keep to; 0: off.")
+          .field("max_requests", &Listener::max_requests, count(0, UINT32_MAX),
+                 "Requests on one connection before it is closed; 0: unlimited.")
+          .field("max_request_line", &Listener::max_request_line,
+                 narrow<uint32_t>(size(64, 1 << 20)), "Longest request line; over it: 414.")
+          .field("max_header_bytes", &Listener::max_header_bytes,
+                 narrow<uint32_t>(size(256, 16 << 20)), "All headers together; over it: 431.")
+          .field("max_header_count", &Listener::max_header_count, count32(1, 10'000),
+                 "Number of headers; over it: 431.")
+          .field("underscores_in_headers", &Listener::underscores_in_headers, flag(),
+                 "Keep headers with `_` in their name; otherwise they are dropped.");
+  return kSection;
+}
+
+const Section& admin_section() {
+  static const Section kSection =
+      SectionOf<Admin>("admin", "The address that operators and monitoring talk to.")
+          .field("address", &Admin::address, address_or_off(),
+                 "Where the admin API and `/metrics` listen.")
+          .field("token", &Admin::token, secret(),
+                 "Bearer token that anything which changes state must give.");
+  return kSection;
+}
+
+const Section& log_section() {
+  static const Section kSection =
+      SectionOf<Log>("log", "The operational log, on standard error, and the access log.")
+          .field("level", &Log::level, choice({"debug", "info", "warn", "error"}),
+                 "Least severity of the operational log.")
+          .field("format", &Log::format, choice({"json", "text"}), "Form of the operational log.")
+          .field("access", access_log_kind(), "Where the access log goes, one JSON object a line.");
+  return kSection;
+}
+
+}  // namespace tidegate::config
