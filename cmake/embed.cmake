@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# tidegate_embed(LAYER FOLDER): FOLDER/*.lua as text in <embedded/LAYER.h>; name.lua is kNameLua.
+function(tidegate_embed layer folder)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.lua)
+  set(text "// Made of ${folder}/*.lua by cmake/embed.cmake.\n#pragma once\n#include <string_view>\n\nnamespace tidegate::${layer} {\n")
+  foreach(file ${files})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} body)
+    get_filename_component(name ${file} NAME_WE)
+    string(SUBSTRING ${name} 0 1 first)
+    string(TOUPPER ${first} first)
+    string(SUBSTRING ${name} 1 -1 rest)
+    string(APPEND text "inline constexpr std::string_view k${first}${rest}Lua = R\"lua(${body})lua\";\n")
+  endforeach()
+  string(APPEND text "}  // namespace tidegate::${layer}\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/embedded/${layer}.h CONTENT "${text}" @ONLY)
+  target_include_directories(tidegate_${layer} PRIVATE ${CMAKE_BINARY_DIR}/generated)
+endfunction()

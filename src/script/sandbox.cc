@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/sandbox.h"
+
+#include <cstring>
+#include <iterator>
+#include <random>
+#include <string_view>
+
+#include "embedded/script.h"
+#include "script/libraries.h"
+#include "script/vm.h"
+
+namespace tidegate::script {
+namespace {
+
+// Addresses are the registry's keys.
+const char kHostThreads = 0;
+const char kGlobals = 0;
+
+constexpr const char* kGlobalFunctions[] = {
+    "assert",   "error",  "getmetatable", "ipairs", "next",          "pairs",    "pcall",
+    "rawequal", "rawget", "rawset",       "select", "setmetatable",  "tonumber", "tostring",
+    "type",     "unpack", "_VERSION",     "xpcall", "collectgarbage"};
+
+struct LibraryFunctions {
+  const char* library;
+  const char* const* names;  // up to nullptr
+};
+constexpr const char* kString[] = {"byte",   "char",    "find", "format", "gfind",
+                                   "gmatch", "gsub",    "len",  "lower",  "match",
+                                   "rep",    "reverse", "sub",  "upper",  nullptr};
+constexpr const char* kTable[] = {"concat", "foreach", "foreachi", "getn", "insert", "maxn",
+                                  "move",   "pack",    "remove",   "sort", "unpack", nullptr};
+constexpr const char* kMath[] = {"abs",   "acos", "asin",  "atan",   "atan2",      "ceil",  "cos",
+                                 "cosh",  "deg",  "exp",   "floor",  "fmod",       "frexp", "huge",
+                                 "ldexp", "log",  "log10", "max",    "min",        "mod",   "modf",
+                                 "pi",    "pow",  "rad",   "random", "randomseed", "sin",   "sinh",
+                                 "sqrt",  "tan",  "tanh",  nullptr};
+constexpr const char* kBit[] = {"arshift", "band", "bnot",   "bor",   "bswap", "bxor", "lshift",
+                                "rol",     "ror",  "rshift", "tobit", "tohex", nullptr};
+constexpr const char* kOs[] = {"clock", "date", "time", nullptr};
+constexpr const char* kCoroutine[] = {"create", "resume", "running", "status",
+                                      "wrap",   "yield",  nullptr};
+constexpr LibraryFunctions kLibraries[] = {{"string", kString}, {"table", kTable},
+                                           {"math", kMath},     {"bit", kBit},
+                                           {"os", kOs},         {"coroutine", kCoroutine}};
+
+void push_registry(lua_State* L, const char& key) {
+  lua_pushlightuserdata(L, const_cast<char*>(&key));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+void new_registry_table(lua_State* L, const char& key) {
+  lua_pushlightuserdata(L, const_cast<char*>(&key));
+  lua_newtable(L);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+int check_stack(lua_State* L) {
+  Vm& vm = Vm::of(L);
+  vm.check(L);
+  vm.check_stack(L);
+  return 0;
+}
+
+// Collections are the budget's business; a script may look, and may ask in vain.
+int collect_garbage(lua_State* L) {
+  const char* what = luaL_optstring(L, 1, "collect");
+  if (std::strcmp(what, "count") == 0) {
+    lua_pushnumber(L, static_cast<double>(Vm::of(L).memory_used()) / 1024.0);
+  } else {
+    lua_pushinteger(L, 0);
+  }
+  return 1;
+}
+
+// Runs lua/coroutine.lua: the table of coroutine functions into the globals, and xpcall.
+void open_coroutines(lua_State* L) {
+  if (luaL_loadbuffer(L, kCoroutineLua.data(), kCoroutineLua.size(), "=[tidegate]") != 0) {
+    lua_error(L);  // it is part of the binary: this can not happen
+  }
+  lua_getglobal(L, "coroutine");
+  lua_pushlightuserdata(L, Vm::wait_mark());
+  push_host_threads(L);
+  lua_pushcfunction(L, check_stack);
+  lua_call(L, 4, 2);
+  lua_setglobal(L, "xpcall");
+  lua_setglobal(L, "coroutine");
+}
+
+// `""`'s metatable: methods out of reach, itself hidden.
+void lock_strings(lua_State* L) {
+  lua_pushliteral(L, "");
+  lua_getmetatable(L, -1);
+  lua_newtable(L);
+  lua_getglobal(L, "string");
+  for (const char* const* name = kString; *name != nullptr; ++name) {
+    lua_getfield(L, -1, *name);
+    lua_setfield(L, -3, *name);
+  }
+  lua_pop(L, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 2);
+}
+
+void seed_random(lua_State* L) {
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushnumber(L, std::random_device{}());
+  lua_call(L, 1, 0);
+  lua_pop(L, 1);
+}
+
+// Copies the table on top of the stack, and the tables in it; the copy takes its place.
+void copy_tables(lua_State* L, int depth) {
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -3) != 0) {
+    if (depth > 0 && lua_istable(L, -1)) copy_tables(L, depth - 1);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_remove(L, -2);
+}
+
+// With globals at -2 and the environment at -1.
+void copy_library(lua_State* L, const LibraryFunctions& library) {
+  lua_getfield(L, -2, library.library);
+  lua_newtable(L);
+  for (const char* const* name = library.names; *name != nullptr; ++name) {
+    lua_getfield(L, -2, *name);
+    lua_setfield(L, -2, *name);
+  }
+  lua_setfield(L, -3, library.library);
+  lua_pop(L, 1);
+}
+
+}  // namespace
+
+void push_host_threads(lua_State* L) {
+  push_registry(L, kHostThreads);
+}
+
+void push_proxy_template(lua_State* L) {
+  push_registry(L, kGlobals);
+  lua_getfield(L, -1, "proxy");
+  lua_remove(L, -2);
+}
+
+void open_libraries(lua_State* L) {
+  luaL_openlibs(L);
+  new_registry_table(L, kHostThreads);
+  seed_random(L);
+  lua_getglobal(L, "string");
+  add_string_library(L);
+  lua_getglobal(L, "table");
+  add_table_library(L);
+  lua_pop(L, 2);
+  lua_pushcfunction(L, collect_garbage);
+  lua_setglobal(L, "collectgarbage");
+  open_coroutines(L);
+  lock_strings(L);
+  lua_newtable(L);
+  lua_setglobal(L, "proxy");
+  lua_pushlightuserdata(L, const_cast<char*>(&kGlobals));
+  lua_pushvalue(L, LUA_GLOBALSINDEX);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+void push_environment(lua_State* L, bool trusted) {
+  push_registry(L, kGlobals);
+  if (trusted) {
+    lua_newtable(L);
+    lua_pushnil(L);
+    while (lua_next(L, -3) != 0) {
+      // package.loaded and the like are better shared than copied; tables of functions are copied.
+      if (lua_istable(L, -1) && !lua_rawequal(L, -1, -4)) copy_tables(L, 0);
+      lua_pushvalue(L, -2);
+      lua_insert(L, -2);
+      lua_rawset(L, -4);
+    }
+  } else {
+    lua_newtable(L);
+    for (const char* name : kGlobalFunctions) {
+      lua_getfield(L, -2, name);
+      lua_setfield(L, -2, name);
+    }
+    for (const LibraryFunctions& library : kLibraries) copy_library(L, library);
+  }
+  add_load(L, -1);
+  lua_getfield(L, -2, "proxy");
+  copy_tables(L, 1);
+  lua_setfield(L, -2, "proxy");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "_G");
+  lua_remove(L, -2);
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/vm.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <new>
+
+#include "script/sandbox.h"
+
+namespace tidegate::script {
+namespace {
+
+constexpr int kNormalPause = 160;  // begin a collection at this share (%) of what the last one left
+constexpr int kEagerPause = 110;   // when more than half of the budget is in use
+
+const char kWaitMark = 0;
+
+std::string duration_text(Duration d) {
+  const double ms = std::chrono::duration<double, std::milli>(d).count();
+  return fmt::format("{:g} ms", ms);
+}
+
+std::string size_text(size_t bytes) {
+  if (bytes % (1024 * 1024) == 0) return fmt::format("{} MiB", bytes / (1024 * 1024));
+  return fmt::format("{} KiB", bytes / 1024);
+}
+
+// "script.lua:12: " of the innermost function that is a script's.
+void where(lua_State* L, char* to, size_t size) {
+  lua_Debug activation;
+  for (int level = 0; lua_getstack(L, level, &activation) == 1; ++level) {
+    lua_getinfo(L, "Sl", &activation);
+    if (activation.currentline > 0 && activation.source[0] == '@') {
+      std::snprintf(to, size, "%s:%d: ", activation.short_src, activation.currentline);
+      return;
+    }
+  }
+  to[0] = '\0';
+}
+
+lua_State* new_state() {
+  lua_State* L = luaL_newstate();
+  if (L == nullptr) throw std::bad_alloc();
+  return L;
+}
+
+}  // namespace
+
+Vm::Vm(Watch& watch, const Limits& limits)
+    : watch_(watch),
+      state_(new_state()),
+      memory_(
+          limits.memory, [](void* vm) { static_cast<Vm*>(vm)->arm(); }, this) {
+  memory_.attach(state_);
+  lua_gc(state_, LUA_GCSETPAUSE, kNormalPause);
+  open_libraries(state_);  // turns the JIT on, so it comes first
+  luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | (limits.jit ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
+}
+
+Vm::~Vm() {
+  memory_.detach(state_);
+  lua_close(state_);
+}
+
+void* Vm::wait_mark() {
+  return const_cast<char*>(&kWaitMark);
+}
+
+lua_State* Vm::take_thread() {
+  if (!idle_threads_.empty()) {
+    lua_State* thread = idle_threads_.back();
+    idle_threads_.pop_back();
+    return thread;
+  }
+  push_host_threads(state_);
+  lua_State* thread = lua_newthread(state_);
+  lua_pushboolean(state_, 1);
+  lua_rawset(state_, -3);
+  lua_pop(state_, 1);
+  return thread;
+}
+
+void Vm::give_back_thread(lua_State* thread) {
+  if (idle_threads_.size() >= kIdleThreads) {
+    drop_thread(thread);
+    return;
+  }
+  lua_settop(thread, 0);
+  idle_threads_.push_back(thread);
+}
+
+void Vm::drop_thread(lua_State* thread) {
+  push_host_threads(state_);
+  lua_pushthread(thread);
+  lua_xmove(thread, state_, 1);
+  lua_pushnil(state_);
+  lua_rawset(state_, -3);
+  lua_pop(state_, 1);
+}
+
+Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
+  cpu_budget_ = cpu_budget;
+  breach_ = Breach::None;
+  stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
+  memory_.enforce();
+  watch_.begin(*this, cpu_budget);
+  const int status = lua_resume(thread, arguments);
+  watch_.end();
+  memory_.relax();
+  after_run();
+  if (status == 0) return Outcome::Done;
+  if (status == LUA_YIELD) {
+    if (lua_gettop(thread) > 0 && lua_touserdata(thread, 1) == wait_mark()) {
+      lua_remove(thread, 1);
+      return Outcome::Waits;
+    }
+    lua_pushliteral(thread, "attempt to yield outside a coroutine");
+    return Outcome::Failed;
+  }
+  if (status == LUA_ERRMEM && breach_ == Breach::None) {
+    breach_ = Breach::Memory;
+    note_breach(thread, Breach::Memory);
+  }
+  return Outcome::Failed;
+}
+
+void Vm::after_run() {
+  if (armed_ != 0) disarm();
+  const bool eager = memory_.used() > memory_.cap() / 2;
+  if (eager == eager_collection_) return;
+  eager_collection_ = eager;
+  lua_gc(state_, LUA_GCSETPAUSE, eager ? kEagerPause : kNormalPause);
+}
+
+std::string_view Vm::error_text(lua_State* thread) const {
+  if (breach_ != Breach::None) return breach_text_;
+  // No metamethod is called for it: __tostring is a script's and no budget guards it here.
+  size_t size = 0;
+  const int type = lua_type(thread, -1);
+  if (type == LUA_TSTRING) {
+    const char* text = lua_tolstring(thread, -1, &size);
+    return {text, size};
+  }
+  if (type == LUA_TNUMBER) return "(error object is a number)";
+  if (type == LUA_TTABLE) return "(error object is a table)";
+  if (type == LUA_TNIL || type == LUA_TNONE) return "(error object is nil)";
+  return "(error object is no string)";
+}
+
+void Vm::arm() {
+  armed_ = 1;
+  lua_sethook(state_, &Vm::on_hook, LUA_MASKCOUNT | LUA_MASKCALL, 1);
+}
+
+void Vm::disarm() {
+  lua_sethook(state_, nullptr, 0, 0);
+  armed_ = 0;
+  interrupted.store(false, std::memory_order_relaxed);
+  memory_.reset();
+}
+
+void Vm::on_hook(lua_State* L, lua_Debug*) {
+  of(L).on_instruction(L);
+}
+
+void Vm::on_instruction(lua_State* L) {
+  if (breach_ == Breach::None && !interrupted.load(std::memory_order_relaxed) &&
+      !memory_.refused()) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    if (!interrupted.load(std::memory_order_relaxed) && memory_.used() <= memory_.cap()) {
+      memory_.enforce();
+      lua_sethook(state_, nullptr, 0, 0);
+      // The watchdog may have struck between the look at the flag and the line above.
+      if (interrupted.load(std::memory_order_relaxed)) arm();
+      return;
+    }
+  }
+  raise_breach(L);
+}
+
+void Vm::raise_breach(lua_State* L) {
+  if (breach_ == Breach::None) {
+    note_breach(L, interrupted.load(std::memory_order_relaxed) ? Breach::Cpu : Breach::Memory);
+  }
+  // The hook stays armed, so whoever catches this meets it again at the next instruction.
+  lua_pushstring(L, breach_text_);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+void Vm::note_breach(lua_State* L, Breach breach) {
+  breach_ = breach;
+  char place[128];
+  where(L, place, sizeof place);
+  if (breach == Breach::Cpu) {
+    std::snprintf(breach_text_, sizeof breach_text_, "%sCPU budget of %s exceeded", place,
+                  duration_text(cpu_budget_).c_str());
+  } else {
+    std::snprintf(breach_text_, sizeof breach_text_, "%smemory budget of %s exceeded", place,
+                  size_text(memory_.cap()).c_str());
+  }
+}
+
+void Vm::reserve(lua_State* L, size_t bytes) {
+  const auto fits = [&] {
+    return bytes <= memory_.cap() && memory_.used() + bytes <= memory_.cap();
+  };
+  if (fits() || !watch_.running()) return;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (fits()) return;
+  note_breach(L, Breach::Memory);
+  arm();
+  raise_breach(L);
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/watchdog.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <ctime>
+
+namespace tidegate::script {
+namespace {
+
+// Of the thread that runs; constant-initialised, so the handler can read it at any time.
+thread_local Watch* t_watch = nullptr;
+
+constexpr auto kBusyPoll = std::chrono::milliseconds(1);
+constexpr auto kIdlePoll = std::chrono::milliseconds(5);
+
+int64_t cpu_ns(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+}  // namespace
+
+Watch::Watch(Watchdog& watchdog) : watchdog_(watchdog), thread_(pthread_self()) {
+  assert(t_watch == nullptr);
+  pthread_getcpuclockid(thread_, &clock_);
+  t_watch = this;
+  watchdog_.add(*this);
+}
+
+Watch::~Watch() {
+  watchdog_.remove(*this);
+  t_watch = nullptr;
+}
+
+void Watch::on_signal(int) {
+  const int saved = errno;
+  Watch* watch = t_watch;
+  if (watch != nullptr && watch->running() &&
+      watch->interrupt_.load(std::memory_order_acquire) ==
+          watch->sequence_.load(std::memory_order_relaxed)) {
+    watch->target_->interrupted.store(true, std::memory_order_relaxed);
+    watch->target_->arm();
+  }
+  errno = saved;
+}
+
+Watchdog::Watchdog() {
+  struct sigaction action {};
+  action.sa_handler = &Watch::on_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(kSignal, &action, nullptr);
+  // The watchdog's thread takes no signals: they belong to the threads that handle them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+Watchdog::~Watchdog() {
+  {
+    const std::lock_guard lock(mutex_);
+    assert(watches_.empty());
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void Watchdog::add(Watch& watch) {
+  sigset_t mine;
+  sigemptyset(&mine);
+  sigaddset(&mine, kSignal);
+  pthread_sigmask(SIG_UNBLOCK, &mine, nullptr);
+  {
+    const std::lock_guard lock(mutex_);
+    watches_.push_back(&watch);
+  }
+  changed_.notify_one();
+}
+
+void Watchdog::remove(Watch& watch) {
+  const std::lock_guard lock(mutex_);
+  std::erase(watches_, &watch);
+}
+
+bool Watchdog::look_at(Watch& watch) {
+  const uint64_t sequence = watch.sequence_.load(std::memory_order_acquire);
+  if ((sequence & 1) == 0) return false;
+  const int64_t now = cpu_ns(watch.clock_);
+  if (sequence != watch.seen_) {
+    // The run began since the last look. Counting from here is generous by one poll at most.
+    watch.seen_ = sequence;
+    watch.cpu_at_seen_ns_ = now;
+    return true;
+  }
+  const auto budget = static_cast<int64_t>(watch.budget_ns_.load(std::memory_order_relaxed));
+  if (now - watch.cpu_at_seen_ns_ >= budget) {
+    // Sent again at every poll until the run ends, should one signal have had no effect.
+    watch.interrupt_.store(sequence, std::memory_order_release);
+    pthread_kill(watch.thread_, kSignal);
+  }
+  return true;
+}
+
+void Watchdog::loop() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (watches_.empty()) {
+      changed_.wait(lock);
+      continue;
+    }
+    bool busy = false;
+    for (Watch* watch : watches_) busy |= look_at(*watch);
+    // `wait_for` gives the lock away meanwhile, so that threads come and go at any time.
+    changed_.wait_for(lock, busy ? kBusyPoll : kIdlePoll);
+  }
+}
+
+}  // namespace tidegate::script
