@@ -144,6 +144,15 @@ TEST_CASE("a block contains the addresses that share its prefix") {
   CHECK(cidr("::/0").contains(ip("::1")));
 }
 
+TEST_CASE("a block is written in its shortest form, without host bits") {
+  CHECK(cidr("10.9.8.7/8").to_string() == "10.0.0.0/8");
+  CHECK(cidr("1.2.3.4").to_string() == "1.2.3.4/32");
+  CHECK(cidr("0.0.0.0/0").to_string() == "0.0.0.0/0");
+  CHECK(cidr("::1").to_string() == "::1/128");
+  CHECK(cidr("fd00:1::/8").to_string() == "fd00::/8");
+  CHECK(cidr("::/0").to_string() == "::/0");
+}
+
 TEST_CASE("what is not a block is refused") {
   for (std::string_view text : {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8 ",
                                 "10.0.0.0/08", "10.0.0.0/8/8", "10.0.0/8", "::/129", "::1/x"}) {
