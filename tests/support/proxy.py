@@ -67,7 +67,7 @@ class Proxy:
     def write_config(self, config):
         if isinstance(config, dict):
             self._expected_listeners = {listener["name"] for listener in config["listeners"]}
-            if config.get("admin", {}).get("address"):
+            if config.get("admin", {}).get("address", "off") != "off":
                 self._expected_listeners.add("admin")
         self._write(self.config_file, as_yaml(config))
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admin address: health, readiness, status, policies, and who may change what."""
+import signal
+import threading
+
+import pytest
+
+from support import Client, eventually
+
+ECHO = {"route": {"echo": True}}
+
+
+def test_health_and_ready_say_yes(proxy_to):
+    proxy = proxy_to(**ECHO)
+    for path in ("/health", "/ready"):
+        reply = proxy.admin(path)
+        assert reply.status == 200, reply
+        assert reply.headers["content-type"].startswith("application/json")
+        reply.json()
+
+
+def test_status_shows_where_it_listens(proxy_to):
+    proxy = proxy_to(**ECHO)
+    status = proxy.status()
+    assert {"name": "public", "address": f"127.0.0.1:{proxy.port()}"}.items() <= status["listeners"][0].items()
+
+
+def test_ready_says_no_while_draining(origin, proxy_to, connect):
+    release = threading.Event()
+    origin.on("/slow", lambda exchange: (exchange.wait(release), exchange.reply()))
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    client.send_request("GET", "/slow")
+    origin.wait_for_requests(1)
+    proxy.signal(signal.SIGTERM)
+    eventually(lambda: proxy.admin("/ready").status == 503)
+    assert proxy.admin("/health").status == 200, "alive is not the same as ready"
+    release.set()
+    assert client.response().status == 200
+
+
+def test_policies_are_listed_with_their_generation(scripted):
+    proxy = scripted("function on_request() end", config=ECHO)
+    policies = proxy.admin("/policies").json()["policies"]
+    assert [(p["name"], p["generation"]) for p in policies] == [("policy", proxy.generation("policy"))]
+
+
+def test_unknown_paths_are_404_and_wrong_methods_405(proxy_to):
+    proxy = proxy_to(**ECHO)
+    assert proxy.admin("/nothing").status == 404
+    assert proxy.admin("/status", "POST").status == 405
+    assert proxy.admin("/health", "DELETE").status == 405
+
+
+def test_head_is_answered_as_get_without_body(proxy_to):
+    reply = proxy_to(**ECHO).admin("/health", "HEAD")
+    assert (reply.status, reply.body) == (200, b"")
+
+
+def test_admin_paths_do_not_exist_on_listeners(proxy_to, connect):
+    proxy = proxy_to(routes=[{"match": {"path": "/x"}, "echo": True}])
+    assert connect(proxy).get("/metrics").status == 404
+
+
+@pytest.mark.parametrize("headers,status", [
+    ({}, 401), ({"Authorization": "Bearer wrong"}, 401), ({"Authorization": "Basic s3cret"}, 401),
+    ({"Authorization": "Bearer s3cret2"}, 401), ({"Authorization": "Bearer s3cre"}, 401),
+    ({"Authorization": "Bearer s3cret"}, 200)])
+def test_what_changes_state_needs_the_token(scripted, headers, status):
+    proxy = scripted("function on_request() end",
+                     config={**ECHO, "admin": {"address": "127.0.0.1:0", "token": "s3cret"}})
+    for path in ("/policies/policy/reload", "/reload"):
+        assert proxy.admin(path, "POST", headers).status == status
+    assert proxy.admin("/health").status == 200, "reading needs none"
+    assert proxy.admin("/metrics").status == 200
+
+
+def test_the_token_is_shown_nowhere(scripted):
+    proxy = scripted("function on_request() end", config={
+        **ECHO, "admin": {"address": "127.0.0.1:0", "token": "s3cret-token"}})
+    for path in ("/status", "/policies", "/metrics", "/config"):
+        assert "s3cret-token" not in proxy.admin(path).text
+    assert "s3cret-token" not in str(proxy.log_lines)
+
+
+def test_the_admin_address_can_be_off(tidegate, connect):
+    proxy = tidegate({"workers": 1, "listeners": [{"name": "public", "address": "127.0.0.1:0"}],
+                      "routes": [{"echo": True}], "admin": {"address": "off"}})
+    assert connect(proxy).get("/").status == 200
+
+
+def test_the_admin_address_takes_no_sloppy_request_either(proxy_to):
+    proxy = proxy_to(**ECHO)
+    with Client(proxy.port("admin")) as client:
+        client.send("GET /health HTTP/1.1\r\nHost : a\r\n\r\n")
+        assert client.response().status == 400
+        client.read_to_close()
+    assert proxy.admin("/health").status == 200
+
+
+def test_the_admin_address_keeps_connections(proxy_to):
+    with Client(proxy_to(**ECHO).port("admin")) as client:
+        for path in ("/health", "/metrics", "/status", "/nothing", "/health"):
+            assert client.get(path).status == (404 if path == "/nothing" else 200)

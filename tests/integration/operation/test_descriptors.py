@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Out of descriptors: serve what is accepted, recover by itself."""
+import os
+import socket
+
+import pytest
+
+from support import Client, config_for, eventually, scaled
+
+LIMIT = 96
+
+
+def open_many(port, count):
+    """Connections that say nothing."""
+    clients = []
+    for _ in range(count):
+        sock = socket.socket()
+        sock.settimeout(scaled(2))
+        sock.connect(("127.0.0.1", port))  # the kernel's queue accepts, whatever the proxy does
+        clients.append(sock)
+    return clients
+
+
+def test_running_out_of_descriptors_is_survived(origin, tidegate, connect):
+    proxy = tidegate(config_for(origin), descriptors=LIMIT)
+    first = connect(proxy)
+    assert first.get("/before").status == 200
+    flood = open_many(proxy.port(), LIMIT + 50)
+    eventually(lambda: proxy.descriptors() >= LIMIT - 10, what="the descriptors are used up")
+    for number in range(5):
+        assert first.get(f"/during-{number}").status == 200, "who is in is served"
+    for sock in flood:
+        sock.close()
+
+    def served_again():
+        try:
+            with Client(proxy.port(), timeout=2) as client:
+                return client.get("/after").status == 200
+        except Exception:  # noqa: BLE001, not yet
+            return False
+    eventually(served_again, 15)
+    assert first.get("/still").status == 200
+
+
+def test_out_of_descriptors_does_not_spin(origin, tidegate, connect):
+    """A listener that cannot accept must not wake the loop for ever."""
+    proxy = tidegate(config_for(origin), descriptors=LIMIT)
+    flood = open_many(proxy.port(), LIMIT + 50)
+    eventually(lambda: proxy.descriptors() >= LIMIT - 10)
+    before = _cpu_seconds(proxy.process.pid)
+    flood[0].settimeout(1.0)
+    with pytest.raises(socket.timeout):
+        flood[0].recv(1)  # a second in which nothing happens
+    assert _cpu_seconds(proxy.process.pid) - before < 0.5
+    for sock in flood:
+        sock.close()
+    eventually(lambda: proxy.descriptors() < LIMIT / 2, 15)
+
+
+def test_the_limit_is_raised_to_the_hard_one(origin, proxy_to):
+    proxy = proxy_to(origin)
+    with open(f"/proc/{proxy.process.pid}/limits", encoding="ascii") as limits:
+        soft, hard = next(line.split()[3:5] for line in limits if line.startswith("Max open files"))
+    assert soft == hard
+
+
+def test_no_descriptor_leaks(origin, proxy_to):
+    proxy = proxy_to(origin)
+
+    def burst():
+        for _ in range(20):
+            with proxy.client() as client:
+                assert client.get("/").status == 200
+    burst()
+    before = proxy.descriptors()
+    burst()
+    eventually(lambda: proxy.descriptors() <= before + 1, what=f"back to {before} descriptors")
+
+
+def _cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

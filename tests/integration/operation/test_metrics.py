@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/metrics: the names, and the right counts."""
+import re
+import threading
+
+from support import eventually
+
+NAMES = {
+    "proxy_requests_total", "proxy_requests_active", "proxy_responses_total",
+    "proxy_responses_by_status_total", "proxy_request_duration_seconds", "proxy_request_size_bytes",
+    "proxy_response_size_bytes", "proxy_success_rate", "proxy_requests_per_second",
+    "proxy_backend_connections_total", "proxy_backend_connections_active",
+    "proxy_backend_request_duration_seconds", "proxy_endpoint_healthy", "proxy_script_runs_total",
+    "proxy_script_cpu_seconds_total", "proxy_script_memory_bytes", "proxy_script_generation",
+}
+
+
+def test_the_metrics_of_the_contract_are_there(origin, scripted, connect):
+    proxy = scripted("function on_request() end", origin)
+    connect(proxy).get("/")
+    proxy.wait_for_access(count=1)
+    metrics = proxy.metrics()
+    assert NAMES <= metrics.names(), NAMES - metrics.names()
+    assert all(metrics.helps.get(name) for name in metrics.names()), "each says what it is"
+
+
+def test_requests_are_counted_by_route_and_method(origin, proxy_to, connect):
+    proxy = proxy_to(origin, routes=[{"name": "local", "match": {"path": "/local"}, "respond": {"status": 201}}])
+    client = connect(proxy)
+    for _ in range(3):
+        client.get("/x")
+    client.post("/x", b"body")
+    client.get("/local")
+    proxy.wait_for_access(count=5)
+    metrics = proxy.metrics()
+    assert metrics("proxy_requests_total", route="all", method="GET") == 3
+    assert metrics("proxy_requests_total", route="all", method="POST") == 1
+    assert metrics("proxy_requests_total", route="local") == 1
+    assert metrics("proxy_responses_total") == 5
+    assert metrics("proxy_responses_by_status_total", route="all", status="200") == 4
+    assert metrics("proxy_responses_by_status_total", route="local", status="201") == 1
+    assert metrics("proxy_requests_active") == 0
+
+
+def test_histograms_count_and_sum(origin, proxy_to, connect):
+    origin.on("/", body=b"x" * 1000)
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    for _ in range(4):
+        client.post("/", b"y" * 500)
+    proxy.wait_for_access(count=4)
+    metrics = proxy.metrics()
+    assert metrics("proxy_request_duration_seconds_count", route="all") == 4
+    assert 0 < metrics("proxy_request_duration_seconds_sum", route="all") < 10
+    assert metrics("proxy_request_size_bytes_sum") == 2000
+    assert metrics("proxy_response_size_bytes_sum") == 4000
+    assert metrics("proxy_backend_request_duration_seconds_count", cluster="origin") == 4
+
+
+def test_active_requests_are_seen_while_they_run(origin, proxy_to, connect):
+    release = threading.Event()
+    origin.on("/slow", lambda exchange: (exchange.wait(release), exchange.reply()))
+    proxy = proxy_to(origin)
+    clients = [connect(proxy) for _ in range(3)]
+    for client in clients:
+        client.send_request("GET", "/slow")
+    origin.wait_for_requests(3)
+    assert proxy.metrics()("proxy_requests_active") == 3
+    release.set()
+    assert [client.response().status for client in clients] == [200] * 3
+    eventually(lambda: proxy.metrics()("proxy_requests_active") == 0)
+
+
+def test_connections_to_origins_are_counted(origin, proxy_to, connect):
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    for _ in range(3):
+        client.get("/")
+    metrics = proxy.metrics()
+    assert metrics("proxy_backend_connections_total", cluster="origin", endpoint=origin.address) == 1
+    assert metrics("proxy_backend_connections_active") == 1
+
+
+def test_connection_errors_are_counted(make_origin, proxy_to, connect):
+    origin = make_origin()
+    origin.stop_listening()
+    proxy = proxy_to(origin)
+    connect(proxy).get("/")
+    proxy.wait_for_access(count=1)
+    metrics = proxy.metrics()
+    assert metrics("proxy_backend_connection_errors_total", cluster="origin", endpoint=origin.address) == 1
+    assert metrics("proxy_errors_total", error="connect_failed") == 1
+    assert metrics("proxy_success_rate") < 1
+
+
+def test_odd_methods_do_not_make_labels(origin, proxy_to, connect):
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    for number in range(20):
+        client.request(f"ODD{number}", "/")
+    proxy.wait_for_access(count=20)
+    metrics = proxy.metrics()
+    assert metrics("proxy_requests_total", method="other") == 20
+    assert not [labels for _, labels, _ in metrics.samples if "ODD" in str(labels)]
+
+
+def test_unrouted_requests_do_not_make_labels(proxy_to, connect):
+    proxy = proxy_to(routes=[{"name": "x", "match": {"path": "/x"}, "echo": True}])
+    client = connect(proxy)
+    for number in range(5):
+        client.get(f"/unrouted{number}")
+    proxy.wait_for_access(count=5)
+    metrics = proxy.metrics()
+    assert metrics("proxy_errors_total", error="no_route") == 5
+    assert not [labels for _, labels, _ in metrics.samples if "unrouted" in str(labels)]
+
+
+def test_script_runs_are_counted_with_their_time(origin, scripted, connect):
+    proxy = scripted("""
+        function on_request() local x = 0 for i = 1, 100000 do x = x + i end end
+        function on_log() end""", origin, budget={"cpu": "1s"})
+    client = connect(proxy)
+    for _ in range(3):
+        client.get("/")
+    proxy.wait_for_access(count=3)
+    metrics = proxy.metrics()
+    assert metrics("proxy_script_runs_total", policy="policy", hook="on_request") == 3
+    assert metrics("proxy_script_runs_total", policy="policy", hook="on_log") == 3
+    assert metrics("proxy_script_cpu_seconds_total", policy="policy", hook="on_request") > 0.0001
+    assert metrics("proxy_script_memory_bytes", policy="policy") > 1000
+    assert metrics("proxy_script_generation", policy="policy") == proxy.generation("policy")
+
+
+def test_script_memory_follows_the_script(scripted, connect):
+    proxy = scripted("""
+        local kept = {}
+        function on_request(r) kept[#kept + 1] = (r.id):rep(32768) end""",
+                     config={"route": {"respond": {"status": 200, "body": "x"}}}, budget={"memory": "64MiB"})
+    client = connect(proxy)
+    client.get("/")
+    before = proxy.metrics()("proxy_script_memory_bytes", policy="policy")
+    client.get("/")
+    eventually(lambda: proxy.metrics()("proxy_script_memory_bytes", policy="policy") > before + 500_000)
+
+
+def test_process_figures_are_there(proxy_to):
+    proxy = proxy_to(route={"echo": True})
+    metrics = proxy.metrics()
+    assert abs(metrics("process_resident_memory_bytes") / 1024 / proxy.memory_kib() - 1) < 0.5
+    assert metrics("process_open_fds") > 5
+    assert metrics("proxy_workers") == 1
+
+
+def test_the_text_says_what_it_is(proxy_to):
+    reply = proxy_to(route={"echo": True}).admin("/metrics")
+    assert re.match(r"text/plain; ?version=0\.0\.4", reply.headers["content-type"])
+
+
+def test_open_metrics_is_given_to_those_who_ask(proxy_to):
+    reply = proxy_to(route={"echo": True}).admin(
+        "/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    if "openmetrics" in reply.headers["content-type"]:
+        assert reply.text.endswith("# EOF\n")
+    else:
+        assert reply.headers["content-type"].startswith("text/plain")
