@@ -45,10 +45,10 @@ struct RouteMetrics {
 
   /// `method` is a http::Method.
   template <class Method>
-  void request(Method method) {
+  void request(Method method) const {
     requests_[static_cast<size_t>(method)].add();
   }
-  void response(unsigned status, Duration took) {
+  void response(unsigned status, Duration took) const {
     statuses_->add(status);
     duration_->observe(took);
   }
@@ -63,8 +63,8 @@ struct ClusterMetrics {
   ClusterMetrics(Shard& shard, std::string_view cluster);
 
   /// From an attempt's start to the response's head.
-  void attempt(Duration took) { duration_->observe(took); }
-  void retry(RetryReason reason) { retries_[static_cast<size_t>(reason)].add(); }
+  void attempt(Duration took) const { duration_->observe(took); }
+  void retry(RetryReason reason) const { retries_[static_cast<size_t>(reason)].add(); }
 
  private:
   Histogram* duration_;
@@ -74,8 +74,8 @@ struct ClusterMetrics {
 struct EndpointMetrics {
   EndpointMetrics(Shard& shard, std::string_view cluster, std::string_view endpoint);
 
-  void connected() { connections_->add(); }
-  void connection_error(ErrorCode code) { errors_[static_cast<size_t>(code)].add(); }
+  void connected() const { connections_->add(); }
+  void connection_error(ErrorCode code) const { errors_[static_cast<size_t>(code)].add(); }
 
  private:
   Counter* connections_;
@@ -91,18 +91,18 @@ class PolicyMetrics {
   PolicyMetrics(Shard& shard, std::string_view policy, std::span<const std::string_view> hooks);
 
   template <class Hook>
-  void run(Hook hook, Duration cpu) {
+  void run(Hook hook, Duration cpu) const {
     const OneHook& one = hooks_[static_cast<size_t>(hook)];
     one.runs->add();
     one.cpu->add(cpu);
   }
   /// `code`: ScriptError, ScriptCpu, ScriptMemory or ScriptTime; anything else is an "error".
   template <class Hook>
-  void error(Hook hook, ErrorCode code) {
+  void error(Hook hook, ErrorCode code) const {
     hooks_[static_cast<size_t>(hook)].errors[kind_of(code)].add();
   }
-  void memory(size_t bytes) { memory_->set(static_cast<int64_t>(bytes)); }
-  void generation(uint64_t number) { generation_->set(static_cast<int64_t>(number)); }
+  void memory(size_t bytes) const { memory_->set(static_cast<int64_t>(bytes)); }
+  void generation(uint64_t number) const { generation_->set(static_cast<int64_t>(number)); }
 
  private:
   struct OneHook {
