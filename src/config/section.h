@@ -23,6 +23,7 @@ struct Field {
   std::string type;          // "duration"
   std::string range;         // "1ms to 24h"; may be empty
   std::string default_text;  // as it would be written; empty when there is none
+  Json default_value;        // the same as JSON; null when there is none
   std::string doc;
   Presence presence = Presence::Optional;
   Json schema;
@@ -52,27 +53,30 @@ class SectionOf {
 
   template <class V>
   SectionOf& field(std::string key, V T::*member, Kind<V> kind, std::string doc) {
-    Node initial = kind.write(T{}.*member);
-    bool has_default = !initial.is_mapping() && initial.kind != Node::Kind::Null;
-    add({std::move(key), kind.name, kind.range, has_default ? to_inline_yaml(initial) : "",
-         std::move(doc), Presence::Optional, kind.schema, kind.section,
-         [=](Reader& reader, const Node& node, void* object) {
-           kind.read(reader, node, static_cast<T*>(object)->*member);
-         },
-         [=](const void* object) { return kind.write(static_cast<const T*>(object)->*member); }});
-    return *this;
+    Kind<T> whole{kind.name, kind.range, kind.schema, {}, {}, kind.section};
+    whole.read = [=](Reader& reader, const Node& node, T& to) {
+      kind.read(reader, node, to.*member);
+    };
+    whole.write = [=](const T& from) { return kind.write(from.*member); };
+    return field(std::move(key), std::move(whole), std::move(doc));
   }
 
   /// A key whose value goes to more than one member.
   SectionOf& field(std::string key, Kind<T> kind, std::string doc) {
+    Field& added = add(std::move(key), std::move(doc), Presence::Optional);
+    added.type = kind.name;
+    added.range = kind.range;
+    added.schema = kind.schema;
+    added.section = kind.section;
     Node initial = kind.write(T{});
-    add({std::move(key), kind.name, kind.range,
-         initial.kind == Node::Kind::Null ? "" : to_inline_yaml(initial), std::move(doc),
-         Presence::Optional, kind.schema, kind.section,
-         [=](Reader& reader, const Node& node, void* object) {
-           kind.read(reader, node, *static_cast<T*>(object));
-         },
-         [=](const void* object) { return kind.write(*static_cast<const T*>(object)); }});
+    if (!initial.is_mapping() && initial.kind != Node::Kind::Null) {
+      added.default_text = to_inline_yaml(initial);
+      added.default_value = to_json(initial);
+    }
+    added.read = [=](Reader& reader, const Node& node, void* object) {
+      kind.read(reader, node, *static_cast<T*>(object));
+    };
+    added.write = [=](const void* object) { return kind.write(*static_cast<const T*>(object)); };
     return *this;
   }
 
@@ -80,21 +84,30 @@ class SectionOf {
   template <class... Arguments>
   SectionOf& required(std::string key, Arguments&&... arguments) {
     field(std::move(key), std::forward<Arguments>(arguments)...);
-    section_.fields.back().presence = Presence::Required;
-    section_.fields.back().default_text.clear();
+    Field& added = section_.fields.back();
+    added.presence = Presence::Required;
+    added.default_text.clear();
+    added.default_value = nullptr;
     return *this;
   }
 
   /// A key that is specified but not yet built.
   SectionOf& later(std::string key, std::string doc) {
-    add({std::move(key), "", "", "", std::move(doc), Presence::Later, {}, nullptr, {}, {}});
+    add(std::move(key), std::move(doc), Presence::Later);
     return *this;
   }
 
   operator Section() const { return section_; }
 
  private:
-  void add(Field field) { section_.fields.push_back(std::move(field)); }
+  Field& add(std::string key, std::string doc, Presence presence) {
+    Field& added = section_.fields.emplace_back();
+    added.key = std::move(key);
+    added.doc = std::move(doc);
+    added.presence = presence;
+    return added;
+  }
+
   Section section_;
 };
 
