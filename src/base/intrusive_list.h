@@ -5,8 +5,8 @@
 namespace tidegate {
 
 /// A node that its object embeds (by derivation) to stand in one List<T>. Unlinks itself when
-/// destroyed. `Tag` tells apart several lists that one object stands in.
-template <class Tag = void>
+/// destroyed. `Tag` is the object's class, or something else where it stands in several lists.
+template <class Tag>
 class ListNode {
  public:
   ListNode() = default;
@@ -30,7 +30,7 @@ class ListNode {
 };
 
 /// Doubly linked list of objects it does not own; linking and unlinking never allocate.
-template <class T, class Tag = void>
+template <class T, class Tag = T>
 class List {
  public:
   using Node = ListNode<Tag>;

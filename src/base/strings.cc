@@ -53,9 +53,9 @@ std::optional<uint64_t> parse_decimal(std::string_view text, uint64_t max) {
   uint64_t value = 0;
   for (char c : text) {
     if (c < '0' || c > '9') return std::nullopt;
-    const auto digit = static_cast<uint64_t>(c - '0');
-    if (value > (max - std::min(digit, max)) / 10 || digit > max) return std::nullopt;
-    value = value * 10 + digit;
+    if (__builtin_mul_overflow(value, uint64_t{10}, &value)) return std::nullopt;
+    if (__builtin_add_overflow(value, static_cast<uint64_t>(c - '0'), &value)) return std::nullopt;
+    if (value > max) return std::nullopt;
   }
   return value;
 }

@@ -85,6 +85,9 @@ class ServerCodec {
   /// Takes bytes from the client and gives back how many were consumed. Fewer than all: the codec
   /// will take the rest after the current stream has ended, or become a tunnel; keep them.
   virtual size_t receive(std::string_view bytes) = 0;
+  /// The head that is being received took too long: it becomes the error RequestTimeout.
+  /// REQUIRES: receiving_head().
+  virtual void expire_head() = 0;
   /// The client sends nothing more. An incomplete request becomes an error. REQUIRES: all that it
   /// sent was taken by `receive`.
   virtual void receive_eof() = 0;

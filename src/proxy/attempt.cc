@@ -70,6 +70,11 @@ void Attempt::send_body(std::string_view bytes) {
   connection_->schedule_flush();
 }
 
+void Attempt::send_held_body(std::string_view bytes) {
+  send_body(bytes);
+  connection_->keep_output();
+}
+
 void Attempt::send_end(const http::Headers& trailers) {
   connection_->codec().send_end(stream_, trailers);
   connection_->schedule_flush();

@@ -46,6 +46,8 @@ class Attempt final : private http::ResponseReceiver,
 
   void send_head(const http::RequestHead& head, bool end);
   void send_body(std::string_view bytes);
+  /// For bytes that may be gone before the output is flushed.
+  void send_held_body(std::string_view bytes);
   void send_end(const http::Headers& trailers);
 
   /// From `begin` to the end of the stream.

@@ -5,7 +5,9 @@
 #include "net/event_loop.h"
 #include "proxy/forwarding.h"
 #include "telemetry/access_log.h"
+#include "http/date.h"
 #include "telemetry/metrics.h"
+#include "telemetry/wall_clock.h"
 
 namespace tidegate::proxy {
 
@@ -22,6 +24,8 @@ struct WorkerContext {
   IdGenerator ids;
   telemetry::Shard& shard;
   telemetry::WorkerMetrics metrics;
+  telemetry::WallClock wall_clock;
+  http::DateText date;
   telemetry::AccessLog* access_log = nullptr;  // nullptr: off
   RouteTable* routes = nullptr;                // the current one; the worker holds its pin
   List<Exchange> exchanges;                    // all that are not finished

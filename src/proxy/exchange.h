@@ -147,6 +147,8 @@ class Exchange final : public net::Deferred,
 
   /// The local answer of a route without a cluster.
   void answer(const LocalReply& reply);
+  /// As `fail`, outside of filters.
+  void reject(ErrorCode code);
 
   // ---- for the worker ----
 
@@ -185,6 +187,7 @@ class Exchange final : public net::Deferred,
   std::string_view upstream_path();
   std::string_view upstream_host();
   void take_body(std::string_view bytes);
+  void note_request_activity();
   void request_complete();
   void pause_client();
   void resume_client();
@@ -283,6 +286,7 @@ class Exchange final : public net::Deferred,
   TimePoint attempt_started_{};
   Duration upstream_time_{-1};
   uint64_t bytes_in_ = 0;
+  uint64_t bytes_in_before_ = 0;  // when the body's timer was last looked at
   uint64_t bytes_out_ = 0;
 };
 

@@ -53,7 +53,7 @@ class Filter {
   virtual Verdict run(Hook hook, FilterCall& call) = 0;
   /// The exchange goes, or no longer wants what the filter waits for: cancel waits, drop the state
   /// and set it to nullptr. Called for each call whose `state` is set, or that waits. After a wait
-  /// was cancelled, Hook::Log may still be run, with a fresh state.
+  /// was cancelled, the hooks Error, Response and Log may still be run, with a fresh state.
   virtual void release(FilterCall& call) = 0;
 };
 

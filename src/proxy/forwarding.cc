@@ -7,6 +7,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <system_error>
 
@@ -178,10 +179,18 @@ uint64_t splitmix(uint64_t& seed) {
   return z ^ z >> 31;
 }
 
-char* write_hex(char* to, uint64_t value) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (int shift = 60; shift >= 0; shift -= 4) *to++ = kDigits[value >> shift & 15];
-  return to;
+/// The eight hexadecimal digits of `value`, all at once: each byte of a word becomes one digit.
+/// They come in the machine's order, which is nothing to a random number.
+char* write_hex(char* to, uint32_t value) {
+  constexpr uint64_t kOnes = 0x0101010101010101u;
+  uint64_t digits = value;
+  digits = (digits << 16 | digits) & 0x0000ffff0000ffffu;
+  digits = (digits << 8 | digits) & 0x00ff00ff00ff00ffu;
+  digits = (digits << 4 | digits) & 0x0f0f0f0f0f0f0f0fu;
+  const uint64_t letters = (digits + 6 * kOnes) >> 4 & kOnes;  // 1 where the digit is over 9
+  digits += '0' * kOnes + letters * ('a' - '0' - 10);
+  std::memcpy(to, &digits, sizeof(digits));
+  return to + sizeof(digits);
 }
 
 }  // namespace
@@ -213,7 +222,12 @@ uint64_t IdGenerator::random() {
 std::string_view IdGenerator::next(Arena& arena) {
   constexpr size_t kSize = 32;
   char* const to = arena.chars(kSize);
-  write_hex(write_hex(to, random()), random());
+  char* at = to;
+  for (int half = 0; half < 2; ++half) {
+    const uint64_t value = random();
+    at = write_hex(at, static_cast<uint32_t>(value >> 32));
+    at = write_hex(at, static_cast<uint32_t>(value));
+  }
   return {to, kSize};
 }
 

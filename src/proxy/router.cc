@@ -27,19 +27,29 @@ uint64_t mix(uint64_t hash, uint64_t word) {
   return hash ^ hash >> 29;
 }
 
+template <class Word>
+Word load(const char* from) {
+  Word word;
+  std::memcpy(&word, from, sizeof(word));
+  return word;
+}
+
 /// Hashes go on: the hash of a path grows by one segment at a time, so that one pass over a path
 /// gives those of all its prefixes. The keys are the operator's, so nobody can make them collide.
 uint64_t hash_on(uint64_t hash, std::string_view text) {
+  const char* const data = text.data();
   const size_t size = text.size();
-  while (text.size() >= sizeof(uint64_t)) {
-    uint64_t word;
-    std::memcpy(&word, text.data(), sizeof(word));
-    hash = mix(hash, word);
-    text.remove_prefix(sizeof(word));
+  uint64_t tail;
+  if (size >= 8) {
+    for (size_t i = 0; i + 8 < size; i += 8) hash = mix(hash, load<uint64_t>(data + i));
+    tail = load<uint64_t>(data + size - 8);
+  } else if (size >= 4) {
+    tail = uint64_t{load<uint32_t>(data)} << 32 | load<uint32_t>(data + size - 4);
+  } else {
+    tail = 0;
+    for (char c : text) tail = tail << 8 | static_cast<uint8_t>(c);
   }
-  uint64_t rest = 0;
-  if (!text.empty()) std::memcpy(&rest, text.data(), text.size());
-  return mix(mix(hash, rest), size);
+  return mix(mix(hash, tail), size);
 }
 
 /// Calls `use(hash, end)` for the root and for each further segment of `path`: [0, end) is a prefix

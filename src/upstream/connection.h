@@ -45,6 +45,8 @@ class Connection final : public net::Deferred,
   bool write_blocked() const { return transport_.write_blocked(); }
   /// Since the beginning; bytes that have left the process.
   uint64_t bytes_written() const { return transport_.bytes_written(); }
+  /// Copies output that was only borrowed.
+  void keep_output() { transport_.output().settle(); }
   /// Calls back once what waits has been written.
   void wait_for_drain(DrainWaiter& waiter) { drain_waiters_.push_back(waiter); }
   void pause_reading() { transport_.pause_reading(); }
@@ -70,7 +72,7 @@ class Connection final : public net::Deferred,
   net::Transport transport_;
   std::unique_ptr<http::ClientCodec> codec_;
   Timer timer_;
-  List<DrainWaiter, DrainWaiter> drain_waiters_;
+  List<DrainWaiter> drain_waiters_;
   uint64_t streams_ = 0;
   size_t address_ = 0;  // index of the address tried next
   bool connected_ = false;

@@ -159,6 +159,8 @@ void ServerCodec::fail_request(ErrorCode code) {
   receiver_->on_request_error(code);
 }
 
+void ServerCodec::expire_head() { fail_request(ErrorCode::RequestTimeout); }
+
 void ServerCodec::receive_eof() {
   eof_ = true;
   switch (request_) {

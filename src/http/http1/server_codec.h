@@ -24,6 +24,7 @@ class ServerCodec final : public http::ServerCodec {
   ServerCodec& operator=(const ServerCodec&) = delete;
 
   size_t receive(std::string_view bytes) override;
+  void expire_head() override;
   void receive_eof() override;
   void send_interim(StreamId stream, const ResponseHead& head) override;
   void send_head(StreamId stream, const ResponseHead& head, bool end) override;

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/downstream_connection.h"
+
+#include "http/http1/server_codec.h"
+#include "proxy/exchange.h"
+
+namespace tidegate::proxy {
+namespace {
+
+// How long, after the last response, bytes of the client are read and dropped, so that the kernel
+// does not answer them with a reset that would overtake the response.
+constexpr auto kLinger = std::chrono::seconds(2);
+
+}  // namespace
+
+DownstreamConnection::DownstreamConnection(WorkerContext& context, ListenerRuntime& listener,
+                                           net::OwnedFd fd, const net::SocketAddress& peer)
+    : context_(context),
+      listener_(listener),
+      transport_(context.loop, *this, std::move(fd)),
+      codec_(std::make_unique<http::http1::ServerCodec>(transport_.output(), *this,
+                                                        listener.limits)),
+      timer_([](void* self) { static_cast<DownstreamConnection*>(self)->on_timeout(); }, this) {
+  ++listener_.pins;
+  listener_.connections->fetch_add(1, std::memory_order_relaxed);
+  context_.metrics.connections_total.add();
+  context_.metrics.connections_active.add();
+  peer_.ip = peer.ip();
+  peer_.ip_text = {ip_text_.data(), peer_.ip.write(ip_text_.data())};
+  peer_.port = peer.port();
+  peer_.listener_port = listener.port;
+  peer_.trusted_proxies = &listener.config.trusted_proxies;
+  peer_.trusted = contains(listener.config.trusted_proxies, peer_.ip);
+}
+
+DownstreamConnection::~DownstreamConnection() {
+  listener_.connections->fetch_sub(1, std::memory_order_relaxed);
+  context_.metrics.connections_active.subtract();
+  listener_.unpin();
+}
+
+void DownstreamConnection::start() {
+  transport_.start_reading();
+  head_timed_ = true;
+  context_.loop.timers().arm(timer_, listener_.config.head_timeout);
+}
+
+http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
+  timer_.disarm();
+  head_timed_ = false;
+  ++requests_;
+  auto* exchange = new Exchange(context_, *this, stream);
+  exchange_ = exchange;
+  const uint64_t most = listener_.config.max_requests;
+  if (context_.draining || (most > 0 && requests_ >= most)) codec_->drain();
+  return {&exchange->request(), exchange};
+}
+
+void DownstreamConnection::on_bytes(std::string_view bytes) {
+  if (lingering_) return;
+  if (held_ != nullptr) {
+    held_->append(bytes);
+    if (!paused_) feed_held();
+  } else {
+    feed(bytes);
+  }
+  after_input();
+}
+
+void DownstreamConnection::feed(std::string_view bytes) {
+  receiving_ = true;
+  const size_t consumed = codec_->receive(bytes);
+  receiving_ = false;
+  if (consumed < bytes.size() && !codec_->done()) {
+    held_ = std::make_unique<std::string>(bytes.substr(consumed));
+  }
+}
+
+void DownstreamConnection::feed_held() {
+  while (held_ != nullptr && !receiving_ && !lingering_) {
+    const std::unique_ptr<std::string> bytes = std::move(held_);
+    feed(*bytes);
+    if (held_ != nullptr && held_->size() == bytes->size()) return;
+  }
+}
+
+void DownstreamConnection::after_input() {
+  if (!transport_.open() || lingering_) return;
+  if (held_ != nullptr) {
+    // A pipelined request waits its turn; the client waits with it.
+    transport_.pause_reading();
+  } else if (eof_ && !eof_told_) {
+    eof_told_ = true;
+    receiving_ = true;
+    codec_->receive_eof();
+    receiving_ = false;
+  }
+  if (exchange_ == nullptr && codec_->receiving_head() && !head_timed_) {
+    head_timed_ = true;
+    context_.loop.timers().arm(timer_, listener_.config.head_timeout);
+  }
+  finish_if_done();
+}
+
+void DownstreamConnection::stream_ended(http::StreamId) {
+  exchange_ = nullptr;
+  paused_ = false;
+  if (!transport_.open()) return;
+  if (!codec_->done()) {
+    if (!transport_.reading() && held_ == nullptr && !eof_) transport_.resume_reading();
+    context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
+  }
+  if (receiving_) return;
+  feed_held();
+  after_input();
+}
+
+void DownstreamConnection::pause_request(http::StreamId) {
+  paused_ = true;
+  transport_.pause_reading();
+}
+
+void DownstreamConnection::resume_request(http::StreamId) {
+  paused_ = false;
+  if (!receiving_) feed_held();
+  if (held_ == nullptr && !eof_) transport_.resume_reading();
+}
+
+void DownstreamConnection::on_eof() {
+  eof_ = true;
+  if (lingering_) return close();
+  after_input();
+}
+
+void DownstreamConnection::on_broken() { close(); }
+
+void DownstreamConnection::on_drained() {
+  if (exchange_ != nullptr) exchange_->on_downstream_drained();
+  if (codec_->write_finished()) transport_.shutdown_write_after_flush();
+  finish_if_done();
+}
+
+void DownstreamConnection::finish_if_done() {
+  if (!transport_.open() || lingering_ || receiving_) return;
+  if (!codec_->done() || !transport_.output().empty()) return;
+  linger();
+}
+
+void DownstreamConnection::linger() {
+  lingering_ = true;
+  held_.reset();
+  if (eof_) return close();
+  transport_.shutdown_write_after_flush();
+  transport_.resume_reading();
+  context_.loop.timers().arm(timer_, kLinger);
+}
+
+void DownstreamConnection::on_timeout() {
+  if (lingering_) return close();
+  if (exchange_ != nullptr) return;
+  if (!codec_->receiving_head()) return close();
+  // 408: the codec makes the head's end into an error and the exchange answers it.
+  codec_->expire_head();
+  finish_if_done();
+}
+
+void DownstreamConnection::drain() {
+  codec_->drain();
+  if (exchange_ == nullptr && !codec_->receiving_head()) close();
+}
+
+void DownstreamConnection::close() {
+  if (!linked()) return;
+  ListNode<DownstreamConnection>::unlink();
+  timer_.disarm();
+  transport_.close();
+  if (exchange_ != nullptr) std::exchange(exchange_, nullptr)->on_client_gone();
+  context_.loop.destroy_later(std::unique_ptr<net::Deferred>(this));
+}
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <memory>
+#include <string>
+
+#include "base/intrusive_list.h"
+#include "base/timers.h"
+#include "net/transport.h"
+#include "proxy/context.h"
+#include "proxy/downstream.h"
+#include "proxy/listener_runtime.h"
+
+namespace tidegate::proxy {
+
+/// A client's connection: its transport, its server codec, and the exchange at work. Owned by the
+/// worker's list, destroys itself (at the end of a loop turn) when it has closed. While idle it owns
+/// no memory beside itself and its codec.
+class DownstreamConnection final : public net::Deferred,
+                                   public ListNode<DownstreamConnection>,
+                                   public Downstream,
+                                   public http::ServerCodecOwner,
+                                   private net::Transport::Handler {
+ public:
+  DownstreamConnection(WorkerContext& context, ListenerRuntime& listener, net::OwnedFd fd,
+                       const net::SocketAddress& peer);
+  ~DownstreamConnection() override;
+
+  void start();
+  /// Finish what runs, then close; at once if nothing does.
+  void drain();
+  /// Close now, whatever runs.
+  void close();
+
+  // Downstream
+  http::ServerCodec& codec() override { return *codec_; }
+  const Peer& peer() const override { return peer_; }
+  const config::Listener& listener() const override { return listener_.config; }
+  void schedule_flush() override { transport_.schedule_flush(); }
+  bool write_blocked() const override { return transport_.write_blocked(); }
+  void pause_request(http::StreamId stream) override;
+  void resume_request(http::StreamId stream) override;
+  void stream_ended(http::StreamId stream) override;
+
+  // ServerCodecOwner
+  Begun begin_request(http::StreamId stream) override;
+
+ private:
+  void on_bytes(std::string_view bytes) override;
+  void on_eof() override;
+  void on_broken() override;
+  void on_drained() override;
+  void on_connected(bool) override {}
+  void on_timeout();
+  void feed(std::string_view bytes);
+  void feed_held();
+  void after_input();
+  void finish_if_done();
+  void linger();
+
+  WorkerContext& context_;
+  ListenerRuntime& listener_;
+  net::Transport transport_;
+  std::unique_ptr<http::ServerCodec> codec_;
+  Exchange* exchange_ = nullptr;
+  Timer timer_;
+  Peer peer_;
+  std::array<char, 46> ip_text_;
+  bool paused_ = false;     // by the exchange
+  bool receiving_ = false;  // the codec is on the stack
+  bool eof_ = false;       // the client sends no more
+  bool eof_told_ = false;  // and the codec knows
+  bool lingering_ = false;
+  bool head_timed_ = false;  // the timer runs for a request head
+  uint64_t requests_ = 0;
+  std::unique_ptr<std::string> held_;  // bytes the codec takes after the current stream
+};
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/exchange.h"
+
+#include "http/hop_by_hop.h"
+#include "http/host.h"
+#include "http/path.h"
+
+namespace tidegate::proxy {
+
+Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamId stream)
+    : context_(context),
+      downstream_(&downstream),
+      stream_(stream),
+      client_port_(downstream.peer().port),
+      arena_(context.arena_blocks),
+      request_(arena_),
+      table_(context.routes->pin()),
+      vars_(arena_),
+      attempt_(*this),
+      timer_([](void* self) { static_cast<Exchange*>(self)->on_timeout(); }, this),
+      exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); }, this),
+      started_(context.loop.now()) {
+  context_.exchanges.push_back(*this);
+  ++context_.exchange_count;
+  context_.metrics.requests_active.add();
+}
+
+Exchange::~Exchange() {
+  attempt_.cancel();
+  if (chain_ != nullptr) chain_->unpin();
+  table_->unpin();
+  --context_.exchange_count;
+}
+
+Duration Exchange::elapsed() const { return context_.loop.now() - started_; }
+
+// 1. The request head arrives.
+void Exchange::on_request_head(bool end) {
+  request_ended_ = request_complete_ = end;
+  if (!end) arm(TimerKind::RequestBody);
+  const Result<void> accepted = accept_head();
+  find_route();
+  if (!accepted) return fail(accepted.error(), "request head"), start_failure();
+  if (runtime_->route == nullptr) return fail(ErrorCode::NoRoute, {}), start_failure();
+  const config::Route& route = *runtime_->route;
+  timeout_ = route.timeout;
+  if (route.exchange_timeout > Duration::zero()) {
+    context_.loop.timers().arm(exchange_timer_, route.exchange_timeout);
+  }
+  if (route.max_body > 0 && request_.body == http::BodyKind::Sized &&
+      request_.content_length > route.max_body) {
+    return fail(ErrorCode::BodyTooLarge, "content-length"), start_failure();
+  }
+  // 3. Filters see the request.
+  stage_ = Stage::Filters;
+  run_filters(Hook::Request);
+}
+
+Result<void> Exchange::accept_head() {
+  const Peer& peer = downstream_->peer();
+  Result<void> result;
+  const auto note = [&result](ErrorCode code) {
+    if (result) result = tl::unexpected(code);
+  };
+  if (request_.method == http::Method::Connect) note(ErrorCode::MethodUnsupported);
+  if (request_.scheme.empty()) request_.scheme = peer.scheme;
+  if (const auto authority = http::split_authority(request_.authority, arena_)) {
+    host_ = authority->host;
+  } else {
+    note(authority.error());
+    request_.authority = {};
+  }
+  if (const auto path = http::normalise_path(request_.path, arena_)) {
+    request_.path = path->text;
+    if (path->has_encoded_slash) {
+      const config::Route* route = table_->match(request_, host_, downstream_->listener().name).route;
+      if (route == nullptr || !route->allow_encoded_slashes) note(ErrorCode::BadRequest);
+    }
+  } else {
+    note(path.error());
+  }
+  if (const auto stripped = http::strip_hop_by_hop(request_); !stripped) note(stripped.error());
+  identify();
+  return result;
+}
+
+void Exchange::identify() {
+  const Forwarded from = apply_forwarding(request_, downstream_->peer(), context_.ids);
+  client_ip_ = from.client_ip;
+  // The texts may stand in the connection, which can go before on_log has run.
+  client_ip_text_ = arena_.copy(from.client_ip_text);
+  listener_ = arena_.copy(downstream_->listener().name);
+  request_id_ = from.request_id;
+}
+
+// 2. The router finds a route and its filter chain.
+void Exchange::find_route() {
+  runtime_ = &table_->match(request_, host_, downstream_->listener().name);
+  cluster_ = runtime_->cluster;
+  chain_ = runtime_->chain->pin();
+  runtime_->metrics.request(request_.method);
+  const auto& filters = chain_->filters();
+  filter_count_ = static_cast<uint16_t>(filters.size());
+  if (filter_count_ == 0) return;
+  calls_ = static_cast<FilterCall*>(arena_.allocate(sizeof(FilterCall) * filter_count_));
+  for (size_t i = 0; i < filter_count_; ++i) new (&calls_[i]) FilterCall{this, filters[i], nullptr};
+}
+
+// 4. The route's action.
+void Exchange::act_on_route() {
+  if (cluster_ != nullptr) return select_endpoint();
+  stage_ = Stage::Handling;
+  runtime_->handler->handle(*this);
+}
+
+void Exchange::answer(const LocalReply& reply) {
+  make_local_response(reply);
+  start_response();
+}
+
+void Exchange::reject(ErrorCode code) {
+  fail(code, {});
+  start_failure();
+}
+
+bool Exchange::set_cluster(std::string_view name) {
+  ClusterRuntime* found = table_->find_cluster(name);
+  if (found == nullptr) return false;
+  cluster_ = found;
+  return true;
+}
+
+void Exchange::set_path(std::string_view path) {
+  path_replaced_ = true;
+  const size_t question = path.find('?');
+  request_.path = path.substr(0, question);
+  request_.has_query = question != std::string_view::npos;
+  request_.query = request_.has_query ? path.substr(question + 1) : std::string_view();
+}
+
+void Exchange::on_request_error(ErrorCode code) {
+  request_broken_ = request_ended_ = true;
+  // A request that broke before its head was complete has met neither route nor filters.
+  if (stage_ == Stage::Head) {
+    (void)accept_head();
+    find_route();
+  }
+  if (stage_ == Stage::Finished) return;
+  if (response_started_) return break_off(code);
+  cancel_wait();
+  fail(code, "request");
+  start_failure();
+}
+
+void Exchange::on_client_gone() {
+  if (stage_ == Stage::Finished) {
+    downstream_ = nullptr;
+    return;
+  }
+  cancel_wait();
+  attempt_.cancel();
+  failure_ = {ErrorCode::ClientClosed, {}};
+  downstream_ = nullptr;
+  finish();
+}
+
+void Exchange::abandon() {
+  if (stage_ != Stage::Finished) {
+    cancel_wait();
+    attempt_.cancel();
+    failure_ = {ErrorCode::Draining, "stopped"};
+    if (downstream_ != nullptr) downstream_->codec().reset(stream_, ErrorCode::Draining);
+    finish();
+  }
+  if (!linked()) return;
+  cancel_wait();
+  finish_filters();
+}
+
+void Exchange::arm(TimerKind kind) {
+  Duration after{};
+  switch (kind) {
+    case TimerKind::RequestBody:
+      after = downstream_->listener().body_timeout;
+      break;
+    case TimerKind::Response:
+      after = timeout_;
+      break;
+    case TimerKind::Idle:
+      after = runtime_->route == nullptr ? Duration::zero() : runtime_->route->idle_timeout;
+      break;
+  }
+  timer_kind_ = kind;
+  if (after <= Duration::zero()) return timer_.disarm();
+  context_.loop.timers().arm(timer_, after);
+}
+
+void Exchange::on_timeout() {
+  switch (timer_kind_) {
+    case TimerKind::RequestBody: {
+      const config::Listener& listener = downstream_->listener();
+      const uint64_t got = bytes_in_ - std::exchange(bytes_in_before_, bytes_in_);
+      const auto wanted = std::chrono::duration<double>(listener.body_timeout).count() *
+                          static_cast<double>(listener.body_min_rate);
+      if (wanted > 0 && static_cast<double>(got) >= wanted) return arm(TimerKind::RequestBody);
+      return on_request_error(ErrorCode::RequestTimeout);
+    }
+    case TimerKind::Response:
+      attempt_.cancel();
+      return on_attempt_error(ErrorCode::ResponseTimeout);
+    case TimerKind::Idle:
+      attempt_.cancel();
+      return on_attempt_error(ErrorCode::IdleTimeout);
+  }
+}
+
+void Exchange::on_exchange_timeout() {
+  if (response_started_) return break_off(ErrorCode::ExchangeTimeout);
+  cancel_wait();
+  fail(ErrorCode::ExchangeTimeout, {});
+  start_failure();
+}
+
+void Exchange::on_downstream_drained() {
+  if (response_started_) response_body_ = {};
+  if (!origin_paused_) return;
+  origin_paused_ = false;
+  attempt_.resume();
+  if (stage_ == Stage::Responding) arm(TimerKind::Idle);
+}
+
+}  // namespace tidegate::proxy

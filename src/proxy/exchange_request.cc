@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps 5 and 6 of an exchange: choosing an endpoint, and the request's way to it.
+#include "proxy/exchange.h"
+
+namespace tidegate::proxy {
+namespace {
+
+// Request bytes held while nobody takes them, before the client is told to wait.
+constexpr size_t kHoldLimit = 64 * 1024;
+// Request bytes kept so that they can be sent again on a fresh connection.
+constexpr size_t kReplayLimit = 64 * 1024;
+
+}  // namespace
+
+// 5. An endpoint is chosen and an attempt begins.
+void Exchange::select_endpoint() {
+  stage_ = Stage::Attempting;
+  chosen_ = nullptr;
+  run_filters(Hook::SelectBackend);
+}
+
+void Exchange::begin_attempt() {
+  const upstream::Cluster::Member* member =
+      chosen_ == nullptr ? nullptr : cluster_->cluster.find(chosen_);
+  if (member == nullptr) member = cluster_->cluster.pick({tried()});
+  if (member == nullptr) {
+    fail(ErrorCode::NoEndpoint, cluster_->cluster.name());
+    return start_failure();
+  }
+  ++attempts_;
+  if (tried_count_ < tried_.size()) tried_[tried_count_++] = member->endpoint;
+  attempt_started_ = context_.loop.now();
+  upstream_time_ = Duration(-1);
+  if (request_complete_) arm(TimerKind::Response);
+  attempt_.begin(*member, free_retry_used_);
+}
+
+// 6. The request streams to the origin.
+void Exchange::on_attempt_ready() {
+  // A body can only be sent again if it is kept, and only a reused connection asks for that.
+  keep_for_replay_ = attempt_.on_reused_connection() && request_.body != http::BodyKind::None &&
+                     !free_retry_used_;
+  send_upstream_head();
+  if (!body_.empty()) {
+    attempt_.send_held_body(body_);
+    if (!keep_for_replay_) body_ = {};
+  }
+  if (request_complete_ && request_.body != http::BodyKind::None) {
+    attempt_.send_end(request_.trailers);
+  } else if (!request_complete_) {
+    resume_client();
+  }
+}
+
+void Exchange::send_upstream_head() {
+  // Scripts go on seeing what the client sent, so path and host are lent for the serialisation.
+  const std::string_view path = request_.path;
+  const std::string_view host = request_.headers.get(http::HeaderId::Host);
+  request_.path = upstream_path();
+  const std::string_view other_host = upstream_host();
+  const bool swap_host = other_host != host;
+  if (swap_host) request_.headers.set(http::HeaderId::Host, other_host);
+  attempt_.send_head(request_, request_.body == http::BodyKind::None);
+  request_.path = path;
+  if (swap_host) request_.headers.set(http::HeaderId::Host, host);
+}
+
+std::string_view Exchange::upstream_path() {
+  const config::Route& route = *runtime_->route;
+  if (!route.strip_prefix || path_replaced_) return request_.path;
+  std::string_view prefix = route.match.path_prefix;
+  if (prefix.ends_with('/')) prefix.remove_suffix(1);
+  std::string_view rest = request_.path.substr(prefix.size());
+  if (!route.replace_prefix.empty()) {
+    std::string_view front = route.replace_prefix;
+    if (front.ends_with('/')) front.remove_suffix(1);
+    return arena_.join(front, rest.empty() ? "/" : rest);
+  }
+  return rest.empty() ? "/" : rest;
+}
+
+std::string_view Exchange::upstream_host() {
+  switch (runtime_->route->host_mode) {
+    case config::HostMode::Origin:
+      return attempt_.endpoint()->authority;
+    case config::HostMode::Literal:
+      return runtime_->route->host;
+    case config::HostMode::Preserve:
+      break;
+  }
+  const std::string_view host = request_.headers.get(http::HeaderId::Host);
+  return host.empty() ? request_.authority : host;
+}
+
+void Exchange::on_request_body(std::string_view bytes) {
+  bytes_in_ += bytes.size();
+  if (stage_ == Stage::Finished || body_replaced_) return;
+  const config::Route* route = runtime_->route;
+  if (!tunnel_ && route != nullptr && route->max_body > 0 && bytes_in_ > route->max_body) {
+    attempt_.cancel();
+    return on_request_error(ErrorCode::BodyTooLarge);
+  }
+  take_body(bytes);
+}
+
+void Exchange::note_request_activity() {
+  if (tunnel_) return arm(TimerKind::Idle);
+  // With a minimum rate the window ends when it ends, however many bytes dribble in.
+  if (timer_kind_ == TimerKind::RequestBody && downstream_->listener().body_min_rate == 0) {
+    arm(TimerKind::RequestBody);
+  }
+}
+
+void Exchange::take_body(std::string_view bytes) {
+  if (attempt_.open()) {
+    note_request_activity();
+    attempt_.send_body(bytes);
+    if (attempt_.blocked()) pause_client();
+    if (!keep_for_replay_) return;
+    if (body_.size() + bytes.size() > kReplayLimit) {
+      keep_for_replay_ = false;
+      body_ = {};
+    } else {
+      body_.append(bytes);
+    }
+    return;
+  }
+  if (response_started_ || origin_complete_) return;  // nobody wants it any more
+  body_.append(bytes);
+  if (request_waiter_ != nullptr) {
+    note_request_activity();
+    if (body_.size() > request_wait_limit_) {
+      finish_body_wait(request_waiter_, {}, ErrorCode::BodyTooLarge);
+    }
+  } else if (body_.size() >= kHoldLimit) {
+    pause_client();
+  }
+}
+
+void Exchange::on_request_end() {
+  request_ended_ = true;
+  if (!body_replaced_) request_complete();
+  if (request_waiter_ != nullptr) finish_body_wait(request_waiter_, body_, ErrorCode::None);
+  if (tunnel_ && origin_complete_) response_done();
+}
+
+void Exchange::request_complete() {
+  request_complete_ = true;
+  if (!attempt_.open()) {
+    // An attempt that still connects counts from now on; filters and handlers have their own limits.
+    if (attempt_.active()) return arm(TimerKind::Response);
+    if (timer_kind_ == TimerKind::RequestBody) timer_.disarm();
+    return;
+  }
+  attempt_.send_end(request_.trailers);
+  if (!tunnel_ && response_ == nullptr) arm(TimerKind::Response);
+}
+
+void Exchange::pause_client() {
+  if (client_paused_ || downstream_ == nullptr) return;
+  client_paused_ = true;
+  downstream_->pause_request(stream_);
+  // Now it is the origin that has to move.
+  if (attempt_.open()) {
+    arm(TimerKind::Idle);
+  } else {
+    timer_.disarm();
+  }
+}
+
+void Exchange::resume_client() {
+  if (!client_paused_ || downstream_ == nullptr) {
+    if (!request_ended_ && !tunnel_) arm(TimerKind::RequestBody);
+    return;
+  }
+  client_paused_ = false;
+  if (!request_ended_) arm(tunnel_ ? TimerKind::Idle : TimerKind::RequestBody);
+  downstream_->resume_request(stream_);
+}
+
+void Exchange::on_attempt_drained() {
+  if (client_paused_) resume_client();
+}
+
+bool Exchange::may_retry_for_free(ErrorCode code) const {
+  if (free_retry_used_ || !attempt_.on_reused_connection() || attempt_.response_begun()) return false;
+  if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
+  if (request_broken_ || tunnel_) return false;
+  if (!attempt_.request_sent()) return request_.body == http::BodyKind::None || keep_for_replay_;
+  return http::is_idempotent(request_.method) &&
+         (request_.body == http::BodyKind::None || keep_for_replay_);
+}
+
+void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
+  if (attempts_ > 0 && !body_replaced_ && request_.body != http::BodyKind::None) {
+    return waiter.on_body({}, ErrorCode::Internal);
+  }
+  if (body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  if (request_ended_ || body_replaced_) return waiter.on_body(body_, ErrorCode::None);
+  if (request_.body == http::BodyKind::Sized && request_.content_length > limit) {
+    return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  }
+  request_waiter_ = &waiter;
+  request_wait_limit_ = limit;
+  if (request_.expects_continue && !continue_sent_ && downstream_ != nullptr) {
+    // The proxy wants the body itself, so it is the proxy that says go on.
+    continue_sent_ = true;
+    request_.expects_continue = false;
+    request_.headers.remove(http::HeaderId::Expect);
+    http::ResponseHead go_on(arena_);
+    go_on.status = 100;
+    downstream_->codec().send_interim(stream_, go_on);
+    downstream_->schedule_flush();
+  }
+  resume_client();
+}
+
+void Exchange::set_request_body(std::string_view body) {
+  body_.assign(body);
+  body_replaced_ = true;
+  request_.body = body.empty() ? http::BodyKind::None : http::BodyKind::Sized;
+  request_.content_length = body.size();
+  request_.trailers.clear();
+  request_.headers.remove(http::HeaderId::Expect);
+  request_complete_ = true;
+  if (!request_ended_) resume_client();
+}
+
+void Exchange::cancel_body_wait(BodyWaiter& waiter) {
+  if (request_waiter_ == &waiter) request_waiter_ = nullptr;
+  if (response_waiter_ == &waiter) response_waiter_ = nullptr;
+}
+
+void Exchange::finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error) {
+  BodyWaiter* const waits = std::exchange(waiter, nullptr);
+  waits->on_body(body, error);
+}
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps 7 to 9 of an exchange: the response, or what is put in its place, and its way to the client.
+#include "http/hop_by_hop.h"
+#include "proxy/exchange.h"
+#include "proxy/local_reply.h"
+
+namespace tidegate::proxy {
+namespace {
+
+// Response bytes held while filters look at the head, before the origin is told to wait.
+constexpr size_t kHoldLimit = 64 * 1024;
+constexpr uint16_t kSwitchingProtocols = 101;
+
+void note_latency(const upstream::Endpoint& endpoint, Duration took) {
+  // An eighth of each new sample; losing one to another worker does no harm.
+  auto& average = const_cast<upstream::Endpoint&>(endpoint).latency_us;
+  const auto sample = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  const int64_t before = average.load(std::memory_order_relaxed);
+  const int64_t after = before == 0 ? sample : before + (sample - before) / 8;
+  average.store(static_cast<uint32_t>(std::max<int64_t>(after, 1)), std::memory_order_relaxed);
+}
+
+}  // namespace
+
+http::ResponseHead& Exchange::begin_response() {
+  interim_ = arena_.make<http::ResponseHead>(arena_);
+  return *interim_;
+}
+
+void Exchange::on_attempt_interim() {
+  if (downstream_ == nullptr) return;
+  if (interim_->status == 100) continue_sent_ = true;
+  http::strip_hop_by_hop(*interim_);
+  downstream_->codec().send_interim(stream_, *interim_);
+  downstream_->schedule_flush();
+}
+
+// 7. The response head arrives …
+void Exchange::on_attempt_head(bool end) {
+  response_ = interim_;
+  response_from_origin_ = true;
+  origin_complete_ = end;
+  upstream_time_ = context_.loop.now() - attempt_started_;
+  note_latency(*attempt_.endpoint(), upstream_time_);
+  cluster_->metrics.attempt(upstream_time_);
+  http::strip_hop_by_hop(*response_);
+  body_ = {};
+  keep_for_replay_ = false;
+  timer_.disarm();
+  if (response_->status == kSwitchingProtocols) {
+    tunnel_ = true;
+    request_ended_ = request_complete_ = false;
+    context_.metrics.tunnels_active.add();
+  }
+  start_response();
+}
+
+// … or the attempt fails.
+void Exchange::on_attempt_error(ErrorCode code) {
+  if (stage_ == Stage::Finished) return;
+  if (response_started_) return break_off(code);
+  if (response_ != nullptr && response_from_origin_) {
+    // Filters are looking at the head; what they decide may need no body.
+    origin_error_ = code;
+    if (response_waiter_ != nullptr) finish_body_wait(response_waiter_, {}, code);
+    return;
+  }
+  if (may_retry_for_free(code)) {
+    free_retry_used_ = true;
+    cluster_->metrics.retry(telemetry::RetryReason::Reused);
+    return begin_attempt();
+  }
+  cancel_wait();
+  fail(code, attempt_.endpoint() == nullptr ? std::string_view() : attempt_.endpoint()->address);
+  start_failure();
+}
+
+void Exchange::start_failure() {
+  if (stage_ == Stage::Finished) return;
+  decision_ = Decision::None;
+  attempt_.cancel();
+  timer_.disarm();
+  context_.metrics.error(failure_.code);
+  if (response_started_) return break_off(failure_.code);
+  response_ = nullptr;
+  response_from_origin_ = false;
+  if (error_filters_ran_ || filters_reached_ == 0) return reply_with_problem();
+  error_filters_ran_ = true;
+  run_filters(Hook::Error);
+}
+
+void Exchange::reply_with_problem() {
+  make_local_response(problem_reply(failure_.code, request_id_, arena_));
+  start_response();
+}
+
+void Exchange::make_local_response(const LocalReply& reply) {
+  attempt_.cancel();
+  timer_.disarm();
+  response_waiter_ = nullptr;
+  response_ = local_response(reply, context_, arena_);
+  response_from_origin_ = false;
+  local_body_ = arena_.copy(reply.body);
+  origin_complete_ = true;
+  origin_error_ = ErrorCode::None;
+  if (request_.method == http::Method::Head && response_->body == http::BodyKind::Sized) {
+    response_->body = http::BodyKind::None;
+    local_body_ = {};
+  }
+}
+
+// 8. Filters see the response in reverse order.
+void Exchange::start_response() {
+  if (downstream_ == nullptr) return finish();
+  stage_ = Stage::Responding;
+  if (response_filters_ran_) return send_response();
+  response_filters_ran_ = true;
+  run_filters(Hook::Response);
+}
+
+// 9. The response streams to the client.
+void Exchange::send_response() {
+  if (origin_error_ != ErrorCode::None && !response_replaced_) {
+    fail(origin_error_, "response body");
+    return start_failure();
+  }
+  response_started_ = true;
+  const bool from_origin = response_from_origin_ && !response_replaced_;
+  const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;
+  const bool complete = origin_complete_ || !from_origin;
+  const bool end = response_->body == http::BodyKind::None && complete && !tunnel_;
+  http::ServerCodec& codec = downstream_->codec();
+  codec.send_head(stream_, *response_, end);
+  if (!end && !held.empty()) {
+    bytes_out_ += held.size();
+    codec.send_body(stream_, held);
+  }
+  if (complete && !end) codec.send_end(stream_, response_->trailers);
+  downstream_->schedule_flush();
+  if (complete) return response_done();
+  arm(TimerKind::Idle);
+  if (tunnel_) resume_client();
+  if (std::exchange(origin_paused_, false)) attempt_.resume();
+}
+
+void Exchange::on_attempt_body(std::string_view bytes) {
+  if (response_replaced_ || stage_ == Stage::Finished) return;
+  if (response_started_) {
+    arm(TimerKind::Idle);
+    bytes_out_ += bytes.size();
+    // Over the watermark is: the kernel has refused bytes, and this chunk comes on top.
+    if (downstream_->write_blocked()) {
+      origin_paused_ = true;
+      attempt_.pause();
+    }
+    downstream_->codec().send_body(stream_, bytes);
+    downstream_->schedule_flush();
+    return;
+  }
+  response_body_.append(bytes);
+  if (response_waiter_ != nullptr) {
+    if (response_body_.size() > response_wait_limit_) {
+      finish_body_wait(response_waiter_, {}, ErrorCode::BodyTooLarge);
+    }
+  } else if (response_body_.size() >= kHoldLimit && !origin_paused_) {
+    origin_paused_ = true;
+    attempt_.pause();
+  }
+}
+
+void Exchange::on_attempt_end() {
+  origin_complete_ = true;
+  if (response_waiter_ != nullptr) {
+    return finish_body_wait(response_waiter_, response_body_, ErrorCode::None);
+  }
+  if (!response_started_ || response_replaced_) return;
+  downstream_->codec().send_end(stream_, response_->trailers);
+  downstream_->schedule_flush();
+  response_done();
+}
+
+void Exchange::response_done() {
+  if (tunnel_ && origin_complete_ && !request_ended_) return arm(TimerKind::Idle);
+  attempt_.cancel();  // the origin answered before it had the whole request
+  finish();
+}
+
+void Exchange::break_off(ErrorCode code) {
+  if (stage_ == Stage::Finished) return;
+  if (failure_.code == ErrorCode::None) context_.metrics.error(code);
+  failure_ = {code, failure_.detail};
+  cancel_wait();
+  attempt_.cancel();
+  if (downstream_ != nullptr) {
+    downstream_->codec().reset(stream_, code);
+    downstream_->schedule_flush();
+  }
+  finish();
+}
+
+void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
+  if (response_ == nullptr || response_started_) return waiter.on_body({}, ErrorCode::Internal);
+  if (!response_from_origin_ || response_replaced_) {
+    return waiter.on_body(local_body_, ErrorCode::None);
+  }
+  if (origin_error_ != ErrorCode::None) return waiter.on_body({}, origin_error_);
+  if (response_body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  if (origin_complete_) return waiter.on_body(response_body_, ErrorCode::None);
+  response_waiter_ = &waiter;
+  response_wait_limit_ = limit;
+  arm(TimerKind::Idle);
+  if (std::exchange(origin_paused_, false)) attempt_.resume();
+}
+
+void Exchange::set_response_body(std::string_view body) {
+  if (response_ == nullptr || response_started_ || tunnel_) return;
+  local_body_ = arena_.copy(body);
+  response_->body = body.empty() ? http::BodyKind::None : http::BodyKind::Sized;
+  response_->content_length = body.size();
+  response_->headers.remove(http::HeaderId::ContentLength);
+  response_->headers.remove(http::HeaderId::TransferEncoding);
+  if (request_.method == http::Method::Head) response_->body = http::BodyKind::None;
+  if (response_from_origin_) {
+    response_replaced_ = true;
+    response_body_ = {};
+  }
+}
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "config/snapshot.h"
+#include "http/codec.h"
+#include "proxy/shared_snapshot.h"
+
+namespace tidegate::proxy {
+
+/// What the connections of one listener in one worker refer to. Outlives them: it is counted by
+/// them and by the worker.
+struct ListenerRuntime {
+  ListenerRuntime(std::shared_ptr<const SharedSnapshot> pinned, const config::Listener& listener,
+                  std::shared_ptr<std::atomic<uint32_t>> connection_count)
+      : snapshot(std::move(pinned)),
+        config(listener),
+        limits{listener.max_request_line, listener.max_header_bytes, listener.max_header_count,
+               listener.underscores_in_headers},
+        connections(std::move(connection_count)) {}
+
+  const std::shared_ptr<const SharedSnapshot> snapshot;  // keeps `config` alive
+  const config::Listener& config;
+  const http::Limits limits;
+  const std::shared_ptr<std::atomic<uint32_t>> connections;  // open ones, in all workers
+  uint16_t port = 0;
+  uint32_t pins = 1;
+
+  void unpin() {
+    if (--pins == 0) delete this;
+  }
+};
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/local_reply.h"
+
+#include <charconv>
+
+#include "base/strings.h"
+#include "proxy/context.h"
+#include "proxy/exchange.h"
+
+namespace tidegate::proxy {
+namespace {
+
+bool may_have_body(unsigned status) { return status >= 200 && status != 204 && status != 304; }
+
+// Framing belongs to the codec, whatever a script asks for.
+bool is_framing(http::HeaderId id) {
+  return id == http::HeaderId::ContentLength || id == http::HeaderId::TransferEncoding ||
+         id == http::HeaderId::Connection;
+}
+
+std::string_view lower_copy(std::string_view name, Arena& arena) {
+  char* to = arena.chars(name.size());
+  for (size_t i = 0; i < name.size(); ++i) to[i] = ascii_lower(name[i]);
+  return {to, name.size()};
+}
+
+std::string_view decimal(uint64_t value, Arena& arena) {
+  constexpr size_t kDigits = 20;
+  char* to = arena.chars(kDigits);
+  return {to, static_cast<size_t>(std::to_chars(to, to + kDigits, value).ptr - to)};
+}
+
+}  // namespace
+
+http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& context, Arena& arena) {
+  auto* head = arena.make<http::ResponseHead>(arena);
+  head->status = reply.status;
+  http::Headers& headers = head->headers;
+  headers.reserve(reply.headers.size() + 4);
+  const int64_t now = context.wall_clock.unix_ms(context.loop.now()) / 1000;
+  headers.add(http::HeaderId::Date, arena.copy(context.date.at(now)));
+  for (const auto& [name, value] : reply.headers) {
+    const std::string_view lower = lower_copy(name, arena);
+    if (!is_framing(http::header_id(lower))) headers.add(lower, arena.copy(value));
+  }
+  if (!may_have_body(reply.status)) return head;
+  if (!headers.has(http::HeaderId::ContentType) && !reply.body.empty()) {
+    headers.add(http::HeaderId::ContentType, reply.content_type.empty()
+                                                 ? "text/plain; charset=utf-8"
+                                                 : arena.copy(reply.content_type));
+  }
+  head->body = http::BodyKind::Sized;
+  head->content_length = reply.body.size();
+  // Information only, but for a HEAD, whose response names the length without having it.
+  headers.add(http::HeaderId::ContentLength, decimal(reply.body.size(), arena));
+  return head;
+}
+
+LocalReply problem_reply(ErrorCode code, std::string_view request_id, Arena& arena) {
+  const ErrorInfo& info = describe(code);
+  std::string_view text = arena.join(R"({"type":"about:blank","title":")", info.title,
+                                     R"(","status":)");
+  text = arena.join(text, decimal(info.status, arena), R"(,"error":")");
+  text = arena.join(text, info.token, R"(","request_id":")");
+  text = arena.join(text, request_id, "\"}\n");
+  return {info.status, text, "application/problem+json", {}};
+}
+
+}  // namespace tidegate::proxy

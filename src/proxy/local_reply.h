@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "http/message.h"
+
+namespace tidegate::proxy {
+
+struct LocalReply;
+struct WorkerContext;
+
+/// All responses that the proxy makes itself pass here: their head, with date, content type and
+/// length. The body is `reply.body`; statuses that have none lose it.
+http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& context, Arena& arena);
+
+/// Problem details (RFC 9457) of an error: its token and the request's id, nothing else.
+LocalReply problem_reply(ErrorCode code, std::string_view request_id, Arena& arena);
+
+}  // namespace tidegate::proxy
