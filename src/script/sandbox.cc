@@ -15,12 +15,12 @@ namespace {
 
 // Addresses are the registry's keys.
 const char kHostThreads = 0;
-const char kGlobals = 0;
+const char kLibraryTables = 0;
 
 constexpr const char* kGlobalFunctions[] = {
-    "assert",   "error",  "getmetatable", "ipairs", "next",          "pairs",    "pcall",
-    "rawequal", "rawget", "rawset",       "select", "setmetatable",  "tonumber", "tostring",
-    "type",     "unpack", "_VERSION",     "xpcall", "collectgarbage"};
+    "assert",   "error",    "getmetatable", "ipairs",   "next",         "pairs",
+    "pcall",    "rawequal", "rawget",       "select",   "setmetatable", "tonumber",
+    "tostring", "type",     "unpack",       "_VERSION", "xpcall",       "collectgarbage"};
 
 struct LibraryFunctions {
   const char* library;
@@ -113,12 +113,78 @@ void seed_random(lua_State* L) {
   lua_pop(L, 1);
 }
 
-// Copies the table on top of the stack, and the tables in it; the copy takes its place.
-void copy_tables(lua_State* L, int depth) {
+int refuse_write(lua_State* L) {
+  return luaL_error(L, "attempt to change a read-only table");
+}
+
+// The table on top of the stack is replaced by an empty one that reads from it, down to the tables
+// of functions in it. A new one each time: rawset and table.insert could write to a shared one.
+void lock_table(lua_State* L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 3);
+  lua_newtable(L);  // what is read: a copy, where there are tables in it
+  bool nested = false;
+  lua_pushnil(L);
+  while (lua_next(L, -5) != 0) {
+    if (lua_istable(L, -1)) {
+      nested = true;
+      lock_table(L);
+    }
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  if (!nested) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -3);
+  }
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, refuse_write);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_remove(L, -2);
+}
+
+// As the original, but not for tables that hide their metatable.
+int raw_set(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, 2);
+  luaL_checkany(L, 3);
+  lua_settop(L, 3);
+  if (luaL_getmetafield(L, 1, "__metatable") != 0) {
+    if (lua_isboolean(L, -1) && lua_toboolean(L, -1) == 0) return refuse_write(L);
+    lua_pop(L, 1);
+  }
+  lua_rawset(L, 1);
+  return 1;
+}
+
+// Registry table of the real library tables: of the functions that a sandbox has.
+void collect_libraries(lua_State* L) {
+  new_registry_table(L, kLibraryTables);
+  push_registry(L, kLibraryTables);
+  for (const LibraryFunctions& library : kLibraries) {
+    lua_getglobal(L, library.library);
+    lua_newtable(L);
+    for (const char* const* name = library.names; *name != nullptr; ++name) {
+      lua_getfield(L, -2, *name);
+      lua_setfield(L, -2, *name);
+    }
+    lua_setfield(L, -3, library.library);
+    lua_pop(L, 1);
+  }
+  lua_newtable(L);
+  lua_setfield(L, -2, "proxy");
+  lua_pop(L, 1);
+}
+
+// A shallow copy of the table on top of the stack takes its place.
+void copy_table(lua_State* L) {
   lua_newtable(L);
   lua_pushnil(L);
   while (lua_next(L, -3) != 0) {
-    if (depth > 0 && lua_istable(L, -1)) copy_tables(L, depth - 1);
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, -4);
@@ -126,15 +192,32 @@ void copy_tables(lua_State* L, int depth) {
   lua_remove(L, -2);
 }
 
-// With globals at -2 and the environment at -1.
-void copy_library(lua_State* L, const LibraryFunctions& library) {
-  lua_getfield(L, -2, library.library);
-  lua_newtable(L);
-  for (const char* const* name = library.names; *name != nullptr; ++name) {
-    lua_getfield(L, -2, *name);
-    lua_setfield(L, -2, *name);
+// All globals into the environment on top of the stack; the libraries as copies.
+void fill_trusted(lua_State* L) {
+  lua_pushvalue(L, LUA_GLOBALSINDEX);
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    if (lua_istable(L, -1) && !lua_rawequal(L, -1, -3)) copy_table(L);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
   }
-  lua_setfield(L, -3, library.library);
+  lua_pop(L, 1);
+}
+
+void fill_sandbox(lua_State* L) {
+  for (const char* name : kGlobalFunctions) {
+    lua_getglobal(L, name);
+    lua_setfield(L, -2, name);
+  }
+  lua_pushcfunction(L, raw_set);
+  lua_setfield(L, -2, "rawset");
+  push_registry(L, kLibraryTables);
+  for (const LibraryFunctions& library : kLibraries) {
+    lua_getfield(L, -1, library.library);
+    lock_table(L);
+    lua_setfield(L, -3, library.library);
+  }
   lua_pop(L, 1);
 }
 
@@ -144,8 +227,8 @@ void push_host_threads(lua_State* L) {
   push_registry(L, kHostThreads);
 }
 
-void push_proxy_template(lua_State* L) {
-  push_registry(L, kGlobals);
+void push_proxy_table(lua_State* L) {
+  push_registry(L, kLibraryTables);
   lua_getfield(L, -1, "proxy");
   lua_remove(L, -2);
 }
@@ -163,40 +246,18 @@ void open_libraries(lua_State* L) {
   lua_setglobal(L, "collectgarbage");
   open_coroutines(L);
   lock_strings(L);
-  lua_newtable(L);
-  lua_setglobal(L, "proxy");
-  lua_pushlightuserdata(L, const_cast<char*>(&kGlobals));
-  lua_pushvalue(L, LUA_GLOBALSINDEX);
-  lua_rawset(L, LUA_REGISTRYINDEX);
+  collect_libraries(L);
 }
 
 void push_environment(lua_State* L, bool trusted) {
-  push_registry(L, kGlobals);
-  if (trusted) {
-    lua_newtable(L);
-    lua_pushnil(L);
-    while (lua_next(L, -3) != 0) {
-      // package.loaded and the like are better shared than copied; tables of functions are copied.
-      if (lua_istable(L, -1) && !lua_rawequal(L, -1, -4)) copy_tables(L, 0);
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, -4);
-    }
-  } else {
-    lua_newtable(L);
-    for (const char* name : kGlobalFunctions) {
-      lua_getfield(L, -2, name);
-      lua_setfield(L, -2, name);
-    }
-    for (const LibraryFunctions& library : kLibraries) copy_library(L, library);
-  }
+  lua_newtable(L);
+  trusted ? fill_trusted(L) : fill_sandbox(L);
   add_load(L, -1);
-  lua_getfield(L, -2, "proxy");
-  copy_tables(L, 1);
+  push_proxy_table(L);
+  lock_table(L);
   lua_setfield(L, -2, "proxy");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "_G");
-  lua_remove(L, -2);
 }
 
 }  // namespace tidegate::script

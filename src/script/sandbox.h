@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a script can see. Every policy has its own environment with its own copies of the library
-// tables, so that a change it makes there reaches nobody else and a call of string.find costs no
-// metamethod. The strings' own methods ("x"):upper() come from a table that no script can reach.
+// What a script can see. Every policy has an environment of its own. The library tables in it are
+// read-only: empty tables that look into the real ones, which no script can reach; nor can it reach
+// the table that the strings' own methods, ("x"):upper(), come from.
 #pragma once
 #include "script/lua.h"
 
@@ -16,7 +16,8 @@ void push_environment(lua_State* L, bool trusted);
 /// Pushes the table of the coroutines that belong to the host (thread -> true).
 void push_host_threads(lua_State* L);
 
-/// Pushes the template of the table `proxy`; what is added to it is in every later environment.
-void push_proxy_template(lua_State* L);
+/// Pushes the real table `proxy`; what is added to it, tables of functions included, is seen in every
+/// environment made later.
+void push_proxy_table(lua_State* L);
 
 }  // namespace tidegate::script
