@@ -46,8 +46,7 @@ EventLoop::EventLoop()
 }
 
 EventLoop::~EventLoop() {
-  // What waits may refer to other things that wait, so the list may grow while it shrinks.
-  while (!doomed_.empty()) end_turn();
+  destroy_doomed();
   event_free(sweep_event_);
   event_free(wake_event_);
   ::close(wake_fd_);
@@ -85,6 +84,11 @@ void EventLoop::end_turn() {
     if (doomed_.empty()) doomed_.swap(now);  // keeps the capacity
   }
   clock_.expire();
+}
+
+void EventLoop::destroy_doomed() {
+  // What waits may refer to other things that wait, so the list may grow while it shrinks.
+  while (!doomed_.empty()) end_turn();
 }
 
 void EventLoop::post(std::function<void()> task) {

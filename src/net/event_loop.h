@@ -57,6 +57,8 @@ class EventLoop {
 
   /// Destroys `object` at the end of this turn.
   void destroy_later(std::unique_ptr<Deferred> object) { doomed_.push_back(std::move(object)); }
+  /// Destroys all that waits for it, and what comes to wait meanwhile. REQUIRES: no callback runs.
+  void destroy_doomed();
 
  private:
   void end_turn();

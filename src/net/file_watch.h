@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/timers.h"
+#include "net/owned_fd.h"
+
+struct event;
+
+namespace tidegate::net {
+
+class EventLoop;
+
+/// Tells when any of a set of files has changed: written, replaced by a rename, or come and gone. It
+/// watches their folders, since editors and deployment tools replace files rather than write them.
+/// Changes in quick succession are told once, when they have settled.
+class FileWatch {
+ public:
+  using OnChange = std::function<void(const std::set<std::string>& changed)>;
+
+  FileWatch(EventLoop& loop, OnChange on_change);
+  ~FileWatch();
+  FileWatch(const FileWatch&) = delete;
+  FileWatch& operator=(const FileWatch&) = delete;
+
+  /// Absolute paths; replaces the former set. False: some folder could not be watched (the system's
+  /// limit on watches), and changes there will go unnoticed.
+  bool watch(const std::vector<std::string>& files);
+
+ private:
+  void on_readable();
+  void on_settled();
+
+  EventLoop& loop_;
+  OnChange on_change_;
+  OwnedFd fd_;
+  event* event_ = nullptr;
+  Timer settle_;
+  std::map<int, std::string> folders_;  // by watch descriptor
+  std::set<std::string> files_;
+  std::set<std::string> changed_;
+};
+
+}  // namespace tidegate::net

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/listeners.h"
+
+namespace tidegate::server {
+namespace {
+
+std::string key_of(const config::Listener& listener) {
+  return listener.name + " " + listener.address.to_string();
+}
+
+Fallible<net::SocketAddress> first_address(const config::Address& address) {
+  auto all = net::SocketAddress::resolve(address.host, address.port);
+  if (!all) return tl::unexpected(all.error());
+  return all->front();
+}
+
+}  // namespace
+
+Fallible<Listeners::Entry> Listeners::open(const config::Listener& listener, size_t index,
+                                           Handovers& to) {
+  auto address = first_address(listener.address);
+  if (!address) return tl::unexpected("listener " + listener.name + ": " + address.error());
+  Entry entry{std::make_shared<std::atomic<uint32_t>>(0), *address};
+  for (auto& handovers : to) {
+    auto fd = net::open_listener(entry.address);
+    if (!fd) return tl::unexpected("listener " + listener.name + ": " + fd.error());
+    // Port 0 became a real one with the first socket, and the rest bind to that.
+    entry.address = net::local_address(fd->get());
+    handovers.push_back(
+        {index, key_of(listener), std::move(*fd), entry.address.port(), entry.connections});
+  }
+  return entry;
+}
+
+Fallible<Listeners::Handovers> Listeners::prepare(const config::Snapshot& snapshot,
+                                                  size_t workers) {
+  Handovers handovers(workers);
+  prepared_.clear();
+  for (size_t i = 0; i < snapshot.listeners.size(); ++i) {
+    const std::string key = key_of(snapshot.listeners[i]);
+    if (const auto known = entries_.find(key); known != entries_.end()) {
+      for (auto& one : handovers) {
+        one.push_back({i, key, {}, known->second.address.port(), known->second.connections});
+      }
+      prepared_.insert(*known);
+      continue;
+    }
+    auto opened = open(snapshot.listeners[i], i, handovers);
+    if (!opened) return tl::unexpected(opened.error());
+    prepared_.emplace(key, std::move(*opened));
+  }
+  return handovers;
+}
+
+void Listeners::commit(const config::Snapshot& snapshot) {
+  entries_ = std::move(prepared_);
+  prepared_.clear();
+  bound_.clear();
+  for (const config::Listener& listener : snapshot.listeners) {
+    bound_.push_back({listener.name, entries_.at(key_of(listener)).address.to_string()});
+  }
+}
+
+}  // namespace tidegate::server

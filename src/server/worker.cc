@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/worker.h"
+
+#include <algorithm>
+
+#include "proxy/exchange.h"
+#include "telemetry/log.h"
+
+namespace tidegate::server {
+namespace {
+
+// While draining: how often a worker looks whether anything is left.
+constexpr auto kDrainCheck = std::chrono::milliseconds(10);
+
+}  // namespace
+
+WorkerListener::WorkerListener(Worker& worker, std::string key, net::OwnedFd fd,
+                               proxy::ListenerRuntime* runtime)
+    : worker_(worker),
+      key_(std::move(key)),
+      runtime_(runtime),
+      socket_(worker.loop(), *this, std::move(fd)) {}
+
+WorkerListener::~WorkerListener() { runtime_->unpin(); }
+
+void WorkerListener::use(proxy::ListenerRuntime* runtime) {
+  std::swap(runtime_, runtime);
+  runtime->unpin();
+}
+
+void WorkerListener::on_accept(net::OwnedFd fd, const net::SocketAddress& peer) {
+  worker_.accept(*runtime_, std::move(fd), peer);
+}
+
+void WorkerListener::on_accept_exhausted() {
+  worker_.context().metrics.accept_errors_total.add();
+  log::log_limited("accept", log::Level::Warn, "cannot accept: out of descriptors or memory",
+                   {{"listener", runtime_->config.name}});
+}
+
+Worker::Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* access_log)
+    : index_(index),
+      context_(loop_, shard),
+      pools_(loop_, context_.metrics.backend_connections_active),
+      drain_check_([](void* self) { static_cast<Worker*>(self)->check_drained(); }, this) {
+  context_.access_log = access_log;
+  context_.worker = index;
+}
+
+Worker::~Worker() {
+  listeners_.clear();
+  while (!connections_.empty()) connections_.front().close();
+  while (!context_.exchanges.empty()) context_.exchanges.front().abandon();
+  // Exchanges wait to be destroyed, and hold the last pins on route tables and filters.
+  loop_.destroy_doomed();
+  if (context_.routes != nullptr) context_.routes->unpin();
+  loop_.destroy_doomed();
+}
+
+void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
+                   std::vector<ListenerHandover> listeners) {
+  auto* routes = new proxy::RouteTable(snapshot, *filters_, pools_, context_.shard);
+  std::swap(context_.routes, routes);
+  if (routes != nullptr) routes->unpin();
+
+  std::vector<std::unique_ptr<WorkerListener>> kept;
+  for (ListenerHandover& given : listeners) {
+    auto* runtime = new proxy::ListenerRuntime(snapshot, snapshot->config.listeners[given.index],
+                                               given.connections);
+    runtime->port = given.port;
+    if (given.fd) {
+      kept.push_back(
+          std::make_unique<WorkerListener>(*this, given.key, std::move(given.fd), runtime));
+      continue;
+    }
+    const auto same = [&](const auto& l) { return l != nullptr && l->key() == given.key; };
+    const auto at = std::ranges::find_if(listeners_, same);
+    (*at)->use(runtime);
+    kept.push_back(std::move(*at));
+  }
+  listeners_ = std::move(kept);
+}
+
+void Worker::accept(proxy::ListenerRuntime& listener, net::OwnedFd fd,
+                    const net::SocketAddress& peer) {
+  if (listener.connections->load(std::memory_order_relaxed) >= listener.config.max_connections) {
+    context_.metrics.connections_refused_total.add();
+    log::log_limited("max_connections", log::Level::Warn, "connection refused: max_connections",
+                     {{"listener", listener.config.name}});
+    return;  // closes it
+  }
+  auto* connection = new proxy::DownstreamConnection(context_, listener, std::move(fd), peer);
+  connections_.push_back(*connection);
+  connection->start();
+}
+
+void Worker::run() { loop_.run(); }
+
+void Worker::drain(std::function<void()> on_drained) {
+  on_drained_ = std::move(on_drained);
+  context_.draining = true;
+  listeners_.clear();
+  connections_.for_each([](proxy::DownstreamConnection& connection) { connection.drain(); });
+  check_drained();
+}
+
+void Worker::check_drained() {
+  if (connections_.empty() && context_.exchanges.empty()) return on_drained_();
+  loop_.timers().arm(drain_check_, kDrainCheck);
+}
+
+void Worker::stop() { loop_.stop(); }
+
+}  // namespace tidegate::server
