@@ -10,7 +10,7 @@ namespace tidegate::http {
 namespace {
 
 constexpr uint32_t kInitialCapacity = 16;
-constexpr size_t kMaxValue = (size_t{1} << 24) - 1;
+constexpr uint32_t kMaxValue = (1u << 24) - 1;
 static_assert(std::is_trivially_copyable_v<HeaderField>);
 
 }  // namespace
@@ -27,13 +27,11 @@ void Headers::reserve(size_t count) {
 void Headers::add(HeaderId id, std::string_view name, std::string_view value) {
   assert(value.size() <= kMaxValue);
   assert(!name.empty());
-  if (size_ == capacity_) reserve(std::max(kInitialCapacity, capacity_ * 2));
-  HeaderField& field = fields_[size_++];
-  field.name_data = name.data();
-  field.value_data = value.data();
-  field.name_size = static_cast<uint32_t>(name.size());
-  field.value_size = static_cast<uint32_t>(value.size()) & kMaxValue;
-  field.id_bits = static_cast<uint8_t>(id);
+  if (size_ == capacity_) [[unlikely]]
+    reserve(std::max(kInitialCapacity, capacity_ * 2));
+  fields_[size_++] =
+      HeaderField{name.data(), value.data(), static_cast<uint32_t>(name.size()),
+                  static_cast<uint32_t>(value.size()) & kMaxValue, static_cast<uint8_t>(id)};
   present_ |= header_bit(id);
 }
 

@@ -39,6 +39,7 @@ struct Nominations {
   size_t count = 0;
 
   bool add(std::string_view element, Arena& arena) {
+    if (element == "keep-alive" || element == "close") return true;  // nearly always
     if (iequals(element, "close") || iequals(element, "keep-alive")) return true;
     if (!is_token(element)) return false;
     char* lower = arena.chars(element.size());

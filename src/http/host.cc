@@ -13,35 +13,38 @@ namespace {
 
 constexpr size_t kMaxHost = 255;  // RFC 1035 2.3.4
 
-enum class Kind : uint8_t { Refused, Plain, Upper, Dot };
+// Bits, so that a name's characters can be summed up.
+enum Kind : uint8_t { kPlain = 0, kUpper = 1, kDot = 2, kRefused = 4 };
 
-constexpr std::array<Kind, 256> build_kinds() {
-  std::array<Kind, 256> kinds{};
-  for (char c = '0'; c <= '9'; ++c) kinds[static_cast<uint8_t>(c)] = Kind::Plain;
-  for (char c = 'a'; c <= 'z'; ++c) kinds[static_cast<uint8_t>(c)] = Kind::Plain;
-  for (char c = 'A'; c <= 'Z'; ++c) kinds[static_cast<uint8_t>(c)] = Kind::Upper;
-  for (char c : std::string_view("-_~")) kinds[static_cast<uint8_t>(c)] = Kind::Plain;
-  kinds['.'] = Kind::Dot;
+constexpr std::array<uint8_t, 256> build_kinds() {
+  std::array<uint8_t, 256> kinds{};
+  kinds.fill(kRefused);
+  for (char c = '0'; c <= '9'; ++c) kinds[static_cast<uint8_t>(c)] = kPlain;
+  for (char c = 'a'; c <= 'z'; ++c) kinds[static_cast<uint8_t>(c)] = kPlain;
+  for (char c = 'A'; c <= 'Z'; ++c) kinds[static_cast<uint8_t>(c)] = kUpper;
+  for (char c : std::string_view("-_~")) kinds[static_cast<uint8_t>(c)] = kPlain;
+  kinds['.'] = kDot;
   return kinds;
 }
 
-constexpr std::array<Kind, 256> kKinds = build_kinds();
+constexpr std::array<uint8_t, 256> kKinds = build_kinds();
 
 struct Scan {
-  bool sound = true;
-  bool has_upper = false;
+  bool sound;
+  bool has_upper;
 };
 
 Scan scan_name(std::string_view name) {
-  Scan scan;
-  bool after_dot = true;  // an empty label begins
+  unsigned sum = 0;
+  unsigned last = kDot;  // an empty label begins
+  bool has_empty_label = false;
   for (char c : name) {
-    const Kind kind = kKinds[static_cast<uint8_t>(c)];
-    if (kind == Kind::Refused || (kind == Kind::Dot && after_dot)) return {false, false};
-    after_dot = kind == Kind::Dot;
-    scan.has_upper = scan.has_upper || kind == Kind::Upper;
+    const unsigned kind = kKinds[static_cast<uint8_t>(c)];
+    sum |= kind;
+    has_empty_label |= (kind & last & kDot) != 0;
+    last = kind;
   }
-  return scan;
+  return {(sum & kRefused) == 0 && !has_empty_label, (sum & kUpper) != 0};
 }
 
 std::string_view lower(std::string_view text, Arena& arena) {

@@ -61,6 +61,9 @@ bool dots_at(std::string_view path, size_t at) {
 /// How far `path` is canonical, and so need not be rewritten: its size if wholly.
 size_t canonical_until(std::string_view path, bool& has_encoded_slash) {
   for (size_t i = 0; i < path.size(); ++i) {
+    while (kind_of(path[i]) == Kind::Plain) {
+      if (++i == path.size()) return i;
+    }
     switch (kind_of(path[i])) {
       case Kind::Plain:
         break;
