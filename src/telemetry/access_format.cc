@@ -19,18 +19,21 @@ class JsonLine {
  public:
   explicit JsonLine(LineBuffer& to) : to_(to) {}
 
-  void text(std::string_view opening, std::string_view value, size_t longest = kMaxAccessText) {
+  template <size_t N>
+  void text(const char (&opening)[N], std::string_view value, size_t longest = kMaxAccessText) {
     if (value.empty()) return;
-    to_.put(opening);
+    to_.put_literal(opening);
     to_.put_escaped(value.substr(0, longest));
     to_.put('"');
   }
-  void number(std::string_view opening, uint64_t value) {
-    to_.put(opening);
+  template <size_t N>
+  void number(const char (&opening)[N], uint64_t value) {
+    to_.put_literal(opening);
     to_.put_integer(value);
   }
-  void milliseconds(std::string_view opening, Duration value) {
-    to_.put(opening);
+  template <size_t N>
+  void milliseconds(const char (&opening)[N], Duration value) {
+    to_.put_literal(opening);
     to_.put_thousandths(microseconds(value));
   }
   void policies(std::span<const AccessPolicy> policies) {

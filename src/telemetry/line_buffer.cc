@@ -20,6 +20,20 @@ size_t plain_prefix(std::string_view text) {
   return i;
 }
 
+constexpr uint64_t repeated(uint8_t byte) {
+  return uint64_t{0x0101010101010101} * byte;
+}
+constexpr uint64_t zero_bytes(uint64_t x) {
+  return (x - repeated(1)) & ~x & repeated(0x80);
+}
+
+/// May take a plain byte for a hard one after a hard one, which only costs time; never the reverse.
+bool all_plain(uint64_t eight) {
+  const uint64_t high_or_control = eight | (eight - repeated(0x20));
+  return ((high_or_control & repeated(0x80)) | zero_bytes(eight ^ repeated('"')) |
+          zero_bytes(eight ^ repeated('\\')) | zero_bytes(eight ^ repeated(0x7f))) == 0;
+}
+
 /// Length of the UTF-8 sequence that `text` begins with (RFC 3629 section 4); 0: it is none.
 size_t utf8_length(std::string_view text) {
   const auto byte = [text](size_t i) -> unsigned {
@@ -63,12 +77,33 @@ void LineBuffer::put_number(double value) {
   size_ = static_cast<size_t>(std::to_chars(at, at + 32, value).ptr - bytes_.data());
 }
 
+/// Copies the plain bytes that `text` begins with and gives how many they were. Eight at a time; a
+/// longer text's last eight overlap what is already copied, so that few bytes go one by one.
+size_t LineBuffer::put_plain_prefix(std::string_view text) {
+  constexpr size_t kStep = 8;
+  ensure(text.size() + kStep);
+  char* const to = bytes_.data() + size_;
+  const auto copy_eight = [&](size_t at) {
+    uint64_t eight;
+    std::memcpy(&eight, text.data() + at, kStep);
+    std::memcpy(to + at, &eight, kStep);
+    return all_plain(eight);
+  };
+  size_t i = 0;
+  while (text.size() - i >= kStep && copy_eight(i)) i += kStep;
+  if (text.size() > kStep && text.size() - i < kStep && copy_eight(text.size() - kStep)) {
+    i = text.size();
+  }
+  for (; i < text.size() && kPlain[static_cast<unsigned char>(text[i])]; ++i) to[i] = text[i];
+  size_ += i;
+  return i;
+}
+
 void LineBuffer::put_escaped(std::string_view text) {
-  while (!text.empty()) {
-    const size_t plain = plain_prefix(text);
-    put(text.substr(0, plain));
-    text.remove_prefix(plain);
-    if (!text.empty()) text.remove_prefix(put_hard(text));
+  while (true) {
+    text.remove_prefix(put_plain_prefix(text));
+    if (text.empty()) return;
+    text.remove_prefix(put_hard(text));
   }
 }
 

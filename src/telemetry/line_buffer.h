@@ -27,6 +27,13 @@ class LineBuffer {
     std::memcpy(bytes_.data() + size_, text.data(), text.size());
     size_ += text.size();
   }
+  /// A literal, whose copy the compiler can write out.
+  template <size_t N>
+  void put_literal(const char (&literal)[N]) {
+    ensure(N - 1);
+    std::memcpy(bytes_.data() + size_, literal, N - 1);
+    size_ += N - 1;
+  }
   template <class Integer>
   void put_integer(Integer value) {
     ensure(24);
@@ -47,6 +54,7 @@ class LineBuffer {
     if (bytes_.size() - size_ < more) grow(more);
   }
   void grow(size_t more);
+  size_t put_plain_prefix(std::string_view text);
   size_t put_hard(std::string_view rest);
 
   std::vector<char> bytes_;

@@ -3,10 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,8 +44,10 @@ TEST_CASE("a log line is a JSON object with its fields after timestamp, level an
                                       {"text", "a\nb"}});
   REQUIRE(capture.lines.size() == 1);
   auto json = ordered_json::parse(capture.lines[0]);
-  CHECK(std::regex_match(json.at("timestamp").get<std::string>(),
-                         std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
+  std::string shape = json.at("timestamp");
+  std::replace_if(
+      shape.begin(), shape.end(), [](char c) { return c >= '0' && c <= '9'; }, '9');
+  CHECK(shape == "9999-99-99T99:99:99.999Z");
   CHECK(json.items().begin().key() == "timestamp");
   json.erase("timestamp");
   CHECK(json.dump() ==
