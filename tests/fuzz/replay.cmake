@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# The fuzz harnesses over their committed corpora, as ordinary tests.
+set(TIDEGATE_FUZZ_FOLDER ${CMAKE_CURRENT_LIST_DIR})
+set(TIDEGATE_HTTP1_RECORDS
+  ${CMAKE_SOURCE_DIR}/tests/unit/http1/record.cc
+  ${CMAKE_SOURCE_DIR}/tests/unit/http1/server_record.cc
+  ${CMAKE_SOURCE_DIR}/tests/unit/http1/client_record.cc)
+
+function(tidegate_fuzz_replay name corpus)
+  add_executable(fuzz_replay_${name}
+    ${TIDEGATE_FUZZ_FOLDER}/replay.cc ${TIDEGATE_FUZZ_FOLDER}/${name}_fuzz.cc ${TIDEGATE_HTTP1_RECORDS})
+  target_include_directories(fuzz_replay_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(fuzz_replay_${name} PRIVATE tidegate::http1)
+  add_test(NAME fuzz_replay_${name} COMMAND fuzz_replay_${name} ${TIDEGATE_FUZZ_FOLDER}/corpus/${corpus})
+  set_tests_properties(fuzz_replay_${name} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+tidegate_fuzz_replay(server_codec requests)
+tidegate_fuzz_replay(client_codec responses)
