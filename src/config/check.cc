@@ -36,7 +36,8 @@ class Checker {
     check_clusters();
     check_policies("default_policies", snapshot_.default_policies);
     check_names("routes", snapshot_.routes);
-    if (given("routes") && snapshot_.routes.empty()) fail("routes", "needs at least one route");
+    if (is_empty_list("routes", snapshot_.routes.size()))
+      fail("routes", "needs at least one route");
     for (size_t i = 0; i < snapshot_.routes.size(); ++i) check_route(i);
   }
 
@@ -54,10 +55,17 @@ class Checker {
     errors_.push_back(Error{mark, path, std::move(message)});
   }
 
-  /// A key of `path` was refused already, and may be the one that would be missed.
+  /// Something at or below `path` was refused already; what seems to follow from it is not said.
   bool any_fault_in(const std::string& path) const {
-    return std::any_of(errors_.begin(), errors_.end(),
-                       [&](const Error& error) { return error.path.starts_with(path + "."); });
+    return std::any_of(errors_.begin(), errors_.end(), [&](const Error& error) {
+      if (!error.path.starts_with(path)) return false;
+      return error.path.size() == path.size() || error.path[path.size()] == '.' ||
+             error.path[path.size()] == '[';
+    });
+  }
+  /// A list that was given, is one, and holds nothing.
+  bool is_empty_list(const std::string& path, size_t size) const {
+    return size == 0 && given(path) && !any_fault_in(path);
   }
 
   template <class T>
@@ -86,7 +94,9 @@ class Checker {
   void check_listeners() {
     const auto& listeners = snapshot_.listeners;
     check_names("listeners", listeners);
-    if (given("listeners") && listeners.empty()) fail("listeners", "needs at least one listener");
+    if (is_empty_list("listeners", listeners.size())) {
+      fail("listeners", "needs at least one listener");
+    }
     for (size_t i = 0; i < listeners.size(); ++i) {
       for (size_t j = 0; j < i; ++j) {
         if (!collide(listeners[i].address, listeners[j].address)) continue;
@@ -111,8 +121,7 @@ class Checker {
   void check_clusters() {
     for (const Cluster& cluster : snapshot_.clusters) {
       std::string path = fmt::format("clusters.{}.endpoints", cluster.name);
-      if (!given(path)) continue;
-      if (cluster.endpoints.empty()) fail(path, "needs at least one endpoint");
+      if (is_empty_list(path, cluster.endpoints.size())) fail(path, "needs at least one endpoint");
       check_endpoints(cluster, path);
     }
   }
@@ -154,11 +163,19 @@ class Checker {
     check_match(route, path);
     check_policies(path + ".policies", route.policies);
     if (route.respond) check_respond(*route.respond, path + ".respond");
+    check_reached(index);
+  }
+
+  void check_reached(size_t index) {
+    std::string path = fmt::format("routes[{}]", index);
+    if (any_fault_in(path + ".match")) return;
     for (size_t i = 0; i < index; ++i) {
-      if (!(snapshot_.routes[i].match == route.match)) continue;
-      fail_key(path, fmt::format("is never reached: route '{}' takes the same requests before it",
-                                 snapshot_.routes[i].name));
-      break;
+      const Route& earlier = snapshot_.routes[i];
+      if (!(earlier.match == snapshot_.routes[index].match)) continue;
+      if (any_fault_in(fmt::format("routes[{}]", i))) continue;
+      return fail_key(path,
+                      fmt::format("is never reached: route '{}' takes the same requests before it",
+                                  earlier.name));
     }
   }
 

@@ -94,7 +94,8 @@ Json resolve_scalar(std::string_view text) {
 }
 
 std::string write_scalar(std::string_view text, bool is_string) {
-  if (is_plain_safe(text) && (!is_string || resolve_scalar(text).is_string())) {
+  bool typed = !resolve_scalar(text).is_string();  // as a plain scalar it is not text
+  if (is_string ? is_plain_safe(text) && !typed : is_plain_safe(text) || typed) {
     return std::string(text);
   }
   std::string quoted = Json(std::string(text)).dump(-1, ' ', false, kReplace);

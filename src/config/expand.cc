@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 
 namespace tidegate::config {
@@ -11,12 +12,13 @@ namespace {
 constexpr std::string_view kSpecial = "{}[],:#";
 constexpr char kFirstShield = '\x0e';
 
+bool is_name_char(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+}
+
 bool is_name(std::string_view name) {
   if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0]))) return false;
-  for (char c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_') return false;
-  }
-  return true;
+  return std::all_of(name.begin(), name.end(), is_name_char);
 }
 
 /// Value of the text between `${` and `}`.
@@ -42,6 +44,10 @@ Fallible<std::string> look_up(std::string_view reference, const Environment& env
 /// Length of a `${…}` at the front of `text`, which must end on the same line; 0: none.
 size_t reference_length(std::string_view text) {
   if (!text.starts_with("${")) return 0;
+  size_t name_end = 2;
+  while (name_end < text.size() && is_name_char(text[name_end])) ++name_end;
+  // What is none, such as one without its end, must not swallow the YAML behind it.
+  if (name_end == text.size() || (text[name_end] != ':' && text[name_end] != '}')) return 0;
   size_t end = text.find_first_of("}\n");
   return end == std::string_view::npos || text[end] == '\n' ? 0 : end + 1;
 }

@@ -72,6 +72,12 @@ Node write_text(const std::string& value) {
 
 }  // namespace
 
+std::string with_article(const std::string& name) {
+  if (name == "text" || name == "true or false") return name;
+  bool vowel = std::string_view("aeio").find(name.front()) != std::string_view::npos;
+  return (vowel ? "an " : "a ") + name;
+}
+
 Json or_variable(Json schema) {
   if (schema.contains("$ref")) return schema;  // the definition allows it
   return Json{{"anyOf", Json::array({std::move(schema), reference("variable")})}};

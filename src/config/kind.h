@@ -29,6 +29,9 @@ struct Kind {
   const Section* section = nullptr;  // of the structs inside, if any
 };
 
+/// A kind's name within a sentence: "a duration", "an address".
+std::string with_article(const std::string& name);
+
 /// Schema of a scalar, which may always come from `${NAME}`.
 Json or_variable(Json schema);
 
@@ -39,7 +42,7 @@ Kind<V> scalar_kind(std::string name, Json schema,
                     std::function<std::string(const V&)> format) {
   Kind<V> kind{name, "", or_variable(std::move(schema)), {}, {}};
   kind.read = [name, parse](Reader& reader, const Node& node, V& to) {
-    if (!reader.require(node, Node::Kind::Scalar, name)) return;
+    if (!reader.require(node, Node::Kind::Scalar, with_article(name))) return;
     auto value = parse(node.text);
     if (value) {
       to = std::move(*value);

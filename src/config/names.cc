@@ -66,6 +66,39 @@ bool is_visible(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 127; });
 }
 
+/// What an escape at the front of `text` should be instead; empty when it is canonical.
+std::string_view why_not_canonical_escape(std::string_view text) {
+  int high = text.size() > 2 ? hex_value(text[1]) : -1;
+  int low = text.size() > 2 ? hex_value(text[2]) : -1;
+  if (high < 0 || low < 0) return "'%' must be followed by two hexadecimal digits";
+  char decoded = static_cast<char>(high * 16 + low);
+  if (decoded == 0) return "%00 is always refused";
+  if (is_alnum(decoded) || std::string_view("-._~").find(decoded) != std::string_view::npos) {
+    return "write what an escape stands for where it needs none";
+  }
+  bool lower = ascii_lower(text[1]) == text[1] && high > 9;
+  lower = lower || (ascii_lower(text[2]) == text[2] && low > 9);
+  return lower ? "write escapes in upper case" : "";
+}
+
+/// What normalising would change in a path that starts with a slash; empty: nothing.
+std::string_view why_not_canonical(std::string_view text) {
+  std::string closed = std::string(text) + "/";
+  if (text.find("//") != std::string_view::npos) return "write one '/' for several";
+  if (closed.find("/./") != std::string::npos || closed.find("/../") != std::string::npos) {
+    return "write it without '.' and '..'";
+  }
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned char c = static_cast<unsigned char>(text[i]);
+    if (c == '?' || c == '#' || c == '\\') return "it holds no '?', '#' or '\\'";
+    if (c <= ' ' || c >= 127) return "write spaces, control and non-ASCII bytes as %XX";
+    if (c != '%') continue;
+    std::string_view why = why_not_canonical_escape(text.substr(i));
+    if (!why.empty()) return why;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string not_available(std::string_view what) {
@@ -73,7 +106,8 @@ std::string not_available(std::string_view what) {
 }
 
 std::string did_you_mean(std::string_view given, const std::vector<std::string>& known) {
-  size_t best = std::max<size_t>(2, given.size() / 3) + 1;
+  // Two slips, more in a long name; in a short one two would make anything of anything.
+  size_t best = given.size() <= 3 ? 2 : std::max<size_t>(2, given.size() / 3) + 1;
   const std::string* nearest = nullptr;
   for (const std::string& candidate : known) {
     size_t distance = edit_distance(given, candidate);
@@ -171,19 +205,10 @@ Fallible<std::string> parse_path(std::string_view text) {
   if (!text.starts_with('/')) {
     return tl::unexpected(fmt::format("a path must start with '/', got '{}'", text));
   }
-  if (text.find_first_of("?#") != std::string_view::npos || !is_visible(text)) {
-    return tl::unexpected(
-        fmt::format("a path holds no '?', '#', space or control byte, got '{}'", text));
-  }
-  std::string closed = std::string(text) + "/";
-  for (std::string_view part : {"/./", "/../"}) {
-    if (closed.find(part) != std::string::npos) {
-      return tl::unexpected(fmt::format(
-          "'{}' could match nothing: paths are normalised first, write it without '.' and '..'",
-          text));
-    }
-  }
-  return std::string(text);
+  std::string_view why = why_not_canonical(text);
+  if (why.empty()) return std::string(text);
+  return tl::unexpected(fmt::format(
+      "'{}' could match nothing, since paths are compared in their canonical form: {}", text, why));
 }
 
 Fallible<std::string> parse_redirect_target(std::string_view text) {

@@ -28,12 +28,14 @@ class Assignment {
       : path_(std::move(path)), value_(std::move(value)), mark_(std::move(mark)), errors_(errors) {}
 
   void apply(Node& root) {
+    if (("." + path_ + ".").find("..") != std::string::npos) {
+      return fail("an empty name in its path");
+    }
     Node* at = &root;
     std::string_view rest = path_;
     while (at) {
       size_t dot = rest.find('.');
       std::string_view step = rest.substr(0, dot);
-      if (step.empty()) return fail("an empty name in its path");
       at = descend(*at, step);
       if (!at) return;
       if (dot == std::string_view::npos) break;

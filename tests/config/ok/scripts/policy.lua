@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: Apache-2.0
+function on_request(request) end

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every file of tests/config/ok must load and dump as the .dump beside it; every one of
+// tests/config/bad must be refused with the messages of the .errors beside it. After a deliberate
+// change: TIDEGATE_REWRITE_GOLDEN=1 unit_config, then read the diff.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "config/dump.h"
+#include "unit/config/environment_table.h"
+
+using namespace tidegate::config;
+namespace fs = std::filesystem;
+
+namespace {
+
+const Environment kEnvironment = environment_of(
+    {{"PORT", "9999"}, {"HOST", "10.1.2.3"}, {"NAME", "from-variable"}, {"EMPTY", ""}});
+
+std::vector<fs::path> yaml_files(const std::string& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(config_folder(folder))) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string read(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// Paths as they would be wherever the sources lie.
+std::string without_folder(std::string text) {
+  const std::string folder = TIDEGATE_SOURCE_DIR "/tests/config/";
+  for (size_t at; (at = text.find(folder)) != std::string::npos;) text.erase(at, folder.size());
+  return text;
+}
+
+void compare(const fs::path& golden, const std::string& actual) {
+  if (std::getenv("TIDEGATE_REWRITE_GOLDEN")) std::ofstream(golden, std::ios::binary) << actual;
+  CHECK(actual == read(golden));
+}
+
+}  // namespace
+
+TEST_CASE("good files load and dump as recorded") {
+  auto files = yaml_files("ok");
+  CHECK(files.size() >= 15);
+  for (fs::path file : files) {
+    CAPTURE(file.filename().string());
+    auto loaded = load_file(file.string(), kEnvironment);
+    CHECK_MESSAGE(loaded.has_value(), (loaded ? "" : to_string(loaded.error())));
+    if (loaded) compare(file.replace_extension(".dump"), without_folder(dump(*loaded)));
+  }
+}
+
+TEST_CASE("bad files are refused with the recorded messages") {
+  auto files = yaml_files("bad");
+  CHECK(files.size() >= 50);
+  for (fs::path file : files) {
+    CAPTURE(file.filename().string());
+    auto loaded = load_file(file.string(), kEnvironment);
+    CHECK_FALSE(loaded.has_value());
+    if (loaded) continue;
+    for (const Error& error : loaded.error()) CHECK(error.mark.line > 0);
+    compare(file.replace_extension(".errors"), without_folder(to_string(loaded.error())));
+  }
+}
+
+TEST_CASE("a dump loads as the same configuration, but for what it masks") {
+  for (const fs::path& file : yaml_files("ok")) {
+    CAPTURE(file.filename().string());
+    auto loaded = load_file(file.string(), kEnvironment);
+    REQUIRE(loaded);
+    std::string first = dump(*loaded);
+    auto again = load_text(first, file.string(), environment_of({}));
+    REQUIRE_MESSAGE(again, (again ? "" : to_string(again.error())));
+    CHECK(dump(*again) == first);
+  }
+}
