@@ -10,7 +10,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "base/result.h"
 #include "config/check.h"
 #include "config/table.h"
 #include "config/yaml.h"

@@ -4,8 +4,8 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
 
+#include "base/result.h"
 #include "config/environment.h"
 #include "config/error.h"
 #include "config/overlay.h"

@@ -2,8 +2,8 @@
 #pragma once
 #include <ostream>
 #include <string>
-#include <tl/expected.hpp>
 
+#include "base/result.h"
 #include "config/overlay.h"
 
 namespace tidegate::server {

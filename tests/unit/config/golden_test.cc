@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every file of tests/config/ok must load and dump as the .dump beside it; every one of
-// tests/config/bad must be refused with the messages of the .errors beside it. After a deliberate
+// tests/config/bad must be refused with the messages of the .errors beside it; the printed schema
+// and reference are recorded too. After a deliberate
 // change: TIDEGATE_REWRITE_GOLDEN=1 unit_config, then read the diff.
 #include <doctest/doctest.h>
 
@@ -11,6 +12,8 @@
 #include <sstream>
 
 #include "config/dump.h"
+#include "config/reference.h"
+#include "config/schema.h"
 #include "unit/config/environment_table.h"
 
 using namespace tidegate::config;
@@ -85,4 +88,9 @@ TEST_CASE("a dump loads as the same configuration, but for what it masks") {
     REQUIRE_MESSAGE(again, (again ? "" : to_string(again.error())));
     CHECK(dump(*again) == first);
   }
+}
+
+TEST_CASE("the schema and the reference are as recorded") {
+  compare(config_folder("schema.json"), json_schema());
+  compare(config_folder("reference.md"), reference());
 }

@@ -48,8 +48,8 @@ TEST_CASE("a later --set wins") {
 
 TEST_CASE("faults of --set name the flag") {
   CHECK(
-      errors_of(with_sets({"workers=many", "nonsense", "=1", "a..b=1", "listeners.7.name=x",
-                           "listeners.first.name=x", "routes.0.cluster.name=x", "log={",
+      errors_of(with_sets({"nonsense", "=1", "a..b=1", "listeners.7.name=x",
+                           "listeners.first.name=x", "routes.0.cluster.name=x", "log=[}",
                            "routes.0.clutser=x", "workers=${NOT_SET}"})) ==
       "--set nonsense: expected key=value, as in --set listeners.0.max_connections=5\n"
       "--set =1: expected key=value, as in --set listeners.0.max_connections=5\n"
@@ -59,11 +59,9 @@ TEST_CASE("faults of --set name the flag") {
       "of 1\n"
       "--set routes.0.cluster.name=x: routes.0.cluster.name: 'name' leads into a value, not a "
       "mapping or list\n"
-      "--set log={: a key must be plain text\n"
+      "--set log=[}: not valid YAML: illegal flow end\n"
       "--set workers=${NOT_SET}: environment variable 'NOT_SET' is not set: set it, or give a "
       "default as ${NOT_SET:-default}\n"
-      "--set a..b=1: a: unknown key; known here: workers, listeners, clusters, policies, routes, "
-      "default_policies, admin, log, drain_timeout, store\n"
       "--set routes.0.clutser=x: routes[0].clutser: unknown key, did you mean 'cluster'?\n");
 }
 
