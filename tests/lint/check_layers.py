@@ -51,7 +51,7 @@ FOREIGN = {
 # C and POSIX headers that any folder may use, and all of C++ (which have no dot).
 SYSTEM = re.compile(
     r"^([a-z_]+|(assert|errno|fcntl|limits|poll|pthread|sched|signal|stdint|stdio|stdlib|string|time|unistd|dirent|"
-    r"ucontext|execinfo)\.h|sys/[a-z]+\.h|arpa/inet\.h|linux/[a-z_]+\.h|[a-z]+intrin\.h|cxxabi\.h)$")
+    r"ucontext|execinfo)\.h|sys/[a-z]+\.h|arpa/inet\.h|linux/[a-z_]+\.h|[a-z0-9]+intrin\.h|cxxabi\.h)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
