@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "http/host.h"
 #include "http/path.h"
 
 namespace tidegate::proxy {
@@ -257,6 +258,7 @@ struct Router::Tables {
     if (host == "*") return any_host;
     const bool wildcard = host.starts_with("*.");
     if (wildcard) host.remove_prefix(2);
+    if (const auto canonical_host = http::split_authority(host, arena)) host = canonical_host->host;
     if (wildcard) longest_wildcard = std::max(longest_wildcard, host.size());
     const uint32_t number = (wildcard ? wildcards : hosts).insert(hash_host(host), host);
     auto& groups = wildcard ? wildcard_groups : host_groups;

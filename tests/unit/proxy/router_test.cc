@@ -173,6 +173,12 @@ TEST_CASE("a route may have several hosts, and a star is any") {
   CHECK(route({.host = "c.com"}) == "star");
 }
 
+TEST_CASE("a configured host is compared in its canonical form") {
+  Routes route{RouteOf("v6").hosts({"[2001:DB8:0:0::1]"}), RouteOf("name").hosts({"A.Com."})};
+  CHECK(route({.host = "[2001:db8::1]"}) == "v6");
+  CHECK(route({.host = "a.com"}) == "name");
+}
+
 TEST_CASE("a method that does not fit passes to the next best route") {
   Routes route{RouteOf("exact").path("/a/b").methods({"POST", "PUT"}),
                RouteOf("purge").prefix("/a/b").methods({"PURGE"}),
