@@ -16,8 +16,8 @@ class RouteTable;
 
 /// What one worker lends to its connections and exchanges. Owned by the worker, used in its thread.
 struct WorkerContext {
-  WorkerContext(net::EventLoop& event_loop, telemetry::Shard& cells)
-      : loop(event_loop), shard(cells), metrics(cells) {}
+  WorkerContext(net::EventLoop& event_loop, telemetry::Shard& cells);
+  ~WorkerContext();
 
   net::EventLoop& loop;
   ArenaBlocks arena_blocks;
