@@ -40,7 +40,7 @@ std::string fields_passed_on(const Headers& headers) {
 /// Receives a response, whole or in part.
 class Attempt final : public ResponseReceiver {
  public:
-  explicit Attempt(Arena& arena) : head(arena), arena_(arena) {}
+  explicit Attempt(Arena& arena) : head(arena) {}
 
   ResponseHead& begin_response() override { return head; }
   void on_response_interim() override {}
@@ -65,9 +65,6 @@ class Attempt final : public ResponseReceiver {
   bool begun = false;
   bool over = false;
   bool failed = false;
-
- private:
-  Arena& arena_;
 };
 
 void receive(Attempt& attempt, std::string_view bytes, std::string_view method,

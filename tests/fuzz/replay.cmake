@@ -17,3 +17,14 @@ endfunction()
 
 tidegate_fuzz_replay(server_codec requests)
 tidegate_fuzz_replay(client_codec responses)
+
+# A second opinion on the same corpora.
+include(${CMAKE_CURRENT_LIST_DIR}/llhttp/library.cmake)
+if(TARGET llhttp_comparison)
+  add_executable(llhttp_diff ${TIDEGATE_FUZZ_FOLDER}/llhttp/llhttp_diff.cc)
+  target_link_libraries(llhttp_diff PRIVATE llhttp_comparison)
+  foreach(corpus requests responses)
+    add_test(NAME llhttp_diff_${corpus} COMMAND llhttp_diff ${corpus} ${TIDEGATE_FUZZ_FOLDER}/corpus/${corpus})
+    set_tests_properties(llhttp_diff_${corpus} PROPERTIES LABELS unit TIMEOUT 120)
+  endforeach()
+endif()

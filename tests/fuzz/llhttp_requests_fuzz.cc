@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The input is what a client sends on one connection; the codec and llhttp must agree on it.
+#include "fuzz/llhttp/comparison.h"
+#include "fuzz/require.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace tidegate::llhttp_diff;
+  Comparison requests(Side::Requests);
+  tidegate::fuzz::require(requests.compare({reinterpret_cast<const char*>(data), size}),
+                          "llhttp reads the same, or the difference is known");
+  return 0;
+}
