@@ -75,11 +75,11 @@ TEST_CASE("check says what the file holds") {
 
 TEST_CASE("check prints every fault and gives status 2") {
   Program program;
-  program.run({"check", "--set", "workers=many", "--set", "log.level=loud"});
+  program.run({"check", "--set", "log.level=loud", "--set", "workers=many"});
   CHECK(program.status == kWrongUsage);
   CHECK(program.err.str() ==
-        "--set workers=many: workers: expected a whole number, got 'many'\n"
-        "--set log.level=loud: log.level: must be one of debug, info, warn, error, got 'loud'\n");
+        "--set log.level=loud: log.level: must be one of debug, info, warn, error, got 'loud'\n"
+        "--set workers=many: workers: expected a whole number, got 'many'\n");
 }
 
 TEST_CASE("check gives status 2 when a script does not compile") {
