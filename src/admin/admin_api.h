@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "proxy/shared_snapshot.h"
+#include "telemetry/rate_window.h"
+#include "telemetry/registry.h"
+
+namespace tidegate::admin {
+
+/// What the admin API looks at in a request. Texts are borrowed; an absent field is empty.
+struct Request {
+  std::string_view method;
+  std::string_view path;  // canonical, without query
+  std::string_view body;
+  std::string_view host;
+  std::string_view origin;
+  std::string_view fetch_site;  // Sec-Fetch-Site
+  std::string_view authorization;
+  std::string_view accept;
+};
+
+struct Response {
+  uint16_t status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+struct ListenerState {
+  std::string name;
+  std::string address;  // with the real port
+};
+
+struct ServerState {
+  bool listening = false;  // all workers accept
+  bool draining = false;
+  size_t workers = 0;
+  std::vector<ListenerState> listeners;
+};
+
+/// One policy as loaded now.
+struct PolicyState {
+  std::string name;
+  std::string script;
+  uint64_t generation = 0;
+  std::chrono::system_clock::time_point loaded_at{};
+  std::vector<std::string> hooks;
+  std::string error;  // why the newest version was refused; empty: it is in use
+};
+
+/// Messages, one for each fault; empty: done.
+using Errors = std::vector<std::string>;
+
+/// What the API shows and sets in motion; given by the server. All of it is called in the control
+/// thread, from inside `AdminApi::handle`.
+struct Sources {
+  const telemetry::Registry& registry;
+  const telemetry::RateWindow& rates;
+  std::function<std::shared_ptr<const proxy::SharedSnapshot>()> snapshot;  // the one in use
+  std::function<ServerState()> server;
+  std::function<std::vector<PolicyState>()> policies;
+  std::function<Errors()> reload;                                  // configuration and scripts
+  std::function<Errors(const std::string& policy)> reload_policy;  // REQUIRES: it exists
+  std::function<void()> drain;
+};
+
+/// The admin API: one call in, one answer out; no sockets. Used in the control thread.
+///
+/// Reading is open to whoever reaches the address. What changes state needs POST, and the admin
+/// token when one is set; without a token, requests that a web page may have caused are refused.
+class AdminApi {
+ public:
+  explicit AdminApi(Sources sources);
+
+  Response handle(const Request& request);
+
+ private:
+  struct Call {
+    const Request& request;
+    std::string_view name;  // what stands for the pattern's "*"
+  };
+  struct Entry {
+    std::string_view method;   // GET serves HEAD too
+    std::string_view pattern;  // "*" matches one segment
+    std::string_view doc;
+    Response (AdminApi::*answer)(const Call& call);
+  };
+  static const std::vector<Entry>& entries();
+
+  Response health(const Call& call);
+  Response ready(const Call& call);
+  Response metrics(const Call& call);
+  Response status(const Call& call);
+  Response policies(const Call& call);
+  Response reload_policy(const Call& call);
+  Response routes(const Call& call);
+  Response clusters(const Call& call);
+  Response config(const Call& call);
+  Response log_level(const Call& call);
+  Response set_log_level(const Call& call);
+  Response reload(const Call& call);
+  Response drain(const Call& call);
+  Response not_found(std::string_view path) const;
+
+  const Sources sources_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace tidegate::admin

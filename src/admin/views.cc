@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/views.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "telemetry/log.h"
+#include "telemetry/wall_clock.h"
+
+namespace tidegate::admin {
+namespace {
+
+using nlohmann::ordered_json;
+using telemetry::Family;
+
+std::string rfc3339(std::chrono::system_clock::time_point time) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+  return std::string(telemetry::TimestampText().at(ms.count()));
+}
+
+uint64_t total(const telemetry::Registry& registry, Family family) {
+  const double sum = registry.sum(family);
+  return sum > 0 ? static_cast<uint64_t>(sum) : 0;
+}
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+ordered_json view_of_match(const config::Match& match) {
+  ordered_json view = ordered_json::object();
+  if (!match.hosts.empty()) view["hosts"] = match.hosts;
+  if (!match.path.empty()) view["path"] = match.path;
+  if (!match.path_prefix.empty()) view["path_prefix"] = match.path_prefix;
+  if (!match.methods.empty()) view["methods"] = match.methods;
+  if (!match.headers.empty()) view["headers"] = match.headers;
+  if (!match.listener.empty()) view["listener"] = match.listener;
+  return view;
+}
+
+void add_action(const config::Route& route, ordered_json& to) {
+  if (route.respond) {
+    to["respond"] = route.respond->status;
+  } else if (route.redirect) {
+    to["redirect"] = route.redirect->to;
+  } else if (route.echo) {
+    to["echo"] = true;
+  } else {
+    to["cluster"] = route.cluster;
+  }
+}
+
+ordered_json view_of_endpoint(const upstream::Endpoint& endpoint) {
+  constexpr double kMicrosecondsPerMillisecond = 1000;
+  return {{"address", endpoint.address},
+          {"url", endpoint.config.url},
+          {"weight", endpoint.config.weight},
+          {"tags", endpoint.config.tags},
+          {"available", endpoint.available()},
+          {"healthy", endpoint.healthy.load(std::memory_order_relaxed)},
+          {"draining", endpoint.draining.load(std::memory_order_relaxed)},
+          {"active", endpoint.active.load(std::memory_order_relaxed)},
+          {"latency_ms",
+           endpoint.latency_us.load(std::memory_order_relaxed) / kMicrosecondsPerMillisecond}};
+}
+
+std::string_view state_of(const ServerState& server) {
+  if (server.draining) return "draining";
+  return server.listening ? "ready" : "starting";
+}
+
+}  // namespace
+
+ordered_json view_of_status(const Sources& sources, Duration uptime) {
+  const ServerState server = sources.server();
+  const telemetry::Registry& registry = sources.registry;
+  ordered_json listeners = ordered_json::array();
+  for (const ListenerState& listener : server.listeners) {
+    listeners.push_back({{"name", listener.name}, {"address", listener.address}});
+  }
+  ordered_json policies = ordered_json::object();
+  for (const PolicyState& policy : sources.policies()) policies[policy.name] = policy.generation;
+  return {{"state", state_of(server)},
+          {"version", TIDEGATE_VERSION},
+          {"pid", ::getpid()},
+          {"uptime_s", seconds(uptime)},
+          {"config", sources.snapshot()->config.source},
+          {"log_level", log::to_string(log::level())},
+          {"workers", server.workers},
+          {"listeners", listeners},
+          {"connections",
+           {{"active", total(registry, Family::ClientConnectionsActive)},
+            {"total", total(registry, Family::ClientConnectionsTotal)},
+            {"backend_active", total(registry, Family::BackendConnectionsActive)}}},
+          {"requests",
+           {{"active", total(registry, Family::RequestsActive)},
+            {"total", total(registry, Family::RequestsTotal)},
+            {"errors", total(registry, Family::ErrorsTotal)},
+            {"per_second", sources.rates.requests_per_second()},
+            {"success_rate", sources.rates.success_rate()}}},
+          {"generations", policies}};
+}
+
+ordered_json view_of_policies(const std::vector<PolicyState>& policies) {
+  ordered_json list = ordered_json::array();
+  for (const PolicyState& policy : policies) {
+    ordered_json one{{"name", policy.name},
+                     {"script", policy.script},
+                     {"generation", policy.generation},
+                     {"loaded_at", rfc3339(policy.loaded_at)},
+                     {"hooks", policy.hooks}};
+    if (!policy.error.empty()) one["error"] = policy.error;
+    list.push_back(std::move(one));
+  }
+  return {{"policies", std::move(list)}};
+}
+
+ordered_json view_of_routes(const config::Snapshot& snapshot) {
+  ordered_json list = ordered_json::array();
+  for (const config::Route& route : snapshot.routes) {
+    ordered_json one{{"name", route.name}, {"match", view_of_match(route.match)}};
+    add_action(route, one);
+    one["policies"] = route.policies;
+    one["file"] = route.origin.file;
+    one["line"] = route.origin.line;
+    list.push_back(std::move(one));
+  }
+  return {{"routes", std::move(list)}};
+}
+
+ordered_json view_of_clusters(const proxy::SharedSnapshot& snapshot) {
+  ordered_json list = ordered_json::array();
+  for (size_t i = 0; i < snapshot.config.clusters.size(); ++i) {
+    const config::Cluster& cluster = snapshot.config.clusters[i];
+    ordered_json endpoints = ordered_json::array();
+    for (const auto& endpoint : snapshot.endpoints[i]) {
+      endpoints.push_back(view_of_endpoint(*endpoint));
+    }
+    list.push_back({{"name", cluster.name},
+                    {"balancer", cluster.balancer},
+                    {"endpoints", std::move(endpoints)}});
+  }
+  return {{"clusters", std::move(list)}};
+}
+
+}  // namespace tidegate::admin
