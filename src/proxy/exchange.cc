@@ -43,6 +43,9 @@ void Exchange::on_request_head(bool end) {
   if (!accepted) return fail(accepted.error(), "request head"), start_failure();
   if (runtime_->route == nullptr) return fail(ErrorCode::NoRoute, {}), start_failure();
   const config::Route& route = *runtime_->route;
+  if (encoded_slash_ && !route.allow_encoded_slashes) {
+    return fail(ErrorCode::BadRequest, "encoded slash"), start_failure();
+  }
   timeout_ = route.timeout;
   if (route.exchange_timeout > Duration::zero()) {
     context_.loop.timers().arm(exchange_timer_, route.exchange_timeout);
@@ -72,10 +75,7 @@ Result<void> Exchange::accept_head() {
   }
   if (const auto path = http::normalise_path(request_.path, arena_)) {
     request_.path = path->text;
-    if (path->has_encoded_slash) {
-      const config::Route* route = table_->match(request_, host_, downstream_->listener().name).route;
-      if (route == nullptr || !route->allow_encoded_slashes) note(ErrorCode::BadRequest);
-    }
+    encoded_slash_ = path->has_encoded_slash;
   } else {
     note(path.error());
   }

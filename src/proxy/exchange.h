@@ -230,6 +230,7 @@ class Exchange final : public net::Deferred,
   bool request_broken_ = false;      // the codec gave it up
   bool body_replaced_ = false;       // by a script: the client's own is dropped
   bool path_replaced_ = false;
+  bool encoded_slash_ = false;       // %2F or %5C stands in the path
   bool client_paused_ = false;
   bool continue_sent_ = false;
   bool keep_for_replay_ = false;

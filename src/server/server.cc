@@ -5,7 +5,9 @@
 
 #include <csignal>
 
+#include "admin/admin_handler.h"
 #include "config/error.h"
+#include "script/worker_scripts.h"
 #include "server/commands.h"
 #include "telemetry/log.h"
 #include "telemetry/process_metrics.h"
@@ -13,7 +15,7 @@
 namespace tidegate::server {
 namespace {
 
-/// Used while no scripts are loaded: there are no policies to find.
+/// Of the control thread, whose one route has no policies.
 class NoFilters final : public proxy::FilterSource {
  public:
   proxy::Filter* find_filter(std::string_view) override { return nullptr; }
@@ -48,13 +50,29 @@ unsigned worker_count(const config::Snapshot& snapshot) {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+script::ScriptsOptions script_options() { return {{TIDEGATE_SCRIPTS_DIR}}; }
+
+script::WorkerScripts& scripts_of(Worker& worker) {
+  return static_cast<script::WorkerScripts&>(worker.filters());
+}
+
+/// Some settings hold for the life of the process.
+void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapshot& after) {
+  if (before.workers != after.workers) log::warn("a change of workers needs a restart");
+  if (before.admin.address != after.admin.address) {
+    log::warn("a change of admin.address needs a restart");
+  }
+}
+
 }  // namespace
 
 Server::Server(const config::Source& source)
     : source_(source),
       access_log_(registry_.add_shard().counter(telemetry::Family::AccessLogDroppedTotal)),
       rates_(registry_),
-      control_(0, control_registry_.add_shard(), nullptr),
+      scripts_(watchdog_, script_options()),
+      control_(0, control_registry_.add_shard(), nullptr,
+               [] { return std::make_unique<NoFilters>(); }),
       second_([](void* self) { static_cast<Server*>(self)->each_second(); }, this),
       drain_deadline_(
           [](void* self) {
@@ -62,7 +80,6 @@ Server::Server(const config::Source& source)
             static_cast<Server*>(self)->stop_all();
           },
           this) {
-  control_.set_filters(std::make_unique<NoFilters>());
 }
 
 Server::~Server() {
@@ -86,62 +103,191 @@ bool Server::start(config::Snapshot snapshot) {
   if (!configure_log(snapshot.log)) return false;
   telemetry::add_process_metrics(registry_);
   start_workers(snapshot);
-
-  std::vector<std::string> errors;
-  auto endpoints = upstream::resolve_endpoints(snapshot, nullptr, nullptr, errors);
-  for (const std::string& error : errors) log::error("configuration refused", {{"error", error}});
-  if (!errors.empty()) return false;
-  auto shared =
-      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), std::move(endpoints));
-  if (!apply(std::move(shared))) return false;
+  const std::vector<std::string> errors = apply(std::move(snapshot));
+  for (const std::string& error : errors) log::error("cannot start", {{"error", error}});
+  if (!errors.empty() || !start_admin(snapshot_->config.admin)) return false;
   for (const auto& worker : workers_) {
-    threads_.emplace_back([&worker = *worker] { worker.run(); });
+    threads_.emplace_back([&one = *worker] { one.run(); });
   }
-  if (!start_admin(snapshot_->config)) return false;
   watch_files();
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
   return true;
 }
 
-void Server::start_workers(config::Snapshot& snapshot) {
+void Server::start_workers(const config::Snapshot& snapshot) {
   const unsigned count = worker_count(snapshot);
   for (unsigned i = 0; i < count; ++i) {
     telemetry::Shard& shard = registry_.add_shard();
     telemetry::AccessLog& log =
         access_log_.add(shard.counter(telemetry::Family::AccessLogDroppedTotal));
-    workers_.push_back(std::make_unique<Worker>(i, shard, &log));
-    workers_.back()->set_filters(std::make_unique<NoFilters>());
+    workers_.push_back(std::make_unique<Worker>(i, shard, &log, [this, &shard, i] {
+      return std::make_unique<script::WorkerScripts>(watchdog_, shard, i);
+    }));
   }
 }
 
-bool Server::apply(std::shared_ptr<const proxy::SharedSnapshot> snapshot) {
-  auto handovers = listeners_.prepare(snapshot->config, workers_.size());
-  if (!handovers) {
-    log::error("configuration refused", {{"error", handovers.error()}});
-    return false;
-  }
-  listeners_.commit(snapshot->config);
-  snapshot_ = std::move(snapshot);
+std::vector<std::string> Server::apply(config::Snapshot snapshot) {
+  std::vector<std::string> errors;
+  auto endpoints = upstream::resolve_endpoints(
+      snapshot, snapshot_ == nullptr ? nullptr : &snapshot_->config,
+      snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
+  if (!errors.empty()) return errors;
+  auto shared =
+      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), std::move(endpoints));
+  auto handovers = listeners_.prepare(shared->config, workers_.size());
+  if (!handovers) return {handovers.error()};
+  errors = scripts_.load(shared->config);
+  report_policies();
+  if (!errors.empty()) return errors;
+  listeners_.commit(shared->config);
+  snapshot_ = std::move(shared);
+  listening_ = 0;
   for (size_t i = 0; i < workers_.size(); ++i) {
     // A std::function must be copyable, which descriptors are not.
     auto share = std::make_shared<std::vector<ListenerHandover>>(std::move((*handovers)[i]));
-    workers_[i]->post([worker = workers_[i].get(), pinned = snapshot_, share] {
-      worker->adopt(pinned, std::move(*share));
+    workers_[i]->post([this, &worker = *workers_[i], pinned = snapshot_, share,
+                       generations = scripts_.current()] {
+      scripts_of(worker).adopt(*generations);
+      worker.adopt(pinned, std::move(*share));
+      ++listening_;
     });
   }
   for (const Listeners::Bound& bound : listeners_.bound()) {
     log::info("listening", {{"listener", bound.name}, {"address", bound.address}});
   }
+  return {};
+}
+
+bool Server::start_admin(const config::Admin& config) {
+  if (!config.address) return true;
+  config::Snapshot snapshot;
+  config::Listener& listener = snapshot.listeners.emplace_back();
+  listener.name = "admin";
+  listener.address = *config.address;
+  config::Route& route = snapshot.routes.emplace_back();
+  route.name = "admin";
+  route.max_body = 64 * 1024;
+  auto shared = std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot),
+                                                              upstream::EndpointSet());
+  auto handovers = admin_listeners_.prepare(shared->config, 1);
+  if (!handovers) {
+    log::error("cannot start", {{"error", handovers.error()}});
+    return false;
+  }
+  admin_listeners_.commit(shared->config);
+  admin_ = std::make_unique<admin::AdminApi>(admin_sources());
+  control_.adopt(shared, std::move(handovers->front()));
+  control_.routes()->replace_handler(0, std::make_unique<admin::AdminHandler>(*admin_));
+  log::info("listening", {{"listener", "admin"},
+                          {"address", admin_listeners_.bound().front().address}});
   return true;
 }
 
-bool Server::start_admin(const config::Snapshot&) { return true; }
+admin::Sources Server::admin_sources() {
+  return {
+      .registry = registry_,
+      .rates = rates_,
+      .snapshot = [this] { return snapshot_; },
+      .server =
+          [this] {
+            admin::ServerState state;
+            state.listening = listening_ == workers_.size();
+            state.draining = draining_;
+            state.workers = workers_.size();
+            for (const auto& bound : listeners_.bound()) {
+              state.listeners.push_back({bound.name, bound.address});
+            }
+            return state;
+          },
+      .policies = [this] { return policy_states(); },
+      .reload = [this] { return reload(); },
+      .reload_policy = [this](const std::string& policy) { return reload_policy(policy); },
+      .drain = [this] { drain(); },
+  };
+}
 
-void Server::watch_files() {}
+void Server::watch_files() {
+  if (files_ == nullptr) {
+    files_ = std::make_unique<net::FileWatch>(
+        control_.loop(), [this](const std::set<std::string>&) { on_files_changed(); });
+  }
+  if (!files_->watch(scripts_.files())) {
+    log::warn("some folder of scripts cannot be watched: reload by SIGHUP or the admin address");
+  }
+}
 
-void Server::on_files_changed(const std::set<std::string>&) {}
+void Server::on_files_changed() {
+  bool changed = false;
+  scripts_.reload_changed(changed);
+  if (changed) adopt_generations();
+  report_policies();
+  watch_files();
+}
 
-std::vector<std::string> Server::reload() { return {}; }
+std::vector<std::string> Server::reload_policy(const std::string& policy) {
+  std::vector<std::string> errors = scripts_.reload(policy);
+  if (errors.empty()) adopt_generations();
+  report_policies();
+  watch_files();
+  return errors;
+}
+
+void Server::adopt_generations() {
+  for (const auto& worker : workers_) {
+    worker->post([&one = *worker, generations = scripts_.current()] {
+      scripts_of(one).adopt(*generations);
+      if (one.routes() != nullptr) one.routes()->refresh_chains();
+    });
+  }
+}
+
+void Server::report_policies() {
+  for (const script::PolicyStatus& status : scripts_.status()) {
+    auto& [generation, error] = reported_[status.policy];
+    if (status.generation != generation) {
+      log::info("policy loaded", {{"policy", status.policy},
+                                  {"script", status.script},
+                                  {"generation", status.generation}});
+    }
+    if (!status.last_error.empty() && status.last_error != error) {
+      log::error("policy refused", {{"policy", status.policy},
+                                    {"serving_generation", status.generation},
+                                    {"error", status.last_error}});
+    }
+    generation = status.generation;
+    error = status.last_error;
+  }
+}
+
+std::vector<admin::PolicyState> Server::policy_states() const {
+  std::vector<admin::PolicyState> states;
+  for (const script::PolicyStatus& status : scripts_.status()) {
+    admin::PolicyState& state = states.emplace_back();
+    state.name = status.policy;
+    state.script = status.script;
+    state.generation = status.generation;
+    state.error = status.last_error;
+  }
+  return states;
+}
+
+std::vector<std::string> Server::reload() {
+  auto loaded = source_.load();
+  std::vector<std::string> errors;
+  if (!loaded) {
+    for (const config::Error& error : loaded.error()) errors.push_back(error.to_string());
+  } else {
+    warn_of_fixed_settings(snapshot_->config, *loaded);
+    const config::Log log_settings = loaded->log;
+    errors = apply(std::move(*loaded));
+    if (errors.empty()) configure_log(log_settings);
+  }
+  for (const std::string& error : errors) log::error("reload refused", {{"error", error}});
+  if (errors.empty()) log::info("configuration loaded", {{"source", snapshot_->config.source}});
+  watch_files();
+  access_log_.reopen();
+  return errors;
+}
 
 void Server::each_second() {
   rates_.sample(control_.loop().now());
@@ -164,9 +310,14 @@ void Server::on_terminate() {
     log::warn("stopping at once");
     return stop_all();
   }
-  draining_ = true;
-  log::info("draining", {{"timeout_s", snapshot_->config.drain_timeout.count() / 1'000'000'000}});
-  control_.loop().timers().arm(drain_deadline_, snapshot_->config.drain_timeout);
+  drain();
+}
+
+void Server::drain() {
+  if (std::exchange(draining_, true)) return;
+  const auto limit = snapshot_->config.drain_timeout;
+  log::info("draining", {{"timeout_ms", limit / std::chrono::milliseconds(1)}});
+  control_.loop().timers().arm(drain_deadline_, limit);
   for (const auto& worker : workers_) {
     worker->post([this, &one = *worker] {
       one.drain([this] { control_.post([this] { on_worker_drained(); }); });
@@ -203,6 +354,8 @@ int serve(const config::Source& source) {
   return status;
 }
 
-std::vector<std::string> check_scripts(const config::Snapshot&) { return {}; }
+std::vector<std::string> check_scripts(const config::Snapshot& snapshot) {
+  return script::check(snapshot, script_options());
+}
 
 }  // namespace tidegate::server

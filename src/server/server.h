@@ -5,9 +5,12 @@
 #include <thread>
 #include <vector>
 
+#include "admin/admin_api.h"
 #include "config/load.h"
 #include "net/file_watch.h"
 #include "net/signal_watch.h"
+#include "script/scripts.h"
+#include "script/watchdog.h"
 #include "server/listeners.h"
 #include "server/worker.h"
 #include "telemetry/access_log_writer.h"
@@ -31,13 +34,22 @@ class Server {
   int run();
 
  private:
-  void start_workers(config::Snapshot& snapshot);
-  bool start_admin(const config::Snapshot& snapshot);
-  bool apply(std::shared_ptr<const proxy::SharedSnapshot> snapshot);
+  void start_workers(const config::Snapshot& snapshot);
+  bool start_admin(const config::Admin& admin);
+  admin::Sources admin_sources();
+  /// Resolves names, opens listeners, hands all to the workers; what is wrong, or nothing.
+  std::vector<std::string> apply(config::Snapshot snapshot);
   void watch_files();
-  void on_files_changed(const std::set<std::string>& changed);
+  /// Some script has changed on disk.
+  void on_files_changed();
+  std::vector<std::string> reload_policy(const std::string& policy);
+  /// All workers use the current generations for exchanges to come.
+  void adopt_generations();
+  void report_policies();
+  std::vector<admin::PolicyState> policy_states() const;
   /// What of the configuration is wrong, one message each; empty: it is in use.
   std::vector<std::string> reload();
+  void drain();
   void on_terminate();
   void on_worker_drained();
   void stop_all();
@@ -49,9 +61,13 @@ class Server {
   telemetry::Registry control_registry_;  // the admin listener's own traffic is nobody's metric
   telemetry::AccessLogWriter access_log_;
   telemetry::RateWindow rates_;
+  script::Watchdog watchdog_;
+  script::Scripts scripts_;
+  std::map<std::string, std::pair<uint64_t, std::string>> reported_;  // generation, error; by policy
   std::shared_ptr<const proxy::SharedSnapshot> snapshot_;
   Listeners listeners_;
   Listeners admin_listeners_;
+  std::unique_ptr<admin::AdminApi> admin_;
   Worker control_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
@@ -59,6 +75,7 @@ class Server {
   std::unique_ptr<net::FileWatch> files_;
   Timer second_;
   Timer drain_deadline_;
+  std::atomic<size_t> listening_{0};  // workers that accept
   size_t drained_ = 0;
   bool draining_ = false;
   bool stopped_ = false;

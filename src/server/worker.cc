@@ -38,8 +38,9 @@ void WorkerListener::on_accept_exhausted() {
                    {{"listener", runtime_->config.name}});
 }
 
-Worker::Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* access_log)
-    : index_(index),
+Worker::Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* access_log,
+               MakeFilters make_filters)
+    : make_filters_(std::move(make_filters)),
       context_(loop_, shard),
       pools_(loop_, context_.metrics.backend_connections_active),
       drain_check_([](void* self) { static_cast<Worker*>(self)->check_drained(); }, this) {
@@ -47,19 +48,27 @@ Worker::Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* ac
   context_.worker = index;
 }
 
-Worker::~Worker() {
+Worker::~Worker() { tear_down(); }
+
+proxy::FilterSource& Worker::filters() {
+  if (filters_ == nullptr) filters_ = make_filters_();
+  return *filters_;
+}
+
+void Worker::tear_down() {
   listeners_.clear();
   while (!connections_.empty()) connections_.front().close();
   while (!context_.exchanges.empty()) context_.exchanges.front().abandon();
   // Exchanges wait to be destroyed, and hold the last pins on route tables and filters.
   loop_.destroy_doomed();
-  if (context_.routes != nullptr) context_.routes->unpin();
+  if (context_.routes != nullptr) std::exchange(context_.routes, nullptr)->unpin();
   loop_.destroy_doomed();
+  filters_.reset();
 }
 
 void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
                    std::vector<ListenerHandover> listeners) {
-  auto* routes = new proxy::RouteTable(snapshot, *filters_, pools_, context_.shard);
+  auto* routes = new proxy::RouteTable(snapshot, filters(), pools_, context_.shard);
   std::swap(context_.routes, routes);
   if (routes != nullptr) routes->unpin();
 
@@ -94,7 +103,10 @@ void Worker::accept(proxy::ListenerRuntime& listener, net::OwnedFd fd,
   connection->start();
 }
 
-void Worker::run() { loop_.run(); }
+void Worker::run() {
+  loop_.run();
+  tear_down();
+}
 
 void Worker::drain(std::function<void()> on_drained) {
   on_drained_ = std::move(on_drained);

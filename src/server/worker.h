@@ -51,7 +51,11 @@ class WorkerListener final : private net::ListenerSocket::Handler {
 /// by the server; after `run` has begun, only its own thread touches it, but for `post`.
 class Worker {
  public:
-  Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* access_log);
+  /// Gives the worker's filters; called in its thread, where they live and die.
+  using MakeFilters = std::function<std::unique_ptr<proxy::FilterSource>()>;
+
+  Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* access_log,
+         MakeFilters make_filters);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -61,16 +65,14 @@ class Worker {
   void post(std::function<void()> task) { loop_.post(std::move(task)); }
   proxy::RouteTable* routes() { return context_.routes; }
 
-  /// Before the first `adopt`.
-  void set_filters(std::unique_ptr<proxy::FilterSource> filters) { filters_ = std::move(filters); }
-  proxy::FilterSource& filters() { return *filters_; }
+  proxy::FilterSource& filters();
 
   /// New exchanges use `snapshot` from now on, new connections the given listeners; listeners that
   /// are not among them close. Exchanges under way keep what they began with.
   void adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
              std::vector<ListenerHandover> listeners);
 
-  /// Runs the loop until `stop` or, after `drain`, until nothing is left.
+  /// Runs the loop until `stop`, then breaks off what is left.
   void run();
   /// Accept nothing new, finish what runs. `on_drained` is called in this thread when all is done.
   void drain(std::function<void()> on_drained);
@@ -81,8 +83,9 @@ class Worker {
   friend class WorkerListener;
   void accept(proxy::ListenerRuntime& listener, net::OwnedFd fd, const net::SocketAddress& peer);
   void check_drained();
+  void tear_down();
 
-  const unsigned index_;
+  const MakeFilters make_filters_;
   net::EventLoop loop_;
   proxy::WorkerContext context_;
   upstream::Pools pools_;
