@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "admin/admin_handler.h"
+#include "admin/gauges.h"
 #include "config/error.h"
 #include "script/worker_scripts.h"
 #include "server/commands.h"
@@ -175,6 +176,7 @@ bool Server::start_admin(const config::Admin& config) {
     return false;
   }
   admin_listeners_.commit(shared->config);
+  admin::add_gauges(registry_, [this] { return snapshot_; }, workers_.size());
   admin_ = std::make_unique<admin::AdminApi>(admin_sources());
   control_.adopt(shared, std::move(handovers->front()));
   control_.routes()->replace_handler(0, std::make_unique<admin::AdminHandler>(*admin_));
