@@ -16,8 +16,8 @@ void push_environment(lua_State* L, bool trusted);
 /// Pushes the table of the coroutines that belong to the host (thread -> true).
 void push_host_threads(lua_State* L);
 
-/// Pushes the real table `proxy`; what is added to it, tables of functions included, is seen in every
-/// environment made later.
+/// Pushes the real table `proxy`; what is added to it, tables of functions included, is seen in
+/// every environment made later.
 void push_proxy_table(lua_State* L);
 
 }  // namespace tidegate::script

@@ -209,9 +209,25 @@ void Vm::reserve(lua_State* L, size_t bytes) {
   if (fits() || !watch_.running()) return;
   lua_gc(L, LUA_GCCOLLECT, 0);
   if (fits()) return;
+  raise_memory(L);
+}
+
+void Vm::raise_memory(lua_State* L) {
   note_breach(L, Breach::Memory);
   arm();
   raise_breach(L);
+}
+
+std::string Vm::place_of(lua_State* thread) {
+  char place[128];
+  where(thread, place, sizeof place);
+  return place;
+}
+
+std::string_view Vm::describe_cpu_breach(lua_State* thread, Duration budget) {
+  cpu_budget_ = budget;
+  note_breach(thread, Breach::Cpu);
+  return breach_text_;
 }
 
 }  // namespace tidegate::script

@@ -61,7 +61,15 @@ class Vm final : public Interruptible {
   /// What to tell about a failed thread: the breach, or the error on top of its stack.
   std::string_view error_text(lua_State* thread) const;
 
+  /// What to tell of a thread that waits and has no CPU budget left; valid until the next resume.
+  std::string_view describe_cpu_breach(lua_State* thread, Duration budget);
+  /// "script.lua:12: ", where the thread stands, or empty.
+  static std::string place_of(lua_State* thread);
+
   size_t memory_used() const { return memory_.used(); }
+  /// Whatever keeps the VM; for C functions.
+  void* owner = nullptr;
+
   size_t memory_cap() const { return memory_.cap(); }
 
   // ---- for C functions that a script called ----
@@ -80,6 +88,9 @@ class Vm final : public Interruptible {
   }
   /// Makes room for `bytes`, by a collection if need be, or ends the run.
   void reserve(lua_State* L, size_t bytes);
+
+  /// Ends the run: memory that the script holds outside of the VM is over its budget.
+  [[noreturn]] void raise_memory(lua_State* L);
 
   void arm() override;  // signal-safe
 

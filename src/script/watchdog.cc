@@ -35,6 +35,10 @@ Watch::~Watch() {
   t_watch = nullptr;
 }
 
+Watch* Watch::of_thread() {
+  return t_watch;
+}
+
 void Watch::on_signal(int) {
   const int saved = errno;
   Watch* watch = t_watch;

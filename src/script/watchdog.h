@@ -56,6 +56,8 @@ class Watch {
     sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
+  /// Of the calling thread; nullptr: it has none.
+  static Watch* of_thread();
   bool running() const { return (sequence_.load(std::memory_order_relaxed) & 1) != 0; }
 
  private:

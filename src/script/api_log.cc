@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// proxy.log.debug|info|warn|error(message, fields).
+#include <array>
+
+#include "script/api.h"
+#include "script/loaded_script.h"
+#include "telemetry/log.h"
+
+namespace tidegate::script {
+namespace {
+
+constexpr size_t kMaxFields = 32;
+constexpr size_t kMaxText = 8192;
+
+// Lua errors pass over it, so it holds views only.
+struct Line {
+  std::array<std::aligned_storage_t<sizeof(log::Field), alignof(log::Field)>, kMaxFields> fields;
+  size_t count = 0;
+
+  template <class Value>
+  void add(std::string_view key, Value value) {
+    if (count < kMaxFields) new (&fields[count++]) log::Field(key, value);
+  }
+};
+
+std::string_view text_at(lua_State* L, int index) {
+  size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  return std::string_view(text, size).substr(0, kMaxText);
+}
+
+// Key at -2, value at -1. A value that is no text, number or boolean is named by its type.
+void add_field(lua_State* L, Line& line) {
+  if (lua_type(L, -2) != LUA_TSTRING) return;
+  const std::string_view key = text_at(L, -2);
+  switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+      return line.add(key, text_at(L, -1));
+    case LUA_TBOOLEAN:
+      return line.add(key, lua_toboolean(L, -1) != 0);
+    case LUA_TNUMBER: {
+      const double number = lua_tonumber(L, -1);
+      const bool whole =
+          number ==
+          static_cast<double>(static_cast<int64_t>(number > -1e15 && number < 1e15 ? number : 0.5));
+      return whole ? line.add(key, static_cast<int64_t>(number)) : line.add(key, number);
+    }
+    default:
+      return line.add(key, std::string_view(luaL_typename(L, -1)));
+  }
+}
+
+int write(lua_State* L) {
+  const auto level = static_cast<log::Level>(lua_tointeger(L, lua_upvalueindex(1)));
+  lua_settop(L, 2);
+  if (lua_type(L, 1) != LUA_TSTRING && lua_type(L, 1) != LUA_TNUMBER) {
+    return luaL_error(L, "a log message must be a string, not a %s", luaL_typename(L, 1));
+  }
+  if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
+  if (!log::enabled(level)) return 0;
+  Line line;
+  const LoadedScript& script = LoadedScript::of(L);
+  if (script.running_filter != nullptr) line.add("policy", script.running_filter->name());
+  if (script.running_call != nullptr) {
+    line.add("request_id", script.running_call->exchange().id());
+  }
+  if (!lua_isnil(L, 2)) {
+    lua_pushnil(L);
+    while (line.count < kMaxFields && lua_next(L, 2) != 0) {
+      add_field(L, line);
+      lua_pop(L, 1);  // the table keeps the value, and nothing runs that could change it
+    }
+    lua_settop(L, 2);
+  }
+  log::write(level, text_at(L, 1), reinterpret_cast<const log::Field*>(line.fields.data()),
+             line.count);
+  return 0;
+}
+
+}  // namespace
+
+void add_log_api(lua_State* L) {
+  lua_newtable(L);
+  for (const log::Level level :
+       {log::Level::Debug, log::Level::Info, log::Level::Warn, log::Level::Error}) {
+    lua_pushinteger(L, static_cast<lua_Integer>(level));
+    lua_pushcclosure(L, write, 1);
+    lua_setfield(L, -2, to_string(level).data());
+  }
+  lua_setfield(L, -2, "log");
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string_view>
+
+#include "script/lua.h"
+
+namespace tidegate::script {
+
+/// Pushes `text` with its %XX decoded; what is no escape stays as it is. `plus`: '+' is a space.
+void push_url_decoded(lua_State* L, std::string_view text, bool plus);
+
+}  // namespace tidegate::script

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "config/snapshot.h"
+
+namespace tidegate::script {
+
+/// One compiled Lua file, shared by all workers.
+struct Chunk {
+  std::string path;
+  std::string name;      // what messages call it: the path, relative to the configuration's folder
+  std::string bytecode;  // made by the process itself; scripts can load none
+  uint64_t hash = 0;     // of the text
+};
+
+/// One loaded version of one script: the file, the modules it requires, and the policies that use
+/// it. Numbered; immutable but for modules that are required late. Shared by control thread and
+/// workers.
+class Generation {
+ public:
+  Generation(std::shared_ptr<const Chunk> main, std::vector<config::Policy> policies,
+             std::vector<std::string> folders, uint64_t number)
+      : main_(std::move(main)),
+        policies_(std::move(policies)),
+        folders_(std::move(folders)),
+        number_(number) {}
+
+  const Chunk& main() const { return *main_; }
+  const std::vector<config::Policy>& policies() const { return policies_; }
+  uint64_t number() const { return number_; }
+
+  /// The module of that name, compiled at its first use. Any thread; takes a lock, so only
+  /// `require` calls it, once per module and environment.
+  Fallible<std::shared_ptr<const Chunk>> module(const std::string& name) const;
+  /// Files that it is made of: the script, then the modules required so far.
+  std::vector<std::string> files() const;
+  /// No file on disk differs from what was loaded.
+  bool is_current() const;
+
+ private:
+  const std::shared_ptr<const Chunk> main_;
+  const std::vector<config::Policy> policies_;
+  const std::vector<std::string> folders_;  // where modules are looked for, in order
+  const uint64_t number_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::shared_ptr<const Chunk>> modules_;
+};
+
+/// Reads and compiles one file. The error begins with "name:line: " where there is a line.
+Fallible<std::shared_ptr<const Chunk>> compile_file(const std::string& path,
+                                                    const std::string& name);
+/// `path` as messages call it: below `folder`, the rest; else itself.
+std::string display_name(const std::string& path, const std::string& folder);
+
+/// The generations in use, by script; immutable, swapped whole.
+using GenerationSet = std::vector<std::shared_ptr<const Generation>>;
+
+}  // namespace tidegate::script

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handles `cluster` and `endpoint`.
+#include "script/hook_call.h"
+#include "script/loaded_script.h"
+
+namespace tidegate::script {
+namespace {
+
+constexpr int kPick = 1;  // upvalue
+
+upstream::Cluster& cluster_of(const Handle& handle) {
+  return *static_cast<upstream::Cluster*>(handle.target);
+}
+
+upstream::Endpoint& endpoint_of(const Handle& handle) {
+  return *static_cast<upstream::Endpoint*>(handle.target);
+}
+
+void push_endpoints(lua_State* L, HookCall& call, const upstream::Cluster& cluster) {
+  const auto& members = cluster.members();
+  lua_createtable(L, static_cast<int>(members.size()), 0);
+  int count = 0;
+  for (const upstream::Cluster::Member& member : members) {
+    push_handle(L, call, HandleKind::Endpoint, member.endpoint);
+    lua_rawseti(L, -2, ++count);
+  }
+}
+
+int cluster_index(lua_State* L) {
+  const Handle& handle = self(L);
+  HookCall& call = live_call(L, handle);
+  upstream::Cluster& cluster = cluster_of(handle);
+  switch (field_of(L)) {
+    case Field::Name:
+      lua_pushlstring(L, cluster.name().data(), cluster.name().size());
+      break;
+    case Field::Endpoints:
+      push_endpoints(L, call, cluster);
+      break;
+    case Field::Healthy:
+      lua_pushboolean(L, cluster.healthy() ? 1 : 0);
+      break;
+    case Field::Pick:
+      lua_pushvalue(L, lua_upvalueindex(kPick));
+      break;
+    case Field::Breaker:
+    case Field::Request:
+    case Field::HealthCheck:
+    case Field::SetEndpoints:
+      return luaL_error(L, "cluster.%s is not available in this version", lua_tostring(L, 2));
+    default:
+      lua_pushnil(L);
+  }
+  return 1;
+}
+
+int cluster_newindex(lua_State* L) {
+  live_call(L, self(L));
+  raise_read_only(L, "cluster");
+}
+
+int cluster_pick(lua_State* L) {
+  HookCall& call = check_self(L, HandleKind::Cluster);
+  const upstream::Cluster::Member* member =
+      cluster_of(*to_handle(L, 1)).pick({call.exchange().tried()});
+  if (member == nullptr) return 0;
+  push_handle(L, call, HandleKind::Endpoint, member->endpoint);
+  return 1;
+}
+
+void push_tags(lua_State* L, const upstream::Endpoint& endpoint) {
+  lua_newtable(L);
+  for (const auto& [name, value] : endpoint.config.tags) {
+    lua_pushlstring(L, name.data(), name.size());
+    lua_pushlstring(L, value.data(), value.size());
+    lua_rawset(L, -3);
+  }
+}
+
+int endpoint_index(lua_State* L) {
+  const Handle& handle = self(L);
+  live_call(L, handle);
+  const upstream::Endpoint& endpoint = endpoint_of(handle);
+  switch (field_of(L)) {
+    case Field::Address:
+      lua_pushlstring(L, endpoint.address.data(), endpoint.address.size());
+      break;
+    case Field::Weight:
+      lua_pushinteger(L, endpoint.config.weight);
+      break;
+    case Field::Tags:
+      push_tags(L, endpoint);
+      break;
+    case Field::Available:
+      lua_pushboolean(L, endpoint.available() ? 1 : 0);
+      break;
+    case Field::Healthy:
+      lua_pushboolean(L, endpoint.healthy.load(std::memory_order_relaxed) ? 1 : 0);
+      break;
+    case Field::Active:
+      lua_pushinteger(L, endpoint.active.load(std::memory_order_relaxed));
+      break;
+    case Field::Latency:
+      lua_pushnumber(L, endpoint.latency_us.load(std::memory_order_relaxed) / 1e6);
+      break;
+    case Field::Breaker:
+      return luaL_error(L, "endpoint.breaker is not available in this version");
+    default:
+      lua_pushnil(L);
+  }
+  return 1;
+}
+
+int endpoint_newindex(lua_State* L) {
+  live_call(L, self(L));
+  raise_read_only(L, "endpoint");
+}
+
+// Two handles of one endpoint are equal.
+int endpoint_equal(lua_State* L) {
+  const Handle* a = to_handle(L, 1);
+  const Handle* b = to_handle(L, 2);
+  lua_pushboolean(L, a != nullptr && b != nullptr && a->target == b->target ? 1 : 0);
+  return 1;
+}
+
+}  // namespace
+
+void fill_cluster(lua_State* L) {
+  lua_pushcfunction(L, cluster_pick);
+  lua_pushcclosure(L, cluster_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, cluster_newindex);
+  lua_setfield(L, -2, "__newindex");
+}
+
+void fill_endpoint(lua_State* L) {
+  lua_pushcfunction(L, endpoint_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, endpoint_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, endpoint_equal);
+  lua_setfield(L, -2, "__eq");
+}
+
+}  // namespace tidegate::script

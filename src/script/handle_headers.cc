@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handles of headers and trailers: h.name, h["name"] = value, h:all(name), h:add(name, value),
+// h:each(), h:count().
+#include <cstring>
+
+#include "script/hook_call.h"
+#include "script/loaded_script.h"
+
+namespace tidegate::script {
+namespace {
+
+// Both bounds are far above what a peer accepts; they bound what a loop in a script can pile up.
+constexpr size_t kMaxValue = 64 * 1024;
+constexpr size_t kMaxFields = 1000;
+
+http::Headers* find_headers(const HookCall& call, HandleKind kind) {
+  proxy::Exchange& exchange = call.exchange();
+  switch (kind) {
+    case HandleKind::RequestHeaders:
+      return &exchange.request().headers;
+    case HandleKind::RequestTrailers:
+      return &exchange.request().trailers;
+    case HandleKind::ResponseHeaders:
+      return exchange.response() == nullptr ? nullptr : &exchange.response()->headers;
+    case HandleKind::ResponseTrailers:
+      return exchange.response() == nullptr ? nullptr : &exchange.response()->trailers;
+    default:
+      return nullptr;
+  }
+}
+
+http::Headers& headers_of(lua_State* L, const HookCall& call, HandleKind kind) {
+  http::Headers* headers = find_headers(call, kind);
+  if (headers == nullptr) luaL_error(L, "there is no response");
+  return *headers;
+}
+
+// Of a method: headers or trailers of either side.
+HookCall& check_headers(lua_State* L, http::Headers*& headers) {
+  const Handle* handle = to_handle(L, 1);
+  if (handle == nullptr || handle->kind == HandleKind::Vars ||
+      handle->kind == HandleKind::Request || handle->kind == HandleKind::Response ||
+      handle->kind >= HandleKind::Cluster) {
+    luaL_error(L, "headers expected; call its functions with a colon, as in headers:all(name)");
+  }
+  HookCall& call = live_call(L, *handle);
+  headers = &headers_of(L, call, handle->kind);
+  return call;
+}
+
+const HeaderName& name_at(lua_State* L, int index, HookCall& call) {
+  luaL_checktype(L, index, LUA_TSTRING);
+  return call.script().names().header(L, index, call.exchange().arena());
+}
+
+const HeaderName& settable_name(lua_State* L, int index, HookCall& call) {
+  const HeaderName& name = name_at(L, index, call);
+  if (!name.token) luaL_error(L, "not a header name: '%s'", lua_tostring(L, index));
+  if (name.framing) {
+    luaL_error(L, "the header %s belongs to the proxy and can not be set", lua_tostring(L, index));
+  }
+  return name;
+}
+
+std::string_view value_at(lua_State* L, int index, HookCall& call) {
+  const int type = lua_type(L, index);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+    luaL_error(L, "the value of a header must be a string or a number, not a %s",
+               luaL_typename(L, index));
+  }
+  size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  if (size > kMaxValue) luaL_error(L, "the value of the header is too long");
+  for (size_t i = 0; i < size; ++i) {
+    if (text[i] == '\r' || text[i] == '\n' || text[i] == '\0') [[unlikely]] {
+      luaL_error(L, "the value of a header can not contain CR, LF or NUL");
+    }
+  }
+  return call.keep(L, {text, size});
+}
+
+const http::HeaderField* find_field(const http::Headers& headers, const HeaderName& name) {
+  return name.id != http::HeaderId::Other ? headers.find(name.id) : headers.find(name.name);
+}
+
+bool same_name(const http::HeaderField& field, const HeaderName& name) {
+  return name.id != http::HeaderId::Other
+             ? field.id() == name.id
+             : field.id() == http::HeaderId::Other && field.name() == name.name;
+}
+
+// Upvalues 1 to 4: the methods.
+int headers_index(lua_State* L) {
+  const Handle& handle = self(L);
+  HookCall& call = live_call(L, handle);
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const HeaderName& name = call.script().names().header(L, 2, call.exchange().arena());
+  if (name.method != 0) {
+    lua_pushvalue(L, lua_upvalueindex(name.method));
+    return 1;
+  }
+  const http::HeaderField* field = find_field(headers_of(L, call, handle.kind), name);
+  if (field == nullptr) return 0;
+  lua_pushlstring(L, field->value_data, field->value_size);
+  return 1;
+}
+
+int headers_newindex(lua_State* L) {
+  const Handle& handle = self(L);
+  HookCall& call = live_call(L, handle);
+  http::Headers& headers = headers_of(L, call, handle.kind);
+  if (lua_isnil(L, 3)) {
+    const HeaderName& name = name_at(L, 2, call);
+    name.id != http::HeaderId::Other ? headers.remove(name.id) : headers.remove(name.name);
+    return 0;
+  }
+  const HeaderName& name = settable_name(L, 2, call);
+  if (headers.size() >= kMaxFields) return luaL_error(L, "too many headers");
+  const std::string_view value = value_at(L, 3, call);
+  name.id != http::HeaderId::Other ? headers.set(name.id, value) : headers.set(name.name, value);
+  return 0;
+}
+
+int headers_all(lua_State* L) {
+  http::Headers* headers;
+  HookCall& call = check_headers(L, headers);
+  const HeaderName& name = name_at(L, 2, call);
+  lua_newtable(L);
+  int count = 0;
+  for (const http::HeaderField& field : *headers) {
+    if (!same_name(field, name)) continue;
+    lua_pushlstring(L, field.value_data, field.value_size);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+int headers_add(lua_State* L) {
+  http::Headers* headers;
+  HookCall& call = check_headers(L, headers);
+  const HeaderName& name = settable_name(L, 2, call);
+  if (headers->size() >= kMaxFields) return luaL_error(L, "too many headers");
+  headers->add(name.id, name.name, value_at(L, 3, call));
+  return 0;
+}
+
+// The iterator of headers:each(); the state is the handle, the control variable a number kept in
+// upvalue 1, since names repeat.
+int each_next(lua_State* L) {
+  http::Headers* headers;
+  check_headers(L, headers);
+  const auto index = static_cast<size_t>(lua_tointeger(L, lua_upvalueindex(1)));
+  if (index >= headers->size()) return 0;
+  const http::HeaderField& field = headers->begin()[index];
+  lua_pushinteger(L, static_cast<lua_Integer>(index + 1));
+  lua_replace(L, lua_upvalueindex(1));
+  lua_pushlstring(L, field.name_data, field.name_size);
+  lua_pushlstring(L, field.value_data, field.value_size);
+  return 2;
+}
+
+int headers_each(lua_State* L) {
+  http::Headers* headers;
+  check_headers(L, headers);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, each_next, 1);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+int headers_count(lua_State* L) {
+  http::Headers* headers;
+  check_headers(L, headers);
+  lua_pushinteger(L, static_cast<lua_Integer>(headers->size()));
+  return 1;
+}
+
+int vars_index(lua_State* L) {
+  HookCall& call = live_call(L, self(L));
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  size_t size;
+  const char* name = lua_tolstring(L, 2, &size);
+  const proxy::Vars::Value value = call.exchange().vars().get({name, size});
+  if (const auto* text = std::get_if<std::string_view>(&value)) {
+    lua_pushlstring(L, text->data(), text->size());
+  } else if (const auto* number = std::get_if<double>(&value)) {
+    lua_pushnumber(L, *number);
+  } else if (const auto* flag = std::get_if<bool>(&value)) {
+    lua_pushboolean(L, *flag ? 1 : 0);
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+int vars_newindex(lua_State* L) {
+  HookCall& call = live_call(L, self(L));
+  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "the name of a var must be a string");
+  size_t name_size;
+  const char* name = lua_tolstring(L, 2, &name_size);
+  proxy::Vars::Value value;
+  switch (lua_type(L, 3)) {
+    case LUA_TNIL:
+      break;
+    case LUA_TBOOLEAN:
+      value = lua_toboolean(L, 3) != 0;
+      break;
+    case LUA_TNUMBER:
+      value = lua_tonumber(L, 3);
+      break;
+    case LUA_TSTRING: {
+      size_t size;
+      const char* text = lua_tolstring(L, 3, &size);
+      call.charge(L, size);
+      value = std::string_view(text, size);
+      break;
+    }
+    default:
+      return luaL_error(L, "a var can be a string, a number, a boolean or nil, not a %s",
+                        luaL_typename(L, 3));
+  }
+  call.charge(L, name_size + sizeof(proxy::Vars::Entry));
+  call.exchange().vars().set({name, name_size}, value);
+  return 0;
+}
+
+}  // namespace
+
+void fill_headers(lua_State* L) {
+  lua_pushcfunction(L, headers_all);
+  lua_pushcfunction(L, headers_add);
+  lua_pushcfunction(L, headers_each);
+  lua_pushcfunction(L, headers_count);
+  lua_pushcclosure(L, headers_index, 4);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, headers_newindex);
+  lua_setfield(L, -2, "__newindex");
+}
+
+void fill_vars(lua_State* L) {
+  lua_pushcfunction(L, vars_index);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, vars_newindex);
+  lua_setfield(L, -2, "__newindex");
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handle `request`.
+#include "base/strings.h"
+#include "http/path.h"
+#include "script/codecs.h"
+#include "script/hook_call.h"
+#include "script/loaded_script.h"
+#include "script/wait.h"
+
+namespace tidegate::script {
+namespace {
+
+enum Upvalue : int { kBody = 1, kSetBody, kReply, kRedirect };
+
+void push(lua_State* L, std::string_view text) {
+  lua_pushlstring(L, text.data(), text.size());
+}
+
+std::string_view version_text(http::Version version) {
+  switch (version) {
+    case http::Version::Http10:
+      return "1.0";
+    case http::Version::Http11:
+      return "1.1";
+    case http::Version::Http2:
+      break;
+  }
+  return "2";
+}
+
+// The query's parameters as a table; of those that repeat, the first.
+void push_args(lua_State* L, std::string_view query) {
+  lua_newtable(L);
+  while (!query.empty()) {
+    const size_t end = query.find('&');
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+    if (pair.empty()) continue;
+    Vm::of(L).check(L);
+    const size_t equals = pair.find('=');
+    push_url_decoded(L, pair.substr(0, equals), true);
+    push_url_decoded(
+        L, equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -4);
+    const bool known = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (known) {
+      lua_pop(L, 2);
+    } else {
+      lua_rawset(L, -3);
+    }
+  }
+}
+
+// address -> true of the endpoints of earlier attempts.
+void push_tried(lua_State* L, const HookCall& call) {
+  lua_newtable(L);
+  for (const upstream::Endpoint* endpoint : call.exchange().tried()) {
+    push(L, endpoint->address);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+  }
+}
+
+void push_or_nil(lua_State* L, std::string_view text) {
+  text.empty() ? lua_pushnil(L) : push(L, text);
+}
+
+void push_text_field(lua_State* L, Field field, const HookCall& call) {
+  proxy::Exchange& exchange = call.exchange();
+  const http::RequestHead& head = exchange.request();
+  switch (field) {
+    case Field::Method:
+      return push(L, head.method_name);
+    case Field::Scheme:
+      return push(L, head.scheme);
+    case Field::Host:
+      return push(L, exchange.host());
+    case Field::Path:
+      return push(L, head.path);
+    case Field::Query:
+      return head.has_query ? push(L, head.query) : lua_pushnil(L);
+    case Field::Version:
+      return push(L, version_text(head.version));
+    case Field::Id:
+      return push(L, exchange.id());
+    case Field::Route:
+      return exchange.route() == nullptr ? lua_pushnil(L) : push(L, exchange.route()->name);
+    case Field::Cluster:
+      return exchange.cluster() == nullptr ? lua_pushnil(L) : push(L, exchange.cluster()->name());
+    case Field::ClientIp:
+      return push_or_nil(L, exchange.client_ip_text());
+    default:
+      return lua_pushnil(L);  // tls among them: nil on cleartext
+  }
+}
+
+int request_index(lua_State* L) {
+  HookCall& call = live_call(L, self(L));
+  const Field field = field_of(L);
+  switch (field) {
+    case Field::Headers:
+      push_handle(L, call, HandleKind::RequestHeaders);
+      break;
+    case Field::Trailers:
+      push_handle(L, call, HandleKind::RequestTrailers);
+      break;
+    case Field::Vars:
+      push_handle(L, call, HandleKind::Vars);
+      break;
+    case Field::Args:
+      push_args(L, call.exchange().request().query);
+      break;
+    case Field::Tried:
+      push_tried(L, call);
+      break;
+    case Field::Attempt:
+      lua_pushinteger(L, static_cast<lua_Integer>(call.attempt()));
+      break;
+    case Field::ClientPort:
+      lua_pushinteger(L, call.exchange().client_port());
+      break;
+    case Field::Timeout:
+      lua_pushnumber(L, std::chrono::duration<double>(call.exchange().timeout()).count());
+      break;
+    case Field::Body:
+      lua_pushvalue(L, lua_upvalueindex(kBody));
+      break;
+    case Field::SetBody:
+      lua_pushvalue(L, lua_upvalueindex(kSetBody));
+      break;
+    case Field::Reply:
+      lua_pushvalue(L, lua_upvalueindex(kReply));
+      break;
+    case Field::Redirect:
+      lua_pushvalue(L, lua_upvalueindex(kRedirect));
+      break;
+    default:
+      push_text_field(L, field, call);
+  }
+  return 1;
+}
+
+std::string_view text_at(lua_State* L, int index) {
+  size_t size;
+  const char* text = luaL_checklstring(L, index, &size);
+  return {text, size};
+}
+
+// Only what has not gone to an origin yet can be changed.
+void check_unsent(lua_State* L, const HookCall& call) {
+  if (call.hook() != proxy::Hook::Request && call.hook() != proxy::Hook::SelectBackend) {
+    luaL_error(L, "the request has been sent and can not be changed any more");
+  }
+}
+
+void set_method(lua_State* L, HookCall& call) {
+  const std::string_view name = text_at(L, 3);
+  if (!is_token(name) || name == "CONNECT") luaL_error(L, "not a method: '%s'", name.data());
+  http::RequestHead& head = call.exchange().request();
+  head.method_name = call.keep(L, name);
+  head.method = http::method_of(head.method_name);
+}
+
+void set_target(lua_State* L, HookCall& call, std::string_view path, bool has_query,
+                std::string_view query) {
+  call.charge(L, path.size() + query.size() + 1);
+  Arena& arena = call.exchange().arena();
+  call.exchange().set_path(has_query ? arena.join(path, "?", query) : arena.copy(path));
+}
+
+void set_path(lua_State* L, HookCall& call) {
+  const http::RequestHead& head = call.exchange().request();
+  const Result<http::CanonicalPath> path =
+      http::normalise_path(call.keep(L, text_at(L, 3)), call.exchange().arena());
+  if (!path || path->text.empty() || path->text.front() != '/') {
+    luaL_error(L, "not a path: '%s'", lua_tostring(L, 3));
+  }
+  set_target(L, call, path->text, head.has_query, head.query);
+}
+
+void set_query(lua_State* L, HookCall& call) {
+  const std::string_view path = call.exchange().request().path;
+  if (lua_isnil(L, 3)) return set_target(L, call, path, false, {});
+  const std::string_view query = text_at(L, 3);
+  for (const char c : query) {
+    if (c <= ' ' || c == '\x7f' || c == '#') luaL_error(L, "not a query: it must be encoded");
+  }
+  set_target(L, call, path, true, query);
+}
+
+void set_cluster(lua_State* L, HookCall& call) {
+  if (call.hook() != proxy::Hook::Request) {
+    luaL_error(L, "the cluster can be chosen in on_request only");
+  }
+  if (call.exchange().cluster() == nullptr) luaL_error(L, "the route has no cluster");
+  if (!call.exchange().set_cluster(text_at(L, 3))) {
+    luaL_error(L, "no cluster is named '%s'", lua_tostring(L, 3));
+  }
+}
+
+void set_timeout(lua_State* L, HookCall& call) {
+  const double seconds = luaL_checknumber(L, 3);
+  if (!(seconds > 0 && seconds < 1e6)) luaL_error(L, "a timeout is a positive number of seconds");
+  call.exchange().set_timeout(
+      std::chrono::duration_cast<tidegate::Duration>(std::chrono::duration<double>(seconds)));
+}
+
+int request_newindex(lua_State* L) {
+  HookCall& call = live_call(L, self(L));
+  const Field field = field_of(L);
+  switch (field) {
+    case Field::Method:
+    case Field::Path:
+    case Field::Query:
+    case Field::Cluster:
+    case Field::Timeout:
+      check_unsent(L, call);
+      break;
+    default:
+      raise_read_only(L, "request");
+  }
+  if (field == Field::Method) set_method(L, call);
+  if (field == Field::Path) set_path(L, call);
+  if (field == Field::Query) set_query(L, call);
+  if (field == Field::Cluster) set_cluster(L, call);
+  if (field == Field::Timeout) set_timeout(L, call);
+  return 0;
+}
+
+int request_body(lua_State* L) {
+  check_self(L, HandleKind::Request);
+  return yield_wait(L, Wait::RequestBody, 0);
+}
+
+int request_set_body(lua_State* L) {
+  HookCall& call = check_self(L, HandleKind::Request);
+  check_unsent(L, call);
+  if (call.exchange().attempts() > 0) luaL_error(L, "the request's body has been sent");
+  call.set_request_body(call.keep(L, text_at(L, 2)));
+  return 0;
+}
+
+}  // namespace
+
+void fill_request(lua_State* L) {
+  lua_pushcfunction(L, request_body);
+  lua_pushcfunction(L, request_set_body);
+  lua_pushcfunction(L, request_reply);
+  lua_pushcfunction(L, request_redirect);
+  lua_pushcclosure(L, request_index, 4);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, request_newindex);
+  lua_setfield(L, -2, "__newindex");
+}
+
+}  // namespace tidegate::script

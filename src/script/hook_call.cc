@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/hook_call.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "script/loaded_script.h"
+#include "script/ticks.h"
+#include "script/wait.h"
+#include "telemetry/log.h"
+
+namespace tidegate::script {
+namespace {
+
+using proxy::Hook;
+using proxy::Verdict;
+
+// What on_error hooks get: { error, side, status, title, detail }.
+void push_failure(lua_State* L, const proxy::Failure& failure) {
+  const ErrorInfo& info = describe(failure.code);
+  const auto set = [L](const char* key, std::string_view text) {
+    lua_pushlstring(L, text.data(), text.size());
+    lua_setfield(L, -2, key);
+  };
+  lua_createtable(L, 0, 5);
+  set("error", info.token);
+  set("side", to_string(info.side));
+  set("title", info.title);
+  set("detail", failure.detail);
+  lua_pushinteger(L, info.status);
+  lua_setfield(L, -2, "status");
+}
+
+Duration thread_cpu() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
+
+}  // namespace
+
+HookCall::HookCall(LoadedScript& script, uint32_t slot)
+    : script_(script),
+      slot_(slot),
+      sleep_timer_([](void* self) { static_cast<HookCall*>(self)->on_sleep_over(); }, this),
+      time_timer_([](void* self) { static_cast<HookCall*>(self)->on_time_over(); }, this) {}
+
+void HookCall::open(ScriptFilter& filter, proxy::FilterCall& call) {
+  filter_ = &filter;
+  call_ = &call;
+  exchange_ = call.exchange;
+  charged_ = 0;
+}
+
+void HookCall::close() {
+  stop_waiting();
+  ++run_;
+  ++sequence_;
+  kept = 0;
+  has_reply_ = has_request_body_ = has_response_body_ = false;
+  filter_ = nullptr;
+  exchange_ = nullptr;
+  call_ = nullptr;
+  script_.give_back_call(*this);
+}
+
+void HookCall::charge(lua_State* L, size_t bytes) {
+  charged_ += bytes;
+  if (charged_ > script_.vm().memory_cap()) [[unlikely]]
+    script_.vm().raise_memory(L);
+}
+
+void HookCall::set_reply(const proxy::LocalReply& reply) {
+  reply_ = reply;
+  has_reply_ = true;
+}
+
+Verdict HookCall::start(Hook hook) {
+  stop_waiting();  // of a hook that the exchange no longer waits for
+  ++run_;
+  hook_ = hook;
+  waited_ = false;
+  has_reply_ = false;
+  cpu_spent_ = Duration::zero();
+  cpu_left_ = filter_->policy().budget.cpu;
+  thread_ = script_.vm().take_thread();
+  filter_->push_hook(thread_, hook);
+  return step(push_arguments());
+}
+
+int HookCall::push_arguments() {
+  const auto push_response = [this] {
+    if (exchange_->response() == nullptr) return lua_pushnil(thread_);
+    push_handle(thread_, *this, HandleKind::Response);
+  };
+  switch (hook_) {
+    case Hook::Request:
+      push_handle(thread_, *this, HandleKind::Request);
+      return 1;
+    case Hook::SelectBackend:
+      push_handle(thread_, *this, HandleKind::Request);
+      push_handle(thread_, *this, HandleKind::Cluster, exchange_->cluster());
+      return 2;
+    case Hook::Response:
+      push_response();
+      push_handle(thread_, *this, HandleKind::Request);
+      return 2;
+    case Hook::Error:
+      push_handle(thread_, *this, HandleKind::Request);
+      push_failure(thread_, exchange_->failure());
+      return 2;
+    case Hook::Log:
+      push_handle(thread_, *this, HandleKind::Request);
+      push_response();
+      return 2;
+    case Hook::Count_:
+      break;
+  }
+  return 0;
+}
+
+Verdict HookCall::step(int arguments) {
+  Vm& vm = script_.vm();
+  while (true) {
+    const Duration cpu_before = waited_ ? thread_cpu() : Duration::zero();
+    const uint64_t begin = ticks();
+    script_.running_filter = filter_;
+    script_.running_call = this;
+    const Vm::Outcome outcome = vm.resume(thread_, arguments, cpu_left_);
+    script_.running_filter = nullptr;
+    script_.running_call = nullptr;
+    const Duration took(static_cast<int64_t>(static_cast<double>(ticks() - begin) *
+                                             filter_->nanoseconds_per_tick()));
+    cpu_spent_ += took;
+    if (outcome == Vm::Outcome::Done) return done();
+    if (outcome == Vm::Outcome::Failed) {
+      const Breach breach = vm.breach();
+      const ErrorCode code = breach == Breach::Cpu      ? ErrorCode::ScriptCpu
+                             : breach == Breach::Memory ? ErrorCode::ScriptMemory
+                                                        : ErrorCode::ScriptError;
+      return failed(code, vm.error_text(thread_));
+    }
+    // Measured as CPU time once the hook has waited; the first piece only by the clock, which may
+    // have run on while another thread had the core, so that it counts for half at most.
+    cpu_left_ -=
+        waited_ ? thread_cpu() - cpu_before : std::min(took, filter_->policy().budget.cpu / 2);
+    if (cpu_left_ <= Duration::zero()) {
+      return failed(ErrorCode::ScriptCpu,
+                    vm.describe_cpu_breach(thread_, filter_->policy().budget.cpu));
+    }
+    const uint32_t run = run_;
+    arguments = begin_wait();
+    if (run_ != run || arguments == kWaits) return Verdict::Wait;
+    if (arguments < 0) return failed(ErrorCode::ScriptError, "unknown wait");
+  }
+}
+
+Verdict HookCall::done() {
+  time_timer_.disarm();
+  if (hook_ == Hook::SelectBackend && !take_endpoint()) {
+    return failed(ErrorCode::ScriptError,
+                  "select_backend must return an endpoint of the cluster, its address, or nil");
+  }
+  script_.vm().give_back_thread(thread_);
+  thread_ = nullptr;
+  account();
+  const uint32_t run = run_;
+  apply_bodies();
+  if (run_ != run || !std::exchange(has_reply_, false)) return Verdict::Continue;
+  return exchange_->reply(reply_) ? Verdict::Stop : Verdict::Continue;
+}
+
+// False: what the hook returned is no endpoint of the cluster.
+bool HookCall::take_endpoint() {
+  if (lua_gettop(thread_) == 0 || lua_isnil(thread_, 1) || has_reply_) return true;
+  upstream::Cluster& cluster = *exchange_->cluster();
+  const upstream::Cluster::Member* member = nullptr;
+  if (lua_type(thread_, 1) == LUA_TSTRING) {
+    size_t size;
+    const char* address = lua_tolstring(thread_, 1, &size);
+    member = cluster.find(std::string_view(address, size));
+  } else if (const Handle* handle = to_handle(thread_, 1);
+             handle != nullptr && handle->kind == HandleKind::Endpoint && handle->call == this &&
+             handle->sequence == sequence_) {
+    member = cluster.find(static_cast<const upstream::Endpoint*>(handle->target));
+  }
+  if (member == nullptr) return false;
+  exchange_->choose_endpoint(member->endpoint);
+  return true;
+}
+
+void HookCall::apply_bodies() {
+  if (std::exchange(has_request_body_, false)) exchange_->set_request_body(request_body_);
+  if (std::exchange(has_response_body_, false)) exchange_->set_response_body(response_body_);
+}
+
+Verdict HookCall::failed(ErrorCode code, std::string_view text) {
+  log_failure(code, text);
+  filter_->metrics().error(hook_, code);
+  // The text may stand on the thread's stack, which goes now.
+  const std::string_view detail = exchange_->arena().copy(text.substr(0, 1000));
+  stop_waiting();
+  has_reply_ = has_request_body_ = has_response_body_ = false;
+  // Nothing can be answered any more, or the answer is an error's already.
+  if (hook_ == Hook::Log || hook_ == Hook::Error) return Verdict::Continue;
+  if (filter_->policy().on_error == config::OnError::Open) return Verdict::Continue;
+  exchange_->fail(code, detail);
+  return Verdict::Stop;
+}
+
+void HookCall::log_failure(ErrorCode code, std::string_view text) {
+  const std::string_view hook = to_string(hook_);
+  const std::string_view token = describe(code).token;
+  const std::string key = fmt::format("{} {} {}", filter_->name(), hook, token);
+  log::log_limited(key, log::Level::Error, "a hook failed",
+                   {{"policy", filter_->name()},
+                    {"hook", hook},
+                    {"error", token},
+                    {"detail", text.substr(0, 1000)},
+                    {"script", std::string_view(script_.generation().main().name)},
+                    {"generation", filter_->generation()},
+                    {"request_id", exchange_->id()}});
+}
+
+int HookCall::begin_wait() {
+  waited_ = true;
+  if (!time_timer_.armed()) {
+    exchange_->context().loop.timers().arm(time_timer_, filter_->policy().budget.time);
+  }
+  const auto kind = static_cast<Wait>(lua_tointeger(thread_, 1));
+  const double seconds = lua_tonumber(thread_, 2);
+  lua_settop(thread_, 0);
+  switch (kind) {
+    case Wait::Sleep:
+      return begin_sleep(seconds);
+    case Wait::RequestBody:
+      return begin_body(true);
+    case Wait::ResponseBody:
+      return begin_body(false);
+  }
+  return kUnknownWait;
+}
+
+int HookCall::begin_sleep(double seconds) {
+  const auto duration =
+      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  exchange_->context().loop.timers().arm(sleep_timer_, duration);
+  waiting_ = true;
+  return kWaits;
+}
+
+int HookCall::begin_body(bool of_request) {
+  apply_bodies();
+  // A body that can not fit into the VM is not collected at all.
+  const size_t used = script_.vm().memory_used();
+  const size_t cap = script_.vm().memory_cap();
+  const size_t limit = used < cap ? (cap - used) / 2 : 0;
+  body_is_there_ = false;
+  body_waits_ = true;
+  waiting_ = false;
+  const uint32_t run = run_;
+  if (of_request) {
+    exchange_->read_request_body(limit, *this);
+  } else {
+    exchange_->read_response_body(limit, *this);
+  }
+  if (run_ != run) return kWaits;  // it ended the exchange
+  if (body_is_there_) return push_body();
+  waiting_ = true;
+  return kWaits;
+}
+
+void HookCall::on_body(std::string_view body, ErrorCode error) {
+  body_ = body;
+  body_error_ = error;
+  body_is_there_ = true;
+  body_waits_ = false;
+  if (!std::exchange(waiting_, false)) return;  // from inside begin_body
+  go_on(push_body());
+}
+
+int HookCall::push_body() {
+  if (body_error_ == ErrorCode::None) {
+    lua_pushlstring(thread_, body_.data(), body_.size());
+    return 1;
+  }
+  lua_pushnil(thread_);
+  const std::string_view token = body_error_ == ErrorCode::Internal
+                                     ? std::string_view("the body has been sent")
+                                     : describe(body_error_).token;
+  lua_pushlstring(thread_, token.data(), token.size());
+  return 2;
+}
+
+void HookCall::on_sleep_over() {
+  waiting_ = false;
+  go_on(0);
+}
+
+void HookCall::go_on(int arguments) {
+  proxy::Exchange& exchange = *exchange_;
+  proxy::FilterCall& call = *call_;
+  const uint32_t run = run_;
+  const Verdict verdict = step(arguments);
+  // Still waiting needs no word; and a step may have ended the exchange, and this call with it.
+  if (run_ == run && verdict != Verdict::Wait) exchange.proceed(call, verdict);
+}
+
+void HookCall::on_time_over() {
+  const auto budget = std::chrono::duration<double, std::milli>(filter_->policy().budget.time);
+  const std::string text = fmt::format("{}time budget of {:g} ms exceeded",
+                                       script_.vm().place_of(thread_), budget.count());
+  proxy::Exchange& exchange = *exchange_;
+  proxy::FilterCall& call = *call_;
+  const Verdict verdict = failed(ErrorCode::ScriptTime, text);
+  exchange.proceed(call, verdict);
+}
+
+void HookCall::stop_waiting() {
+  sleep_timer_.disarm();
+  time_timer_.disarm();
+  if (std::exchange(body_waits_, false)) exchange_->cancel_body_wait(*this);
+  waiting_ = false;
+  if (thread_ == nullptr) return;
+  script_.vm().drop_thread(thread_);
+  thread_ = nullptr;
+  account();
+}
+
+void HookCall::account() {
+  filter_->metrics().run(hook_, cpu_spent_);
+  filter_->metrics().memory(script_.vm().memory_used());
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "base/timers.h"
+#include "proxy/exchange.h"
+#include "script/handle.h"
+#include "script/vm.h"
+
+namespace tidegate::script {
+
+class ScriptFilter;
+
+/// One policy's part in one exchange: the hook that runs or waits, and what its handles refer to.
+/// Owned by the LoadedScript, which uses it again for later exchanges; in use from
+/// ScriptFilter::run to ScriptFilter::release.
+///
+/// What a script decides about the exchange as a whole (a reply, another body) is noted here and
+/// carried out when Lua has returned, so that the exchange never runs other hooks inside a hook.
+class HookCall final : private proxy::BodyWaiter {
+ public:
+  HookCall(LoadedScript& script, uint32_t slot);
+  HookCall(const HookCall&) = delete;
+  HookCall& operator=(const HookCall&) = delete;
+
+  void open(ScriptFilter& filter, proxy::FilterCall& call);
+  proxy::Verdict start(proxy::Hook hook);
+  /// The exchange ends or gives the wait up. All handles die.
+  void close();
+
+  bool in_use() const { return filter_ != nullptr; }
+  uint64_t sequence() const { return sequence_; }
+  uint32_t slot() const { return slot_; }
+  LoadedScript& script() const { return script_; }
+  ScriptFilter& filter() const { return *filter_; }
+  proxy::Exchange& exchange() const { return *exchange_; }
+  proxy::Hook hook() const { return hook_; }
+  /// The attempt that the script sees: in select_backend the one about to be made.
+  unsigned attempt() const {
+    return exchange_->attempts() + (hook_ == proxy::Hook::SelectBackend ? 1 : 0);
+  }
+
+  // ---- for the handles' functions, while the hook runs ----
+
+  /// A copy in the exchange's arena; what a script puts there counts against its memory budget.
+  std::string_view keep(lua_State* L, std::string_view text) {
+    charge(L, text.size());
+    return exchange_->arena().copy(text);
+  }
+  void charge(lua_State* L, size_t bytes);
+
+  /// REQUIRES: the texts stand in the exchange's arena.
+  void set_reply(const proxy::LocalReply& reply);
+  void set_request_body(std::string_view body) { request_body_ = body, has_request_body_ = true; }
+  void set_response_body(std::string_view body) {
+    response_body_ = body, has_response_body_ = true;
+  }
+
+  /// Bit per HandleKind: the handle stands in the table of kept handles.
+  uint32_t kept = 0;
+
+ private:
+  friend class LoadedScript;
+
+  proxy::Verdict step(int arguments);
+  int push_arguments();
+  proxy::Verdict done();
+  bool take_endpoint();
+  void apply_bodies();
+  proxy::Verdict failed(ErrorCode code, std::string_view text);
+  void log_failure(ErrorCode code, std::string_view text);
+  static constexpr int kWaits = -1;
+  static constexpr int kUnknownWait = -2;
+  /// Number of values on the thread's stack to go on with, or one of the above.
+  int begin_wait();
+  int begin_sleep(double seconds);
+  int begin_body(bool of_request);
+  int push_body();
+  void on_body(std::string_view body, ErrorCode error) override;
+  void on_sleep_over();
+  void on_time_over();
+  void go_on(int arguments);
+  void stop_waiting();
+  void account();
+
+  LoadedScript& script_;
+  const uint32_t slot_;
+  uint64_t sequence_ = 1;
+  uint32_t run_ = 0;  // changes whenever a hook starts or the call closes
+  ScriptFilter* filter_ = nullptr;
+  proxy::Exchange* exchange_ = nullptr;
+  proxy::FilterCall* call_ = nullptr;
+  lua_State* thread_ = nullptr;  // while the hook runs or waits
+  proxy::Hook hook_ = proxy::Hook::Request;
+  bool waited_ = false;
+  bool waiting_ = false;
+  bool body_waits_ = false;
+  bool has_reply_ = false;
+  bool has_request_body_ = false;
+  bool has_response_body_ = false;
+  bool body_is_there_ = false;
+  ErrorCode body_error_ = ErrorCode::None;
+  Duration cpu_left_{};
+  Duration cpu_spent_{};
+  size_t charged_ = 0;
+  std::string_view body_;
+  std::string_view request_body_;
+  std::string_view response_body_;
+  proxy::LocalReply reply_;
+  Timer sleep_timer_;
+  Timer time_timer_;
+};
+
+}  // namespace tidegate::script

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON for scripts, written here and not taken from lua-cjson: that one keeps its buffers outside
+// of the VM's memory budget and can not be interrupted.
+//
+//   null <-> proxy.json.null · arrays <-> tables 1..n (an empty one that came from JSON, or from
+//   proxy.json.array, stays an array) · objects <-> tables · numbers are doubles
+#pragma once
+#include <string_view>
+
+#include "script/lua.h"
+
+namespace tidegate::script {
+
+/// Pushes the value that the text stands for; null is nil then, and what is no JSON too. For texts
+/// of the proxy's own.
+void push_json(lua_State* L, std::string_view text);
+
+/// json.decode, json.encode, json.array and json.null into the table on top of the stack.
+void add_json(lua_State* L);
+
+}  // namespace tidegate::script

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/loaded_script.h"
+
+#include <algorithm>
+#include <array>
+
+#include "script/api.h"
+
+namespace tidegate::script {
+namespace {
+
+Vm::Limits limits_of(const Generation& generation) {
+  Vm::Limits limits{.memory = 0, .jit = false};
+  for (const config::Policy& policy : generation.policies()) {
+    limits.memory = std::max<size_t>(limits.memory, policy.budget.memory);
+    limits.jit |= policy.jit;
+  }
+  return limits;
+}
+
+constexpr std::array<std::string_view, static_cast<size_t>(proxy::Hook::Count_)> kHookNames{
+    "on_request", "select_backend", "on_response", "on_error", "on_log"};
+
+constexpr std::array<void (*)(lua_State*), kHandleKinds> kFill{
+    fill_request, fill_headers, fill_headers, fill_vars,    fill_response,
+    fill_headers, fill_headers, fill_cluster, fill_endpoint};
+
+}  // namespace
+
+LoadedScript::LoadedScript(std::shared_ptr<const Generation> generation, Watch& watch,
+                           telemetry::Shard& shard, unsigned worker)
+    : generation_(std::move(generation)),
+      worker_(worker),
+      vm_(watch, limits_of(*generation_)),
+      names_(vm_.state()) {
+  vm_.owner = this;
+  make_metatables();
+  add_api(vm_.state(), worker);
+  for (const config::Policy& policy : generation_->policies()) {
+    filters_.emplace_back(*this, policy, generation_->number(),
+                          telemetry::PolicyMetrics(shard, policy.name, kHookNames));
+  }
+}
+
+void LoadedScript::make_metatables() {
+  lua_State* L = vm_.state();
+  lua_newtable(L);
+  kept_ = luaL_ref(L, LUA_REGISTRYINDEX);
+  for (size_t kind = 0; kind < kHandleKinds; ++kind) {
+    lua_newtable(L);
+    kFill[kind](L);
+    lua_pushstring(L, to_string(static_cast<HandleKind>(kind)));
+    lua_setfield(L, -2, "__metatable");
+    metatables_[kind] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+}
+
+std::vector<std::string> LoadedScript::load() {
+  std::vector<std::string> errors;
+  for (ScriptFilter& filter : filters_) {
+    std::string error = filter.load();
+    // Policies that share the script mostly share its errors.
+    if (error.empty() || std::find(errors.begin(), errors.end(), error) != errors.end()) continue;
+    errors.push_back(std::move(error));
+  }
+  return errors;
+}
+
+ScriptFilter* LoadedScript::find(std::string_view policy) {
+  for (ScriptFilter& filter : filters_) {
+    if (filter.name() == policy) return &filter;
+  }
+  return nullptr;
+}
+
+bool LoadedScript::unused() const {
+  return std::all_of(filters_.begin(), filters_.end(),
+                     [](const ScriptFilter& filter) { return filter.users == 0; });
+}
+
+HookCall& LoadedScript::take_call() {
+  if (idle_calls_.empty()) {
+    return calls_.emplace_back(*this, static_cast<uint32_t>(calls_.size()));
+  }
+  HookCall& call = *idle_calls_.back();
+  idle_calls_.pop_back();
+  return call;
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/header_id.h"
+#include "script/handle.h"
+
+namespace tidegate::script {
+
+/// Finds what belongs to a Lua string by its address: equal strings of one VM are one object. The
+/// strings it knows must be anchored in the VM.
+template <class Value>
+class StringMap {
+ public:
+  explicit StringMap(size_t slots) : slots_(slots) {}  // a power of two, twice the entries
+
+  Value find(const char* string) const {
+    for (size_t i = start(string);; i = (i + 1) & (slots_.size() - 1)) {
+      if (slots_[i].string == string) return slots_[i].value;
+      if (slots_[i].string == nullptr) return Value{};
+    }
+  }
+  bool full() const { return used_ * 2 >= slots_.size(); }
+  void add(const char* string, Value value) {
+    size_t i = start(string);
+    while (slots_[i].string != nullptr) i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = {string, value};
+    ++used_;
+  }
+
+ private:
+  struct Slot {
+    const char* string = nullptr;
+    Value value{};
+  };
+  size_t start(const char* string) const {
+    const auto bits = reinterpret_cast<uintptr_t>(string) >> 3;
+    return ((bits * 0x9e3779b97f4a7c15ULL) >> 40) & (slots_.size() - 1);
+  }
+  std::vector<Slot> slots_;
+  size_t used_ = 0;
+};
+
+/// A header name that a script used.
+struct HeaderName {
+  std::string_view name;  // lower case
+  http::HeaderId id = http::HeaderId::Other;
+  bool token = false;    // can be the name of a field
+  bool framing = false;  // belongs to the proxy: a script can not set it
+  uint8_t method = 0;    // headers:add and the like: its number, see handle_headers.cc
+};
+
+/// What one VM knows of the strings that its scripts use as keys.
+class Names {
+ public:
+  explicit Names(lua_State* L);
+  Names(const Names&) = delete;
+  Names& operator=(const Names&) = delete;
+
+  Field field(const char* string) const { return fields_.find(string); }
+  /// Of the string at `index`. The reference is good until the next call, its texts as long as the
+  /// VM, unless there were too many different names: then until the exchange ends, in `arena`.
+  const HeaderName& header(lua_State* L, int index, Arena& arena) {
+    const HeaderName* known = headers_.find(lua_tolstring(L, index, nullptr));
+    return known != nullptr ? *known : add_header(L, index, arena);
+  }
+
+ private:
+  const HeaderName& add_header(lua_State* L, int index, Arena& arena);
+  HeaderName& remember(lua_State* L, int index);
+
+  StringMap<Field> fields_;
+  StringMap<const HeaderName*> headers_;
+  std::deque<HeaderName> list_;
+  std::deque<std::string> texts_;
+  HeaderName last_;
+  int anchor_ = 0;  // registry reference of the table that keeps the strings
+};
+
+}  // namespace tidegate::script

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/script_filter.h"
+
+#include <fmt/format.h>
+
+#include "script/json.h"
+#include "script/loaded_script.h"
+#include "script/require.h"
+#include "script/sandbox.h"
+#include "script/ticks.h"
+
+namespace tidegate::script {
+namespace {
+
+// A top level that runs longer is broken; hooks have the policy's own budget.
+constexpr Duration kLoadBudget = std::chrono::seconds(1);
+
+constexpr std::array<const char*, 2> kMissingHooks{"on_request_body", "on_response_body"};
+
+}  // namespace
+
+ScriptFilter::ScriptFilter(LoadedScript& script, const config::Policy& policy, uint64_t generation,
+                           const telemetry::PolicyMetrics& metrics)
+    : script_(script),
+      policy_(policy),
+      generation_(generation),
+      metrics_(metrics),
+      nanoseconds_per_tick_(script::nanoseconds_per_tick()) {
+  hook_references_.fill(LUA_NOREF);
+}
+
+proxy::Verdict ScriptFilter::run(proxy::Hook hook, proxy::FilterCall& call) {
+  if (broken_) [[unlikely]] {
+    if (policy_.on_error == config::OnError::Open) return proxy::Verdict::Continue;
+    call.exchange->fail(ErrorCode::ScriptError, "the script is not loaded");
+    return proxy::Verdict::Stop;
+  }
+  if (call.state == nullptr) {
+    HookCall& opened = script_.take_call();
+    opened.open(*this, call);
+    call.state = &opened;
+  }
+  return static_cast<HookCall*>(call.state)->start(hook);
+}
+
+void ScriptFilter::release(proxy::FilterCall& call) {
+  if (call.state == nullptr) return;
+  static_cast<HookCall*>(std::exchange(call.state, nullptr))->close();
+}
+
+std::string ScriptFilter::load() {
+  lua_State* L = script_.vm().state();
+  push_new_environment(L);
+  std::string error = run_top_level(L);
+  if (error.empty()) error = find_hooks(L);
+  lua_pop(L, 1);
+  return error;
+}
+
+void ScriptFilter::push_new_environment(lua_State* L) {
+  push_environment(L, policy_.trusted);
+  add_require(L, script_.generation());
+  push_json(L, policy_.options_json);
+  lua_setfield(L, -2, "options");
+}
+
+// With the environment on top of the stack.
+std::string ScriptFilter::run_top_level(lua_State* L) {
+  Vm& vm = script_.vm();
+  const Chunk& main = script_.generation().main();
+  lua_State* thread = vm.take_thread();
+  // Made by compile_file from text that was checked.
+  if (luaL_loadbufferx(thread, main.bytecode.data(), main.bytecode.size(), main.name.c_str(),
+                       "b") != 0) {
+    std::string error(vm.error_text(thread));
+    vm.drop_thread(thread);
+    return error;
+  }
+  lua_pushvalue(L, -1);
+  lua_xmove(L, thread, 1);
+  lua_setfenv(thread, -2);
+  script_.running_filter = this;
+  const Vm::Outcome outcome = vm.resume(thread, 0, kLoadBudget);
+  script_.running_filter = nullptr;
+  std::string error;
+  if (outcome == Vm::Outcome::Waits) {
+    error = fmt::format("{}the top level of a script can not wait", Vm::place_of(thread));
+  } else if (outcome == Vm::Outcome::Failed) {
+    error = vm.error_text(thread);
+  }
+  outcome == Vm::Outcome::Done ? vm.give_back_thread(thread) : vm.drop_thread(thread);
+  return error;
+}
+
+// With the environment on top of the stack.
+std::string ScriptFilter::find_hooks(lua_State* L) {
+  const auto line_of = [L, this] {  // of the function on top of the stack, which it pops
+    lua_Debug info;
+    lua_getinfo(L, ">S", &info);
+    return fmt::format("{}:{}: ", script_.generation().main().name, info.linedefined);
+  };
+  for (const char* name : kMissingHooks) {
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    if (lua_isfunction(L, -1)) {
+      return fmt::format("{}{} is not available in this version", line_of(), name);
+    }
+    lua_pop(L, 1);
+  }
+  for (size_t i = 0; i < hook_references_.size(); ++i) {
+    const auto hook = static_cast<proxy::Hook>(i);
+    lua_pushstring(L, std::string(to_string(hook)).c_str());
+    lua_rawget(L, -2);
+    if (lua_isfunction(L, -1)) {
+      hook_references_[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+      hooks_ |= proxy::hook_bit(hook);
+      continue;
+    }
+    const bool absent = lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!absent) {
+      return fmt::format("{}: {} must be a function", script_.generation().main().name,
+                         to_string(hook));
+    }
+  }
+  return {};
+}
+
+}  // namespace tidegate::script

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "config/snapshot.h"
+#include "proxy/filter.h"
+#include "script/lua.h"
+#include "telemetry/metrics.h"
+
+namespace tidegate::script {
+
+class LoadedScript;
+
+/// A policy as the exchange sees it: its hooks in one generation of its script, in one worker.
+class ScriptFilter final : public proxy::Filter {
+ public:
+  ScriptFilter(LoadedScript& script, const config::Policy& policy, uint64_t generation,
+               const telemetry::PolicyMetrics& metrics);
+
+  std::string_view name() const override { return policy_.name; }
+  uint64_t generation() const override { return generation_; }
+  proxy::HookSet hooks() const override { return hooks_; }
+  proxy::Verdict run(proxy::Hook hook, proxy::FilterCall& call) override;
+  void release(proxy::FilterCall& call) override;
+
+  /// Runs the script's top level in an environment of the policy's own and finds its hooks. Empty:
+  /// fine, else the error, which begins with file and line where there is one.
+  std::string load();
+  /// The script could not be loaded in this worker: every request fails as `on_error` says.
+  void break_down() { hooks_ = proxy::hook_bit(proxy::Hook::Request), broken_ = true; }
+
+  LoadedScript& script() const { return script_; }
+  const config::Policy& policy() const { return policy_; }
+  const telemetry::PolicyMetrics& metrics() const { return metrics_; }
+  double nanoseconds_per_tick() const { return nanoseconds_per_tick_; }
+  /// Pushes the function.
+  void push_hook(lua_State* L, proxy::Hook hook) const {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, hook_references_[static_cast<size_t>(hook)]);
+  }
+  /// Some hook other than `hook` may want the handles again.
+  bool has_other_hooks(proxy::Hook hook) const { return (hooks_ & ~proxy::hook_bit(hook)) != 0; }
+
+  uint32_t users = 0;  // chains that hold it; counted by the WorkerScripts
+
+ private:
+  void push_new_environment(lua_State* L);
+  std::string run_top_level(lua_State* L);
+  std::string find_hooks(lua_State* L);
+
+  LoadedScript& script_;
+  const config::Policy& policy_;  // of the generation
+  const uint64_t generation_;
+  const telemetry::PolicyMetrics metrics_;
+  const double nanoseconds_per_tick_;
+  proxy::HookSet hooks_ = 0;
+  bool broken_ = false;
+  std::array<int, static_cast<size_t>(proxy::Hook::Count_)> hook_references_;
+};
+
+}  // namespace tidegate::script
