@@ -28,6 +28,10 @@ class Headers(list):
     def __contains__(self, name):
         return bool(self.all(name))
 
+    def lowered(self):
+        """All pairs, names in lower case: their case means nothing."""
+        return [(key.lower(), value) for key, value in self]
+
     def names(self):
         return [key.lower() for key, _ in self]
 

@@ -53,6 +53,14 @@ class Wire:
         self.sock.shutdown(socket.SHUT_WR)
         return self
 
+    def half_close_quietly(self):
+        """As half_close, but a peer that has closed already is no error."""
+        try:
+            self.half_close()
+        except OSError:
+            pass
+        return self
+
     def close(self):
         self.sock.close()
 

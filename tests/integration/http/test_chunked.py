@@ -82,7 +82,7 @@ def test_request_trailers_pass(origin, proxy_to, connect):
     client.send_head("POST", "/", {"Transfer-Encoding": "chunked", "Trailer": "X-Sum", "TE": "trailers"})
     client.send(http1.chunked(b"data", trailers=[("X-Sum", "42"), ("X-More", "yes")]))
     assert client.response().status == 200
-    assert list(origin.last.trailers) == [("X-Sum", "42"), ("X-More", "yes")]
+    assert origin.last.trailers.lowered() == [("x-sum", "42"), ("x-more", "yes")]
     assert origin.last.headers.get("trailer") == "X-Sum"
 
 
@@ -93,7 +93,7 @@ def test_response_trailers_pass(origin, proxy_to, connect):
         exchange.end_chunks({"X-Sum": "42"})
     origin.on("/", with_trailers)
     response = connect(proxy_to(origin)).get("/", {"TE": "trailers"})
-    assert (response.body, list(response.trailers)) == (b"data", [("X-Sum", "42")])
+    assert (response.body, response.trailers.lowered()) == (b"data", [("x-sum", "42")])
     assert response.headers.get("trailer") == "X-Sum"
 
 

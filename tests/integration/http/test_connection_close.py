@@ -79,6 +79,7 @@ def test_a_client_that_half_closes_in_a_body_is_not_believed(origin, proxy_to, c
     client = connect(proxy_to(origin))
     client.send_head("POST", "/", {"Content-Length": "100"})
     client.send("only this")
+    origin.wait_for_requests(1)
     client.half_close()
     assert b"HTTP/1.1 2" not in client.read_to_close()
     origin.wait_until_open(0)

@@ -20,8 +20,13 @@ def test_hop_by_hop_fields_of_a_request_stay_behind(origin, proxy_to, connect):
 
 
 def test_te_trailers_passes(origin, proxy_to, connect):
-    connect(proxy_to(origin)).get("/", {"TE": "gzip, trailers;q=0.5, deflate", "Connection": "TE"})
+    connect(proxy_to(origin)).get("/", {"TE": "gzip;q=0.5, trailers, deflate", "Connection": "TE"})
     assert origin.last.headers.get("te") == "trailers"
+
+
+def test_te_without_trailers_stays_behind(origin, proxy_to, connect):
+    connect(proxy_to(origin)).get("/", {"TE": "gzip", "Connection": "TE"})
+    assert "te" not in origin.last.headers
 
 
 def test_hop_by_hop_fields_of_a_response_stay_behind(origin, proxy_to, connect):

@@ -83,9 +83,13 @@ def test_the_admin_address_reloads_everything(proxy_to, connect):
                      policies={"a": "a.lua", "b": "b.lua"}, route={"echo": True, "policies": ["a"]},
                      routes=[{"match": {"path": "/b"}, "echo": True, "policies": ["b"]}])
     before = {name: proxy.generation(name) for name in "ab"}
+    for name in "ab":
+        proxy.write_script(f"{name}.lua", REPLY.format(f"new {name}"))
     assert proxy.admin("/reload", "POST").status == 200
     for name in "ab":
         proxy.wait_for_generation(name, before[name])
+    assert connect(proxy).get("/").text == "new a"
+    assert connect(proxy).get("/b").text == "new b"
 
 
 @pytest.mark.parametrize("broken,line", [
