@@ -14,8 +14,8 @@ namespace {
 struct Fixture {
   Registry registry;
   WorkerMetrics worker{registry.add_shard()};
-  RateWindow window{registry};
   TimePoint now{1h};
+  RateWindow window{registry, now};
 
   void second(int good, int failed) {
     for (int i = 0; i < good; ++i) worker.response(404);
@@ -36,12 +36,21 @@ TEST_CASE("without a response the success rate is one and the request rate zero"
   CHECK(fixture.window.requests_per_second() == 0);
 }
 
+TEST_CASE("a failure shows in the success rate at once") {
+  Fixture fixture;
+  fixture.worker.response(502);
+  CHECK(fixture.window.success_rate() == 0);
+  fixture.second(3, 0);
+  fixture.worker.response(200);
+  CHECK(fixture.window.success_rate() == doctest::Approx(0.8));
+}
+
 TEST_CASE("rates cover the time since the start while that is less than a minute") {
   Fixture fixture;
   fixture.second(0, 0);
   fixture.second(9, 1);
   fixture.second(19, 1);
-  CHECK(fixture.window.requests_per_second() == doctest::Approx(15));
+  CHECK(fixture.window.requests_per_second() == doctest::Approx(10));
   CHECK(fixture.window.success_rate() == doctest::Approx(28.0 / 30));
 }
 
