@@ -98,7 +98,16 @@ def test_the_admin_address_takes_no_sloppy_request_either(proxy_to):
     assert proxy.admin("/health").status == 200
 
 
+def test_a_page_of_a_rebound_name_learns_and_changes_nothing(proxy_to):
+    with Client(proxy_to(**ECHO).port("admin")) as client:
+        for path in ("/status", "/config"):
+            assert client.get(path, {"Host": "rebound.example"}).status == 403
+        assert client.post("/reload", b"", {"Host": "rebound.example"}).status == 403
+        assert client.post("/reload", b"", {"Host": "localhost", "Origin": "http://a.example"}).status == 403
+        assert client.get("/metrics", {"Host": "tidegate.monitoring"}).status == 200, "scraped by name"
+
+
 def test_the_admin_address_keeps_connections(proxy_to):
     with Client(proxy_to(**ECHO).port("admin")) as client:
         for path in ("/health", "/metrics", "/status", "/nothing", "/health"):
-            assert client.get(path).status == (404 if path == "/nothing" else 200)
+            assert client.get(path, {"Host": "localhost"}).status == (404 if path == "/nothing" else 200)
