@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that sends exactly what a test says and reads strictly."""
+import re
 import socket
 
 from . import http1
@@ -33,20 +34,20 @@ class Client(Wire):
 
     def send_head(self, method, target, headers=(), version="HTTP/1.1"):
         """Request line and fields; Host is added unless given."""
+        return self.send(self._head(method, target, headers, version))
+
+    def _head(self, method, target, headers, version):
         text = http1.fields(headers)
-        if version == "HTTP/1.1" and "host:" not in text.lower():
+        if version == "HTTP/1.1" and not re.search(r"^host:", text, re.I | re.M):
             text = f"Host: {self.host}\r\n" + text
-        return self.send(f"{method} {target} {version}\r\n{text}\r\n")
+        return f"{method} {target} {version}\r\n{text}\r\n"
 
     def send_request(self, method, target, headers=(), body=None, version="HTTP/1.1"):
         """A whole request; a body gets its Content-Length."""
         pairs = list(headers.items() if isinstance(headers, dict) else headers)
         if body is not None:
             pairs.append(("Content-Length", str(len(body))))
-        text = http1.fields(pairs)
-        if version == "HTTP/1.1" and "host:" not in text.lower():
-            text = f"Host: {self.host}\r\n" + text
-        return self.send(f"{method} {target} {version}\r\n{text}\r\n", body or b"")
+        return self.send(self._head(method, target, pairs, version), body or b"")
 
     def read_head(self):
         """The next response head, interim ones too."""

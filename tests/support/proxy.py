@@ -52,6 +52,7 @@ class Proxy:
         self.access_lines = []   # access log, parsed
         self.stray_lines = []    # stderr that is no log line
         self.exit_code = None
+        self.process = None
         self._args = list(args)
         self._env = env
         self._descriptors = descriptors
@@ -145,12 +146,12 @@ class Proxy:
 
     def abandon(self):
         """Ends the process without further checks; the test has failed already."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._join()
-        report = self.account()
-        print(report)
+        if self.process:
+            if self.process.poll() is None:
+                self.process.kill()
+            self.process.wait()
+            self._join()
+            print(self.account())
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _join(self):

@@ -53,7 +53,7 @@ def test_waiting_for_a_body_blocks_nobody_else(origin, scripted, connect):
     assert slow.response().status == 200
 
 
-@pytest.mark.parametrize("new", ["", "new", "x" * 200_000])
+@pytest.mark.parametrize("new", ["", "new", "x" * 200_000], ids=len)
 def test_a_script_replaces_the_body(origin, scripted, connect, new):
     proxy = scripted("function on_request(request) request:set_body(options.new) end", origin,
                      options={"new": new})

@@ -55,7 +55,7 @@ def test_a_script_reads_the_response_body(origin, scripted, connect):
     assert response.body == b"one two"
 
 
-@pytest.mark.parametrize("new", ["", "short", "x" * 100_000])
+@pytest.mark.parametrize("new", ["", "short", "x" * 100_000], ids=len)
 def test_a_script_replaces_the_response_body(origin, scripted, connect, new):
     origin.on("/", body=b"the origin's own body")
     proxy = scripted("function on_response(response) response:set_body(options.new) end", origin,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A script that runs wild hurts its own request only: it is stopped within its budget, in every hook
 and inside pcall, others on the same worker wait no longer than that, and the worker lives."""
+import os
 import threading
 import time
 
@@ -9,7 +10,8 @@ import pytest
 from support import Client, Proxy, config_for, scaled
 
 BUDGET = 0.03  # seconds of CPU a hook may use
-SLACK = 0.35   # what a loaded machine may add to it
+# What a machine may add to it; one that has much else to do adds more.
+SLACK = 0.25 * max(1, os.getloadavg()[0] / os.cpu_count())
 
 HAZARDS = {
     "endless loop": "while true do end",

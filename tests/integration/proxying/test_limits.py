@@ -98,7 +98,8 @@ def test_a_refused_body_does_not_poison_the_connection(origin, proxy_to, connect
     client.send_head("POST", "/", {"Content-Length": "45"})
     client.send_quietly("GET /smuggled HTTP/1.1\r\nHost: a.example\r\n\r\n")
     assert client.response().status == 413
-    client.read_to_close()
+    client.half_close_quietly()
+    assert client.read_to_close() == b""
     assert origin.requests == []
 
 

@@ -40,9 +40,11 @@ def test_a_redirect_can_not_be_made_to_inject_fields(proxy_to, connect):
 
 
 def test_a_redirect_can_not_be_made_to_leave_the_host(proxy_to, connect):
-    """//evil.example as a location would be another host."""
-    response = connect(proxy_to(route={"redirect": "{path}"})).get("//evil.example/x")
-    assert response.headers.get("location") == "/evil.example/x"
+    """With //evil.example or @evil.example behind the name, it would be another host."""
+    client = connect(proxy_to(route={"redirect": "https://b.example{path}"}))
+    assert client.get("//evil.example/x").headers.get("location") == "https://b.example/evil.example/x"
+    client.send("GET @evil.example/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.response().status == 400
 
 
 def test_echo_shows_the_request(proxy_to, connect):

@@ -22,7 +22,7 @@ ROUTES = [
     answer("host-wild", hosts=["*.example.com"], path_prefix="/"),
     answer("host-wilder", hosts=["*.deep.example.com"], path_prefix="/"),
     answer("host-two", hosts=["one.example.org", "two.example.org"]),
-    answer("first", path="/order"),
+    answer("first", path="/order", methods=["GET"]),
     answer("second", path="/order"),
     answer("post", path="/methods", methods=["POST", "PUT"]),
     answer("get", path="/methods", methods=["GET"]),
@@ -94,6 +94,11 @@ def test_exact_host_goes_before_wildcard_before_any(proxy, host, target, expecte
     ("GET", "get"), ("POST", "post"), ("PUT", "post"), ("DELETE", "any-prefix"), ("get", "any-prefix")])
 def test_methods_choose_among_routes_of_one_path(proxy, method, expected):
     assert route_of(proxy, "/methods", method=method) == expected
+
+
+def test_of_routes_alike_the_first_that_fits_wins(proxy):
+    assert route_of(proxy, "/order") == "first"
+    assert route_of(proxy, "/order", method="POST") == "second"
 
 
 @pytest.mark.parametrize("headers,expected", [
