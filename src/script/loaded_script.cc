@@ -31,7 +31,7 @@ LoadedScript::LoadedScript(std::shared_ptr<const Generation> generation, Watch& 
                            telemetry::Shard& shard, unsigned worker)
     : generation_(std::move(generation)),
       worker_(worker),
-      vm_(watch, limits_of(*generation_)),
+      vm_(watch, limits_of(*generation_), generation_->main().name),
       names_(vm_.state()) {
   vm_.owner = this;
   make_metatables();

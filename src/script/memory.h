@@ -16,7 +16,7 @@ namespace tidegate::script {
 ///                          ends the run if that did not help
 class Memory {
  public:
-  using Arm = void (*)(void* owner);
+  using Arm = void (*)(void* owner);  // may look at the Lua stack; must not allocate
 
   Memory(size_t cap, Arm arm, void* owner);
   Memory(const Memory&) = delete;

@@ -84,7 +84,7 @@ std::string ScriptFilter::run_top_level(lua_State* L) {
   script_.running_filter = nullptr;
   std::string error;
   if (outcome == Vm::Outcome::Waits) {
-    error = fmt::format("{}the top level of a script can not wait", Vm::place_of(thread));
+    error = fmt::format("{}the top level of a script can not wait", vm.place_of(thread));
   } else if (outcome == Vm::Outcome::Failed) {
     error = vm.error_text(thread);
   }

@@ -26,7 +26,8 @@ std::string size_text(size_t bytes) {
   return fmt::format("{} KiB", bytes / 1024);
 }
 
-// "script.lua:12: " of the innermost function that is a script's.
+// "script.lua:12: " of the innermost function that is a script's, or empty: a function that was
+// called last thing by another has taken its place on the stack.
 void where(lua_State* L, char* to, size_t size) {
   lua_Debug activation;
   for (int level = 0; lua_getstack(L, level, &activation) == 1; ++level) {
@@ -47,11 +48,12 @@ lua_State* new_state() {
 
 }  // namespace
 
-Vm::Vm(Watch& watch, const Limits& limits)
+Vm::Vm(Watch& watch, const Limits& limits, std::string name)
     : watch_(watch),
+      name_(std::move(name)),
       state_(new_state()),
       memory_(
-          limits.memory, [](void* vm) { static_cast<Vm*>(vm)->arm(); }, this) {
+          limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
   memory_.attach(state_);
   lua_gc(state_, LUA_GCSETPAUSE, kNormalPause);
   open_libraries(state_);  // turns the JIT on, so it comes first
@@ -102,6 +104,8 @@ void Vm::drop_thread(lua_State* thread) {
 Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
   cpu_budget_ = cpu_budget;
   breach_ = Breach::None;
+  memory_place_[0] = '\0';
+  running_ = thread;
   stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
   memory_.enforce();
   watch_.begin(*this, cpu_budget);
@@ -193,6 +197,8 @@ void Vm::note_breach(lua_State* L, Breach breach) {
   breach_ = breach;
   char place[128];
   where(L, place, sizeof place);
+  if (place[0] == '\0' && breach == Breach::Memory) std::memcpy(place, memory_place_, sizeof place);
+  if (place[0] == '\0') std::snprintf(place, sizeof place, "%s: ", name_.c_str());
   if (breach == Breach::Cpu) {
     std::snprintf(breach_text_, sizeof breach_text_, "%sCPU budget of %s exceeded", place,
                   duration_text(cpu_budget_).c_str());
@@ -218,10 +224,16 @@ void Vm::raise_memory(lua_State* L) {
   raise_breach(L);
 }
 
-std::string Vm::place_of(lua_State* thread) {
+// Called from inside an allocation, so the stack is fit to be read, and nothing else.
+void Vm::on_memory_limit() {
+  if (memory_place_[0] == '\0') where(running_, memory_place_, sizeof memory_place_);
+  arm();
+}
+
+std::string Vm::place_of(lua_State* thread) const {
   char place[128];
   where(thread, place, sizeof place);
-  return place;
+  return place[0] == '\0' ? name_ + ": " : std::string(place);
 }
 
 std::string_view Vm::describe_cpu_breach(lua_State* thread, Duration budget) {

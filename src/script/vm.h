@@ -28,7 +28,8 @@ class Vm final : public Interruptible {
     size_t memory = 16 * 1024 * 1024;
     bool jit = false;
   };
-  Vm(Watch& watch, const Limits& limits);
+  /// `name`: what to call the script where no line of it is known.
+  Vm(Watch& watch, const Limits& limits, std::string name);
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
   ~Vm();
@@ -63,8 +64,8 @@ class Vm final : public Interruptible {
 
   /// What to tell of a thread that waits and has no CPU budget left; valid until the next resume.
   std::string_view describe_cpu_breach(lua_State* thread, Duration budget);
-  /// "script.lua:12: ", where the thread stands, or empty.
-  static std::string place_of(lua_State* thread);
+  /// "script.lua:12: ", where the thread stands.
+  std::string place_of(lua_State* thread) const;
 
   size_t memory_used() const { return memory_.used(); }
   /// Whatever keeps the VM; for C functions.
@@ -102,17 +103,21 @@ class Vm final : public Interruptible {
   void on_instruction(lua_State* L);
   [[noreturn]] void raise_breach(lua_State* L);
   void note_breach(lua_State* L, Breach breach);
+  void on_memory_limit();
   void after_run();
   void disarm();
 
   Watch& watch_;
+  const std::string name_;
   lua_State* state_;
+  lua_State* running_ = nullptr;  // the host thread
   Memory memory_;
   Duration cpu_budget_{};
   const char* stack_top_ = nullptr;
   volatile std::sig_atomic_t armed_ = 0;
   Breach breach_ = Breach::None;
   bool eager_collection_ = false;
+  char memory_place_[128] = {};  // where the memory limit was met
   char breach_text_[256] = {};
   std::vector<lua_State*> idle_threads_;
 };

@@ -17,7 +17,8 @@ struct ScratchOptions {
 };
 
 struct ScratchVm {
-  explicit ScratchVm(ScratchOptions given = {}) : options(given), vm(watch, {given.memory, false}) {
+  explicit ScratchVm(ScratchOptions given = {})
+      : options(given), vm(watch, {given.memory, false}, "test.lua") {
     push_environment(vm.state(), options.trusted);
     environment = luaL_ref(vm.state(), LUA_REGISTRYINDEX);
   }
