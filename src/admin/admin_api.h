@@ -51,7 +51,7 @@ struct PolicyState {
   std::string name;
   std::string script;
   uint64_t generation = 0;
-  std::chrono::system_clock::time_point loaded_at{};
+  std::chrono::system_clock::time_point loaded_at{};  // 1970: not known
   std::vector<std::string> hooks;
   std::string error;  // why the newest version was refused; empty: it is in use
 };

@@ -105,11 +105,12 @@ ordered_json view_of_status(const Sources& sources, Duration uptime) {
 ordered_json view_of_policies(const std::vector<PolicyState>& policies) {
   ordered_json list = ordered_json::array();
   for (const PolicyState& policy : policies) {
-    ordered_json one{{"name", policy.name},
-                     {"script", policy.script},
-                     {"generation", policy.generation},
-                     {"loaded_at", rfc3339(policy.loaded_at)},
-                     {"hooks", policy.hooks}};
+    ordered_json one{
+        {"name", policy.name}, {"script", policy.script}, {"generation", policy.generation}};
+    if (policy.loaded_at != decltype(policy.loaded_at){}) {
+      one["loaded_at"] = rfc3339(policy.loaded_at);
+    }
+    if (!policy.hooks.empty()) one["hooks"] = policy.hooks;
     if (!policy.error.empty()) one["error"] = policy.error;
     list.push_back(std::move(one));
   }
