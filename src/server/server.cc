@@ -98,7 +98,17 @@ bool Server::configure_log(const config::Log& config) {
   return done.has_value();
 }
 
+void Server::watch_signals() {
+  const auto on = [this](int signal, auto&& act) {
+    signals_.push_back(std::make_unique<net::SignalWatch>(control_.loop(), signal, act));
+  };
+  on(SIGTERM, [this] { on_terminate(); });
+  on(SIGINT, [this] { on_terminate(); });
+  on(SIGHUP, [this] { reload(); });
+}
+
 bool Server::start(config::Snapshot snapshot) {
+  watch_signals();
   raise_open_files_limit();
   log::start_background();
   if (!configure_log(snapshot.log)) return false;
@@ -111,6 +121,7 @@ bool Server::start(config::Snapshot snapshot) {
     threads_.emplace_back([&one = *worker] { one.run(); });
   }
   watch_files();
+  on_files_changed();  // what was written between loading and watching
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
   return true;
 }
@@ -297,12 +308,6 @@ void Server::each_second() {
 }
 
 int Server::run() {
-  const auto on = [this](int signal, auto&& act) {
-    signals_.push_back(std::make_unique<net::SignalWatch>(control_.loop(), signal, act));
-  };
-  on(SIGTERM, [this] { on_terminate(); });
-  on(SIGINT, [this] { on_terminate(); });
-  on(SIGHUP, [this] { reload(); });
   control_.run();
   return kFine;
 }

@@ -34,6 +34,7 @@ class Server {
   int run();
 
  private:
+  void watch_signals();
   void start_workers(const config::Snapshot& snapshot);
   bool start_admin(const config::Admin& admin);
   admin::Sources admin_sources();
