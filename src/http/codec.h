@@ -68,6 +68,7 @@ class ServerCodecOwner {
   struct Begun {
     RequestHead* head;          // to fill; its arena outlives the stream
     RequestReceiver* receiver;  // gets the stream's events
+    bool last = false;          // the connection takes no request after it
   };
   /// A request begins on `stream`. Called when its head is about to be delivered, or when it turned
   /// out malformed (then `on_request_error` follows at once, and the head may be incomplete).

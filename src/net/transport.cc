@@ -132,6 +132,7 @@ void Transport::flush() {
   }
   if (shutdown_due_) {
     shutdown_due_ = false;
+    shut_ = true;
     ::shutdown(fd_.get(), SHUT_WR);
   }
   handler_.on_drained();
@@ -175,6 +176,7 @@ void Transport::finish_connect() {
 }
 
 void Transport::shutdown_write_after_flush() {
+  if (shut_) return;
   shutdown_due_ = true;
   schedule_flush();
 }

@@ -65,7 +65,7 @@ class Transport {
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
   void flush();
-  /// No more output after what waits now.
+  /// No more output after what waits now. More than once is as good as once.
   void shutdown_write_after_flush();
   /// Drops output, deregisters, closes the socket.
   void close();
@@ -98,6 +98,7 @@ class Transport {
   bool dirty_ = false;
   bool blocked_ = false;       // the kernel took less than there was
   bool shutdown_due_ = false;
+  bool shut_ = false;          // for writing
   event read_event_;
   std::unique_ptr<event> write_event_;  // only while connecting or blocked
 };

@@ -52,8 +52,8 @@ http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId
   auto* exchange = new Exchange(context_, *this, stream);
   exchange_ = exchange;
   const uint64_t most = listener_.config.max_requests;
-  if (context_.draining || (most > 0 && requests_ >= most)) codec_->drain();
-  return {&exchange->request(), exchange};
+  const bool last = context_.draining || (most > 0 && requests_ >= most);
+  return {&exchange->request(), exchange, last};
 }
 
 void DownstreamConnection::on_bytes(std::string_view bytes) {

@@ -69,6 +69,10 @@ Result<void> Exchange::accept_head() {
   if (request_.scheme.empty()) request_.scheme = peer.scheme;
   if (const auto authority = http::split_authority(request_.authority, arena_)) {
     host_ = authority->host;
+    // An absolute target overrules Host (RFC 9112 3.2.2), for the origin too.
+    if (request_.headers.get(http::HeaderId::Host) != request_.authority) {
+      request_.headers.set(http::HeaderId::Host, request_.authority);
+    }
   } else {
     note(authority.error());
     request_.authority = {};

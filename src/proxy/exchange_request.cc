@@ -55,14 +55,21 @@ void Exchange::on_attempt_ready() {
 void Exchange::send_upstream_head() {
   // Scripts go on seeing what the client sent, so path and host are lent for the serialisation.
   const std::string_view path = request_.path;
-  const std::string_view host = request_.headers.get(http::HeaderId::Host);
-  request_.path = upstream_path();
+  http::Headers& headers = request_.headers;
+  const bool had_host = headers.has(http::HeaderId::Host);
+  const std::string_view host = headers.get(http::HeaderId::Host);
   const std::string_view other_host = upstream_host();
-  const bool swap_host = other_host != host;
-  if (swap_host) request_.headers.set(http::HeaderId::Host, other_host);
+  const bool swap_host = !had_host || other_host != host;
+  request_.path = upstream_path();
+  if (swap_host) headers.set(http::HeaderId::Host, other_host);
   attempt_.send_head(request_, request_.body == http::BodyKind::None);
   request_.path = path;
-  if (swap_host) request_.headers.set(http::HeaderId::Host, host);
+  if (!swap_host) return;
+  if (had_host) {
+    headers.set(http::HeaderId::Host, host);
+  } else {
+    headers.remove(http::HeaderId::Host);
+  }
 }
 
 std::string_view Exchange::upstream_path() {
@@ -74,7 +81,7 @@ std::string_view Exchange::upstream_path() {
   if (!route.replace_prefix.empty()) {
     std::string_view front = route.replace_prefix;
     if (front.ends_with('/')) front.remove_suffix(1);
-    return arena_.join(front, rest.empty() ? "/" : rest);
+    return front.empty() && rest.empty() ? "/" : arena_.join(front, rest);
   }
   return rest.empty() ? "/" : rest;
 }
@@ -88,8 +95,9 @@ std::string_view Exchange::upstream_host() {
     case config::HostMode::Preserve:
       break;
   }
-  const std::string_view host = request_.headers.get(http::HeaderId::Host);
-  return host.empty() ? request_.authority : host;
+  // Taken from the field, since a script may have set it. HTTP/1.0 does without Host, 1.1 does not.
+  const http::HeaderField* host = request_.headers.find(http::HeaderId::Host);
+  return host == nullptr ? attempt_.endpoint()->authority : host->value();
 }
 
 void Exchange::on_request_body(std::string_view bytes) {

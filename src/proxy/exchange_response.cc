@@ -139,7 +139,11 @@ void Exchange::send_response() {
   downstream_->schedule_flush();
   if (complete) return response_done();
   arm(TimerKind::Idle);
-  if (tunnel_) resume_client();
+  if (tunnel_) {
+    // What the client sent behind its request is the tunnel's first.
+    client_paused_ = false;
+    downstream_->resume_request(stream_);
+  }
   if (std::exchange(origin_paused_, false)) attempt_.resume();
 }
 

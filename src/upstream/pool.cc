@@ -59,7 +59,7 @@ void Pool::cancel(PoolWaiter& waiter) {
 }
 
 bool Pool::may_reuse(uint64_t streams) const {
-  return !draining_ &&
+  return !draining_ && settings_.pool.idle_timeout > Duration::zero() &&
          (settings_.pool.max_requests == 0 || streams < settings_.pool.max_requests);
 }
 

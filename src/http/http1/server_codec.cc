@@ -95,6 +95,7 @@ void ServerCodec::open_stream() {
   const ServerCodecOwner::Begun begun = owner_.begin_request(stream_);
   head_ = begun.head;
   receiver_ = begun.receiver;
+  if (begun.last) draining_ = true;
   response_ = Response::Awaited;
   empty_lines_ = 0;
   after_return_ = http10_ = to_head_ = awaits_continue_ = false;
@@ -165,11 +166,11 @@ void ServerCodec::receive_eof() {
   eof_ = true;
   switch (request_) {
     case Request::Head:
-      if (collector_.waiting()) return fail_request(ErrorCode::ClientClosed);
+      if (collector_.waiting()) return fail_request(ErrorCode::BadRequest);
       return close();
     case Request::Body:
       if (receiver_ == nullptr) return close();
-      return fail_request(ErrorCode::ClientClosed);
+      return fail_request(ErrorCode::BadRequest);
     case Request::Complete:
       persists_ = false;
       return;
