@@ -103,6 +103,9 @@ class ServerCodec {
   /// `bytes` may be borrowed until the next flush.
   virtual void send_body(StreamId stream, std::string_view bytes) = 0;
   virtual void send_end(StreamId stream, const Headers& trailers) = 0;
+  /// Nothing more of the stream's request is wanted, however little it is: the connection does not
+  /// wait for the rest (HTTP/1: it closes after the response). Before send_head.
+  virtual void give_up_request(StreamId stream) = 0;
   /// Gives the stream up although its response is not complete; on HTTP/1 the connection ends.
   virtual void reset(StreamId stream, ErrorCode code) = 0;
   /// Finish what runs, accept no new stream (Connection: close, GOAWAY).

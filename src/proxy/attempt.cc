@@ -7,6 +7,7 @@ void Attempt::begin(const upstream::Cluster::Member& member, bool fresh) {
   endpoint_ = member.endpoint;
   pool_ = member.pool;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
+  tunnel_ = request_ended_ = response_ended_ = false;
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
   if (!fresh) {
@@ -76,8 +77,11 @@ void Attempt::send_held_body(std::string_view bytes) {
 }
 
 void Attempt::send_end(const http::Headers& trailers) {
-  connection_->codec().send_end(stream_, trailers);
-  connection_->schedule_flush();
+  upstream::Connection& connection = *connection_;
+  request_ended_ = true;
+  if (tunnel_ && response_ended_) leave();
+  connection.codec().send_end(stream_, trailers);
+  connection.schedule_flush();
 }
 
 void Attempt::pause() { connection_->pause_reading(); }
@@ -102,7 +106,8 @@ void Attempt::on_response_head(bool end) {
 }
 
 void Attempt::on_response_end() {
-  leave();
+  response_ended_ = true;
+  if (!tunnel_ || request_ended_) leave();
   owner_.on_attempt_end();
 }
 

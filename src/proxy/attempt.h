@@ -46,6 +46,8 @@ class Attempt final : private http::ResponseReceiver,
 
   void send_head(const http::RequestHead& head, bool end);
   void send_body(std::string_view bytes);
+  /// After a 101: the stream lasts until both directions have ended.
+  void become_tunnel() { tunnel_ = true; }
   /// For bytes that may be gone before the output is flushed.
   void send_held_body(std::string_view bytes);
   void send_end(const http::Headers& trailers);
@@ -93,6 +95,9 @@ class Attempt final : private http::ResponseReceiver,
   bool response_begun_ = false;
   bool sent_on_closed_ = false;  // request_sent() of a stream that has ended
   bool drain_wait_ = false;
+  bool tunnel_ = false;
+  bool request_ended_ = false;   // of a tunnel
+  bool response_ended_ = false;
 };
 
 }  // namespace tidegate::proxy

@@ -152,6 +152,7 @@ void Exchange::on_request_error(ErrorCode code) {
   if (stage_ == Stage::Finished) return;
   if (response_started_) return break_off(code);
   cancel_wait();
+  if (downstream_ != nullptr) downstream_->codec().give_up_request(stream_);
   fail(code, "request");
   start_failure();
 }
@@ -178,6 +179,7 @@ void Exchange::abandon() {
   }
   if (!linked()) return;
   cancel_wait();
+  attempt_.cancel();
   finish_filters();
 }
 

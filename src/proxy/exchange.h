@@ -209,6 +209,7 @@ class Exchange final : public net::Deferred,
   void send_response();
   void send_buffered_response();
   void response_done();
+  void drop_origin_body(size_t size);
   void break_off(ErrorCode code);
 
   // exchange_finish.cc: step 10
@@ -289,6 +290,7 @@ class Exchange final : public net::Deferred,
   uint64_t bytes_in_ = 0;
   uint64_t bytes_in_before_ = 0;  // when the body's timer was last looked at
   uint64_t bytes_out_ = 0;
+  size_t dropped_ = 0;            // bytes of an origin's body that a script has replaced
 };
 
 }  // namespace tidegate::proxy

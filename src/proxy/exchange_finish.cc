@@ -85,8 +85,14 @@ void Exchange::record() {
 }
 
 void Exchange::finish_filters() {
+  if (waiting_ != nullptr) return;  // an on_log hook; it comes here when it is done
   release_filters();
   if (!linked()) return;
+  if (attempt_.active()) {
+    // The rest of a replaced body is still being read.
+    if (!timer_.armed()) arm(TimerKind::Idle);
+    return;
+  }
   ListNode<Exchange>::unlink();
   context_.loop.destroy_later(std::unique_ptr<net::Deferred>(this));
 }

@@ -9,6 +9,8 @@ namespace {
 
 // Response bytes held while filters look at the head, before the origin is told to wait.
 constexpr size_t kHoldLimit = 64 * 1024;
+// Bytes read and dropped of a response that was replaced.
+constexpr size_t kDropLimit = 64 * 1024;
 constexpr uint16_t kSwitchingProtocols = 101;
 
 void note_latency(const upstream::Endpoint& endpoint, Duration took) {
@@ -50,6 +52,7 @@ void Exchange::on_attempt_head(bool end) {
   if (response_->status == kSwitchingProtocols) {
     tunnel_ = true;
     request_ended_ = request_complete_ = false;
+    attempt_.become_tunnel();
     context_.metrics.tunnels_active.add();
   }
   start_response();
@@ -57,7 +60,7 @@ void Exchange::on_attempt_head(bool end) {
 
 // … or the attempt fails.
 void Exchange::on_attempt_error(ErrorCode code) {
-  if (stage_ == Stage::Finished) return;
+  if (stage_ == Stage::Finished) return finish_filters();
   if (response_started_) return break_off(code);
   if (response_ != nullptr && response_from_origin_) {
     // Filters are looking at the head; what they decide may need no body.
@@ -148,7 +151,7 @@ void Exchange::send_response() {
 }
 
 void Exchange::on_attempt_body(std::string_view bytes) {
-  if (response_replaced_ || stage_ == Stage::Finished) return;
+  if (response_replaced_) return drop_origin_body(bytes.size());
   if (response_started_) {
     arm(TimerKind::Idle);
     bytes_out_ += bytes.size();
@@ -172,8 +175,16 @@ void Exchange::on_attempt_body(std::string_view bytes) {
   }
 }
 
+void Exchange::drop_origin_body(size_t size) {
+  dropped_ += size;
+  if (dropped_ <= kDropLimit) return;
+  attempt_.cancel();
+  if (stage_ == Stage::Finished) finish_filters();
+}
+
 void Exchange::on_attempt_end() {
   origin_complete_ = true;
+  if (stage_ == Stage::Finished) return finish_filters();
   if (response_waiter_ != nullptr) {
     return finish_body_wait(response_waiter_, response_body_, ErrorCode::None);
   }
@@ -185,7 +196,9 @@ void Exchange::on_attempt_end() {
 
 void Exchange::response_done() {
   if (tunnel_ && origin_complete_ && !request_ended_) return arm(TimerKind::Idle);
-  attempt_.cancel();  // the origin answered before it had the whole request
+  // A short rest of a body that a script has replaced is read, so that the connection can be used
+  // again; an origin that answered before it had the whole request is left.
+  if (!response_replaced_ || origin_complete_ || !request_complete_) attempt_.cancel();
   finish();
 }
 

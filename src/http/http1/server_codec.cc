@@ -160,7 +160,9 @@ void ServerCodec::fail_request(ErrorCode code) {
   receiver_->on_request_error(code);
 }
 
-void ServerCodec::expire_head() { fail_request(ErrorCode::RequestTimeout); }
+void ServerCodec::expire_head() {
+  fail_request(ErrorCode::RequestTimeout);
+}
 
 void ServerCodec::receive_eof() {
   eof_ = true;
@@ -285,6 +287,10 @@ void ServerCodec::end_response() {
 void ServerCodec::reset(StreamId stream, ErrorCode code) {
   static_cast<void>(code);  // HTTP/1 has no words for it
   if (stream == stream_ && response_ != Response::None) close();
+}
+
+void ServerCodec::give_up_request(StreamId stream) {
+  if (is_current(stream, Response::Awaited)) persists_ = false;
 }
 
 void ServerCodec::drain() {

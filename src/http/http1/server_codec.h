@@ -30,6 +30,7 @@ class ServerCodec final : public http::ServerCodec {
   void send_head(StreamId stream, const ResponseHead& head, bool end) override;
   void send_body(StreamId stream, std::string_view bytes) override;
   void send_end(StreamId stream, const Headers& trailers) override;
+  void give_up_request(StreamId stream) override;
   void reset(StreamId stream, ErrorCode code) override;
   void drain() override;
 
