@@ -182,4 +182,5 @@ def test_a_tunnel_is_logged_when_it_ends(origin, proxy_to, connect):
     proxy = proxy_to(origin)
     client = upgraded(connect(proxy))
     client.send("12345").expect("1234567").expect_end()
+    client.half_close_quietly()
     assert proxy.wait_for_access(status=101)["path"] == "/ws"
