@@ -33,10 +33,7 @@ const Chunk* find_module(const Generation& generation, const char* name, char* m
 void push_module(lua_State* L, const Generation& generation, const char* name) {
   char message[kMaxMessage];
   const Chunk* chunk = find_module(generation, name, message);
-  if (chunk == nullptr) {
-    lua_pushstring(L, message);
-    lua_error(L);
-  }
+  if (chunk == nullptr) luaL_error(L, "%s", message);
   const std::string& code = chunk->bytecode;
   if (luaL_loadbufferx(L, code.data(), code.size(), chunk->name.c_str(), "b") != 0) lua_error(L);
 }

@@ -111,8 +111,7 @@ TEST_CASE("xpcall hands the error to its handler and arguments to the function")
   ScratchVm scratch;
   CHECK(scratch.run("return select(2, xpcall(function(a) error('e' .. a, 0) end,"
                     " function(e) return 'handled ' .. e end, 7))") == "handled e7");
-  CHECK(scratch.run("return select(2, xpcall(function(...) return ... end, print or type, 5))") ==
-        "5");
+  CHECK(scratch.run("return select(2, xpcall(function(...) return ... end, type, 5))") == "5");
   CHECK(scratch.run("return select('#', xpcall(function() return 1, nil, nil end, type))") == "4");
   CHECK(scratch.run("return xpcall(error, function() error('again') end)") == "false");
 }
