@@ -87,4 +87,4 @@ def test_curl_is_told_of_a_dead_origin(curl, make_origin, proxy_to):
 
 def test_curl_reads_the_metrics(curl, proxy_to):
     proxy = proxy_to(route={"echo": True})
-    assert "proxy_requests_total" in curl("-sS", "--fail", f"http://127.0.0.1:{proxy.port('admin')}/metrics").stdout
+    assert "proxy_requests_active 0" in curl("-sS", "--fail", f"http://127.0.0.1:{proxy.port('admin')}/metrics").stdout

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from support import Proxy, run_tidegate, scaled
+from support import Proxy, eventually, run_tidegate, scaled
 from support.clock import ROOT
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/tidegate.yaml"))
@@ -49,7 +49,7 @@ def test_an_example_runs_and_passes_its_checks(example, tmp_path):
     config = copy_with_free_ports(example, tmp_path)
     with Proxy(args=["run", "--config", str(config)]) as proxy:
         proxy.wait_for_log(message="listening", listener="admin")
-        assert proxy.admin("/ready").status == 200
+        eventually(lambda: proxy.admin("/ready").status == 200)
         script = config.parent / "check.sh"
         assert script.exists(), f"examples/{example.name} has no check.sh"
         env = {**os.environ, "no_proxy": "*", **{name.upper().replace("-", "_"): address

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upgrade: a tunnel once the origin agrees, an ordinary exchange if it does not."""
+import signal
 import threading
 
 import pytest
@@ -183,4 +184,18 @@ def test_a_tunnel_is_logged_when_it_ends(origin, proxy_to, connect):
     client = upgraded(connect(proxy))
     client.send("12345").expect("1234567").expect_end()
     client.half_close_quietly()
-    assert proxy.wait_for_access(status=101)["path"] == "/ws"
+    line = proxy.wait_for_access(status=101)
+    assert (line["path"], line["bytes_in"], line["bytes_out"]) == ("/ws", 5, 7)
+    assert "error" not in line
+    assert proxy.metrics()("proxy_client_tunnels_active") == 0
+
+
+def test_a_drain_waits_for_a_tunnel_and_ends_it_at_the_deadline(origin, proxy_to, connect):
+    origin.on("/ws", tunnel(lambda wire: wire.expect("still here").send("yes").expect_closed()))
+    proxy = proxy_to(origin, drain_timeout="500ms")
+    client = upgraded(connect(proxy))
+    proxy.signal(signal.SIGTERM)
+    proxy.wait_for_log(message="draining")
+    client.send("still here").expect("yes")
+    assert proxy.wait_for_exit() == 0
+    assert client.read_to_close() == b""

@@ -12,6 +12,7 @@ ECHO = {"route": {"echo": True}}
 
 def test_health_and_ready_say_yes(proxy_to):
     proxy = proxy_to(**ECHO)
+    eventually(lambda: proxy.admin("/ready").status == 200)
     for path in ("/health", "/ready"):
         reply = proxy.admin(path)
         assert reply.status == 200, reply
