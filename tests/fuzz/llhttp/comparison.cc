@@ -50,11 +50,11 @@ bool Comparison::compare(std::string_view bytes) {
     const bool refused = !codec.error.empty() && i + 1 == codec.messages.size();
     if (i >= other.messages.size()) {
       if (other.upgraded) return true;
-      return explain_wider(bytes, message, other.error, "llhttp sees no such message");
+      return explain_wider(bytes, codec, i, other.error, "llhttp sees no such message");
     }
     if (refused && !message.complete) return explain_refusal(bytes, codec, other, i);
     if (const char* what = difference(message, other.messages[i])) {
-      return explain_wider(bytes, message, other.error, what);
+      return explain_wider(bytes, codec, i, other.error, what);
     }
   }
   if (codec.error.empty()) return true;
@@ -65,9 +65,10 @@ void Comparison::report() const {
   for (const auto& [reason, count] : counts_) std::printf("%6zu  %s\n", count, reason.c_str());
 }
 
-bool Comparison::explain_wider(std::string_view bytes, const Message& message,
+bool Comparison::explain_wider(std::string_view bytes, const Reading& codec, size_t i,
                                const std::string& error, const char* what) {
-  const char* reason = why_wider(bytes, error);
+  const Message& message = codec.messages[i];
+  const char* reason = why_wider(bytes, i == 0 ? nullptr : &codec.messages[i - 1], error);
   if (reason == nullptr) {
     std::printf("%s (%s): %s\n", what, error.c_str(), message.start.c_str());
     return false;
@@ -84,8 +85,12 @@ bool Comparison::explain_refusal(std::string_view bytes, const Reading& codec, c
     return true;
   }
   const Message& message = other.messages[i];
-  const size_t offset = message.offset == SIZE_MAX ? 0 : message.offset;
-  const char* reason = why_stricter(bytes.substr(offset), message, codec.error, side_);
+  const size_t begin = message.begin == SIZE_MAX ? 0 : message.begin;
+  const size_t end_before = i == 0 ? 0 : other.messages[i - 1].body_end;
+  size_t empty = begin;
+  while (empty > end_before && (bytes[empty - 1] == '\r' || bytes[empty - 1] == '\n')) --empty;
+  const char* reason = why_stricter(
+      {bytes.substr(empty, begin - empty), bytes.substr(begin), message, codec.error, side_});
   if (reason == nullptr) {
     std::printf("refused (%s), but llhttp reads: %s\n", codec.error.c_str(), message.start.c_str());
     return false;

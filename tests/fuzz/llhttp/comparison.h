@@ -22,8 +22,8 @@ class Comparison {
   void report() const;
 
  private:
-  bool explain_wider(std::string_view bytes, const Message& message, const std::string& error,
-                     const char* what);
+  bool explain_wider(std::string_view bytes, const Reading& codec, size_t i,
+                     const std::string& error, const char* what);
   bool explain_refusal(std::string_view bytes, const Reading& codec, const Reading& other,
                        size_t i);
 

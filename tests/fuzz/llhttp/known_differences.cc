@@ -12,13 +12,6 @@
 namespace tidegate::llhttp_diff {
 namespace {
 
-struct Case {
-  std::string_view bytes;
-  const Message& message;
-  const std::string& error;
-  Side side;
-};
-
 size_t count(const Message& message, std::string_view name) {
   return static_cast<size_t>(
       std::count_if(message.fields.begin(), message.fields.end(),
@@ -36,54 +29,66 @@ bool is_old(const Message& message) {
   return message.start.ends_with(" 1.0");
 }
 
-bool has_bare_line_end(const Case& c) {
-  for (size_t i = 0; i < c.bytes.size(); ++i) {
-    const bool after_return = i > 0 && c.bytes[i - 1] == '\r';
-    if ((c.bytes[i] == '\n') != after_return) return true;
+bool has_bare_line_end(const Refusal& c) {
+  char last = 0;
+  for (const std::string_view part : {c.empty_lines, c.bytes}) {
+    for (const char b : part) {
+      if ((b == '\n') != (last == '\r')) return true;
+      last = b;
+    }
   }
-  return false;
+  return last == '\r';
 }
 
-bool has_fold(const Case& c) {
+bool has_fold(const Refusal& c) {
   return c.bytes.find("\r\n ") != std::string_view::npos ||
          c.bytes.find("\r\n\t") != std::string_view::npos;
 }
 
-bool has_bad_host(const Case& c) {
+bool has_bad_host(const Refusal& c) {
   if (c.side != Side::Requests) return false;
   if (count(c.message, "host") == 0) return !is_old(c.message);
   return count(c.message, "host") > 1 || !http::http1::is_authority(first(c.message, "host"));
 }
 
-bool has_odd_length(const Case& c) {
+bool has_odd_length(const Refusal& c) {
   uint64_t length = 0;
   const size_t lengths = count(c.message, "content-length");
   return lengths > 1 || (lengths == 1 && !http::http1::parse_content_length(
                                              first(c.message, "content-length"), length));
 }
 
-bool has_odd_encoding(const Case& c) {
+bool has_odd_encoding(const Refusal& c) {
   const size_t encodings = count(c.message, "transfer-encoding");
   if (encodings == 0) return false;
   return encodings > 1 || is_old(c.message) || count(c.message, "content-length") > 0 ||
          !http::http1::equals_ignoring_case(first(c.message, "transfer-encoding"), "chunked");
 }
 
-bool has_odd_target(const Case& c) {
+bool has_odd_target(const Refusal& c) {
   if (c.side != Side::Requests) return false;
   const std::string& target = c.message.target;
   return target.find('#') != std::string::npos || target.empty() || target.front() != '/' ||
          c.message.start.starts_with("CONNECT ");
 }
 
-bool has_framing_trailer(const Case& c) {
+bool has_framing_trailer(const Refusal& c) {
   return std::any_of(c.message.trailers.begin(), c.message.trailers.end(), [](const auto& field) {
     return field.first == "content-length" || field.first == "transfer-encoding" ||
            field.first == "host";
   });
 }
 
-bool has_body_where_none_is(const Case& c) {
+/// Without a name, or without the value that it promises.
+bool has_odd_extension(const Refusal& c) {
+  if (count(c.message, "transfer-encoding") == 0) return false;
+  for (const std::string_view odd : {";;", ";\r", ";=", "=;", "=\r", "\";"}) {
+    if (c.bytes.find(odd) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+bool has_body_where_none_is(const Refusal& c) {
   if (c.side == Side::Requests) return false;
   const bool none = c.message.start.starts_with("1") || c.message.start.starts_with("204 ");
   return none &&
@@ -100,24 +105,26 @@ bool has_extension_after_token(std::string_view bytes) {
   return false;
 }
 
-bool has_two_spaces(const Case& c) {
+bool has_two_spaces(const Refusal& c) {
   return c.side == Side::Requests &&
          c.bytes.substr(0, c.bytes.find('\r')).find("  ") != std::string_view::npos;
 }
 
-bool has_odd_status(const Case& c) {
+bool has_odd_status(const Refusal& c) {
   if (c.side == Side::Requests) return false;
-  const size_t digits = c.message.start.find(' ');
-  return digits != 3 || c.message.start.front() == '0';
+  const std::string_view status = c.bytes.substr(0, c.bytes.find('\r')).substr(9);
+  const size_t digits = std::min(status.find(' '), status.size());
+  return digits != 3 || status.front() == '0' ||
+         !std::all_of(status.begin(), status.begin() + 3, http::http1::is_digit);
 }
 
-bool has_control_byte(const Case& c) {
+bool has_control_byte(const Refusal& c) {
   const std::string_view head = c.bytes.substr(0, c.bytes.find("\r\n\r\n"));
   return std::any_of(head.begin(), head.end(),
                      [](char b) { return http::http1::is_control(b) && b != '\r' && b != '\n'; });
 }
 
-bool has_odd_name(const Case& c) {
+bool has_odd_name(const Refusal& c) {
   return std::any_of(c.message.fields.begin(), c.message.fields.end(), [](const auto& field) {
     return field.first.empty() ||
            !std::all_of(field.first.begin(), field.first.end(), http::http1::is_token_byte);
@@ -126,19 +133,23 @@ bool has_odd_name(const Case& c) {
 
 struct Reason {
   const char* text;
-  bool (*applies)(const Case&);
+  bool (*applies)(const Refusal&);
 };
 
 constexpr std::array kStricter{
     Reason{"HTTP versions but 1.0 and 1.1 are refused by name",
-           [](const Case& c) {
+           [](const Refusal& c) {
              return c.error == "version_unsupported" ||
                     !(c.message.start.ends_with(" 1.0") || c.message.start.ends_with(" 1.1"));
            }},
     Reason{"expectations that nobody fulfils are refused (RFC 9110 10.1.1)",
-           [](const Case& c) { return c.error == "expectation_failed"; }},
+           [](const Refusal& c) { return c.error == "expectation_failed"; }},
     Reason{"lines end in CRLF and nowhere else (RFC 9112 2.2 allows LF; others disagree on it)",
            has_bare_line_end},
+    Reason{"at most two empty lines stand before a request, and none before a response",
+           [](const Refusal& c) {
+             return c.empty_lines.size() > (c.side == Side::Requests ? 4u : 0u);
+           }},
     Reason{"folded lines are refused (RFC 9112 5.2)", has_fold},
     Reason{"one space stands between the parts of a request line (RFC 9112 3)", has_two_spaces},
     Reason{"a status has three digits (RFC 9112 4)", has_odd_status},
@@ -150,26 +161,31 @@ constexpr std::array kStricter{
     Reason{"targets are of the four forms, http or https, without user or fragment",
            has_odd_target},
     Reason{"framing and routing have no place in trailers (RFC 9110 6.5.1)", has_framing_trailer},
+    Reason{"chunk extensions keep to their grammar (RFC 9112 7.1.1)", has_odd_extension},
     Reason{"1xx and 204 announce no body (RFC 9112 6.1)", has_body_where_none_is},
     Reason{"nobody asked for a tunnel",
-           [](const Case& c) {
+           [](const Refusal& c) {
              return c.side != Side::Requests && c.message.start.starts_with("101 ");
            }},
 };
 
 }  // namespace
 
-const char* why_stricter(std::string_view bytes, const Message& message, const std::string& error,
-                         Side side) {
-  const Case c{bytes, message, error, side};
+const char* why_stricter(const Refusal& refusal) {
   for (const Reason& reason : kStricter) {
-    if (reason.applies(c)) return reason.text;
+    if (reason.applies(refusal)) return reason.text;
   }
   return nullptr;
 }
 
-const char* why_wider(std::string_view bytes, const std::string& error) {
+const char* why_wider(std::string_view bytes, const Message* before, const std::string& error) {
+  if (error == "HPE_CLOSED_CONNECTION" && before != nullptr && before->start.front() == '1') {
+    return "the final response decides on the connection, not an interim one";
+  }
   if (error == "HPE_INVALID_METHOD") return "any token is a method (RFC 9110 9.1)";
+  if (error == "HPE_INVALID_CONTENT_LENGTH" && bytes.find('\t') != std::string_view::npos) {
+    return "a value may end in tabs, as in spaces (RFC 9110 5.6.3)";
+  }
   if (error == "HPE_STRICT" && bytes.find("=\"") != std::string_view::npos &&
       bytes.find('\\') != std::string_view::npos) {
     return "a quoted extension may hold quoted pairs (RFC 9110 5.6.4); llhttp 8 errs";

@@ -35,19 +35,26 @@ std::string trimmed(std::string_view text) {
 
 int on_message_begin(llhttp_t* parser) {
   Reader& reader = reader_of(parser);
-  reader.reading.messages.emplace_back().offset = SIZE_MAX;
+  reader.reading.messages.emplace_back().begin = SIZE_MAX;
   reader.in_trailers = false;
   reader.method.clear();
   reader.status.clear();
   return 0;
 }
 
-int on_start(llhttp_t* parser, const char* at, size_t length) {
-  Reader& reader = reader_of(parser);
-  reader.method.append(at, length);
-  if (reader.message().offset == SIZE_MAX) {
-    reader.message().offset = static_cast<size_t>(at - reader.begin);
-  }
+void begin_at(Reader& reader, const char* at) {
+  if (reader.message().begin != SIZE_MAX) return;
+  reader.message().begin = static_cast<size_t>(at - reader.begin);
+}
+
+int on_method(llhttp_t* parser, const char* at, size_t length) {
+  reader_of(parser).method.append(at, length);
+  begin_at(reader_of(parser), at);
+  return 0;
+}
+
+int on_version(llhttp_t* parser, const char* at, size_t) {
+  begin_at(reader_of(parser), at - 5);  // behind "HTTP/"; in a request the method came before
   return 0;
 }
 
@@ -94,7 +101,9 @@ int on_headers_complete(llhttp_t* parser) {
 }
 
 int on_body(llhttp_t* parser, const char* at, size_t length) {
-  reader_of(parser).message().body.append(at, length);
+  Reader& reader = reader_of(parser);
+  reader.message().body.append(at, length);
+  reader.message().body_end = static_cast<size_t>(at - reader.begin) + length;
   return 0;
 }
 
@@ -107,7 +116,8 @@ llhttp_settings_t settings() {
   llhttp_settings_t s;
   llhttp_settings_init(&s);
   s.on_message_begin = on_message_begin;
-  s.on_method = on_start;
+  s.on_method = on_method;
+  s.on_version = on_version;
   s.on_url = on_url;
   s.on_status = on_status;
   s.on_header_field = on_name;

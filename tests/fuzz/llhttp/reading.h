@@ -18,7 +18,9 @@ struct Message {
   Fields trailers;
   bool has_head = false;  // the head was accepted
   bool complete = false;
-  size_t offset = 0;  // where it begins, when the reader can tell
+  // Where it begins, and where its body ends, when the reader can tell.
+  size_t begin = 0;
+  size_t body_end = 0;
 };
 
 struct Reading {
@@ -32,12 +34,18 @@ enum class Side { Requests, Responses, ResponsesToHead };
 Reading read_by_codec(std::string_view bytes, Side side);
 Reading read_by_llhttp(std::string_view bytes, Side side);
 
-/// Why the codec may refuse what llhttp takes as `message`, or nullptr: a reason from the list of
-/// known differences. `bytes` begin with the message; `error` is the codec's.
-const char* why_stricter(std::string_view bytes, const Message& message, const std::string& error,
-                         Side side);
-/// Why the codec may take a message among `bytes` although llhttp refuses it with `error`, or
-/// nullptr.
-const char* why_wider(std::string_view bytes, const std::string& error);
+/// What the codec refuses and llhttp takes.
+struct Refusal {
+  std::string_view empty_lines;  // in front of the message
+  std::string_view bytes;        // from its first line on
+  const Message& message;        // as llhttp takes it
+  const std::string& error;      // the codec's
+  Side side;
+};
+/// Why it may, from the list of known differences, or nullptr.
+const char* why_stricter(const Refusal& refusal);
+/// Why the codec may take a message among `bytes`, after the message `before` if there is one,
+/// although llhttp refuses it with `error`, or nullptr.
+const char* why_wider(std::string_view bytes, const Message* before, const std::string& error);
 
 }  // namespace tidegate::llhttp_diff

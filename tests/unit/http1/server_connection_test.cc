@@ -155,14 +155,35 @@ TEST_CASE("a client that leaves in the middle of a request is one") {
   ServerRecord server;
   server.feed("GET / HTTP/1.1\r\nHo");
   server.eof();
-  CHECK(server.events() == "request 1\nerror client_closed\n");
+  CHECK(server.events() == "request 1\nerror bad_request\n");
   server.stream().answer(400);
   CHECK(server.codec.done());
 
   ServerRecord other;
   other.feed(post(5) + "he");
   other.eof();
-  CHECK(other.events().ends_with("body he\nerror client_closed\n"));
+  CHECK(other.events().ends_with("body he\nerror bad_request\n"));
+}
+
+TEST_CASE("a head that takes too long is a time-out, which may be answered") {
+  ServerRecord server;
+  server.feed("GET / HTTP/1.1\r\nHo");
+  server.codec.expire_head();
+  CHECK(server.events() == "request 1\nerror request_timeout\n");
+  server.stream().answer(408);
+  CHECK(server.sent() ==
+        "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+  CHECK(server.codec.done());
+}
+
+TEST_CASE("a connection takes no request after its last") {
+  ServerRecord server;
+  server.last_stream = 2;
+  answer_all(server);
+  server.feed(std::string(kGet) + std::string(kGet) + std::string(kGet));
+  CHECK(server.streams() == 2);
+  CHECK(server.sent() == std::string(kEmpty200) + std::string(kClosing200));
+  CHECK(server.codec.done());
 }
 
 TEST_CASE("a reset ends the connection") {
@@ -221,6 +242,17 @@ TEST_CASE("an early answer to a short body drops its rest and keeps the connecti
   server.feed("world" + get("/next"));
   CHECK(server.streams() == 2);
   CHECK(server.stream().head.path == "/next");
+}
+
+TEST_CASE("a request that is given up closes, however little of it is left") {
+  ServerRecord server;
+  server.when_head = [&](Stream& stream) {
+    server.codec.give_up_request(stream.id);
+    stream.answer(413);
+  };
+  server.feed(post(10) + "hello");
+  CHECK(server.sent().find("\r\nconnection: close\r\n") != std::string::npos);
+  CHECK(server.codec.done());
 }
 
 TEST_CASE("an early answer to a long body closes, and says so") {

@@ -18,7 +18,7 @@ ServerRecord::ServerRecord(Limits given)
 ServerCodecOwner::Begun ServerRecord::begin_request(StreamId stream) {
   streams_.push_back(std::make_unique<Stream>(*this, stream));
   record_.event("request " + std::to_string(stream));
-  return {&streams_.back()->head, streams_.back().get()};
+  return {&streams_.back()->head, streams_.back().get(), stream == last_stream};
 }
 
 void ServerRecord::feed(std::string_view bytes) {

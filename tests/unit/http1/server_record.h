@@ -63,6 +63,9 @@ class ServerRecord final : private ServerCodecOwner {
   Stream& stream() { return *streams_.back(); }
   size_t streams() const { return streams_.size(); }
 
+  /// The stream after which the connection takes no other; 0: none.
+  StreamId last_stream = 0;
+
   /// What the exchange does from inside its callbacks; empty: nothing.
   std::function<void(Stream&)> when_head;
   std::function<void(Stream&, std::string_view)> when_body;
