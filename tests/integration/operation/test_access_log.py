@@ -2,6 +2,7 @@
 """The access log: one JSON object a line, for every exchange, whatever its end."""
 import datetime
 import signal
+import time
 
 
 def test_a_line_says_all_about_an_exchange(origin, scripted, connect):
@@ -86,3 +87,22 @@ def test_the_operational_log_is_json_with_time_and_level(proxy_to):
     proxy = proxy_to(route={"echo": True})
     for line in proxy.log_lines:
         assert {"timestamp", "level", "message"} <= line.keys(), line
+
+
+def test_the_duration_includes_what_scripts_compute(scripted, connect):
+    proxy = scripted("""function on_request(request)
+        local x = 0
+        for n = 1, 5000000 do x = x + n end
+        request:reply(200, "done")
+      end""", budget={"cpu": "5s"}, config={"route": {"echo": True}})
+    begin = time.monotonic()
+    connect(proxy, timeout=20).get("/")
+    took = (time.monotonic() - begin) * 1000
+    assert took * 0.5 < proxy.wait_for_access(count=1)[0]["duration_ms"] <= took
+
+
+def test_the_duration_includes_waits(origin, scripted, connect):
+    proxy = scripted("function on_response() proxy.sleep(0.1) end", origin)
+    connect(proxy).get("/")
+    line = proxy.wait_for_access(count=1)[0]
+    assert line["duration_ms"] > 95 and line["upstream_ms"] < line["duration_ms"] - 90
