@@ -76,3 +76,12 @@ def test_the_reference_names_the_whole_of_proxy(scripted, connect):
                      config={"route": {"echo": True}})
     client = connect(proxy)
     assert not [name for name in names if client.get(f"/?name={name}").text == "nil"]
+
+
+def test_the_reference_names_every_field_of_the_handles():
+    names = (ROOT / "src/script/names.cc").read_text(encoding="utf-8")
+    table = re.search(r"kFieldNames\{(.*?)\};", names, re.S)[1]
+    fields = re.findall(r'"(\w+)"', table)
+    reference = (ROOT / "scripts/README.md").read_text(encoding="utf-8")
+    assert len(fields) > 40
+    assert not [name for name in fields if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", reference)]
