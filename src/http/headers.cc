@@ -13,6 +13,11 @@ constexpr uint32_t kInitialCapacity = 16;
 constexpr uint32_t kMaxValue = (1u << 24) - 1;
 static_assert(std::is_trivially_copyable_v<HeaderField>);
 
+bool is_other(const HeaderField& field, std::string_view name) {
+  return field.name_size == name.size() && field.id() == HeaderId::Other &&
+         std::memcmp(field.name_data, name.data(), name.size()) == 0;
+}
+
 }  // namespace
 
 void Headers::reserve(size_t count) {
@@ -43,12 +48,11 @@ const HeaderField* Headers::find(HeaderId id) const {
   return nullptr;
 }
 
-const HeaderField* Headers::find(std::string_view name) const {
-  const HeaderId id = header_id(name);
+const HeaderField* Headers::find(HeaderId id, std::string_view name) const {
   if (id != HeaderId::Other) return find(id);
   if (!has(HeaderId::Other)) return nullptr;
   for (const HeaderField& field : *this) {
-    if (field.id() == HeaderId::Other && field.name() == name) return &field;
+    if (is_other(field, name)) return &field;
   }
   return nullptr;
 }
@@ -64,18 +68,15 @@ void Headers::set(HeaderId id, std::string_view value) {
   remove_if([&](const HeaderField& f) { return &f > &field && f.id() == id; });
 }
 
-void Headers::set(std::string_view name, std::string_view value) {
-  const HeaderId id = header_id(name);
+void Headers::set(HeaderId id, std::string_view name, std::string_view value) {
   if (id != HeaderId::Other) return set(id, value);
   assert(value.size() <= kMaxValue);
-  const HeaderField* first = find(name);
+  const HeaderField* first = find(id, name);
   if (first == nullptr) return add(id, name, value);
   HeaderField& field = fields_[first - fields_];
   field.value_data = value.data();
   field.value_size = static_cast<uint32_t>(value.size()) & kMaxValue;
-  remove_if([&](const HeaderField& f) {
-    return &f > &field && f.id() == HeaderId::Other && f.name() == name;
-  });
+  remove_if([&](const HeaderField& f) { return &f > &field && is_other(f, name); });
 }
 
 size_t Headers::remove(HeaderId id) {
@@ -83,13 +84,10 @@ size_t Headers::remove(HeaderId id) {
   return remove_if([id](const HeaderField& field) { return field.id() == id; });
 }
 
-size_t Headers::remove(std::string_view name) {
-  const HeaderId id = header_id(name);
+size_t Headers::remove(HeaderId id, std::string_view name) {
   if (id != HeaderId::Other) return remove(id);
-  if (!has(HeaderId::Other)) return 0;
-  return remove_if([name](const HeaderField& field) {
-    return field.id() == HeaderId::Other && field.name() == name;
-  });
+  if (find(id, name) == nullptr) return 0;
+  return remove_if([name](const HeaderField& field) { return is_other(field, name); });
 }
 
 size_t Headers::count(HeaderId id) const {

@@ -46,10 +46,13 @@ class Headers {
   void add(std::string_view name, std::string_view value) { add(header_id(name), name, value); }
   /// Replaces the first and removes the rest; appends where there was none.
   void set(HeaderId id, std::string_view value);
-  void set(std::string_view name, std::string_view value);
+  void set(std::string_view name, std::string_view value) { set(header_id(name), name, value); }
+  /// For callers that know header_id(name) already.
+  void set(HeaderId id, std::string_view name, std::string_view value);
   /// Removes all fields of that name; the count removed.
   size_t remove(HeaderId id);
-  size_t remove(std::string_view name);
+  size_t remove(std::string_view name) { return remove(header_id(name), name); }
+  size_t remove(HeaderId id, std::string_view name);
   template <class Predicate>
   size_t remove_if(Predicate&& predicate) {
     size_t kept = 0;
@@ -70,7 +73,8 @@ class Headers {
 
   /// First field of that name, or nullptr. REQUIRES (names): lower case.
   const HeaderField* find(HeaderId id) const;
-  const HeaderField* find(std::string_view name) const;
+  const HeaderField* find(std::string_view name) const { return find(header_id(name), name); }
+  const HeaderField* find(HeaderId id, std::string_view name) const;
   /// First value, or empty.
   std::string_view get(HeaderId id) const {
     const HeaderField* field = find(id);

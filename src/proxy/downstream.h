@@ -15,7 +15,8 @@ class Exchange;
 class Downstream {
  public:
   virtual http::ServerCodec& codec() = 0;
-  virtual const Peer& peer() const = 0;
+  /// Made anew at each call, with its text in `arena`: an idle connection keeps only what it must.
+  virtual Peer peer(Arena& arena) const = 0;
   virtual const config::Listener& listener() const = 0;
   /// Output was appended: flush it at the end of this callback.
   virtual void schedule_flush() = 0;

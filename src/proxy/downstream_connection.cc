@@ -10,6 +10,7 @@ namespace {
 // How long, after the last response, bytes of the client are read and dropped, so that the kernel
 // does not answer them with a reset that would overtake the response.
 constexpr auto kLinger = std::chrono::seconds(2);
+constexpr size_t kIpTextSize = 46;
 
 }  // namespace
 
@@ -20,17 +21,26 @@ DownstreamConnection::DownstreamConnection(WorkerContext& context, ListenerRunti
       transport_(context.loop, *this, std::move(fd)),
       codec_(std::make_unique<http::http1::ServerCodec>(transport_.output(), *this,
                                                         listener.limits)),
-      timer_([](void* self) { static_cast<DownstreamConnection*>(self)->on_timeout(); }, this) {
+      timer_([](void* self) { static_cast<DownstreamConnection*>(self)->on_timeout(); }, this),
+      ip_(peer.ip()),
+      port_(peer.port()),
+      trusted_(contains(listener.config.trusted_proxies, ip_)) {
   ++listener_.pins;
   listener_.connections->fetch_add(1, std::memory_order_relaxed);
   context_.metrics.connections_total.add();
   context_.metrics.connections_active.add();
-  peer_.ip = peer.ip();
-  peer_.ip_text = {ip_text_.data(), peer_.ip.write(ip_text_.data())};
-  peer_.port = peer.port();
-  peer_.listener_port = listener.port;
-  peer_.trusted_proxies = &listener.config.trusted_proxies;
-  peer_.trusted = contains(listener.config.trusted_proxies, peer_.ip);
+}
+
+Peer DownstreamConnection::peer(Arena& arena) const {
+  Peer peer;
+  peer.ip = ip_;
+  char* text = arena.chars(kIpTextSize);
+  peer.ip_text = {text, ip_.write(text)};
+  peer.port = port_;
+  peer.listener_port = listener_.port;
+  peer.trusted_proxies = &listener_.config.trusted_proxies;
+  peer.trusted = trusted_;
+  return peer;
 }
 
 DownstreamConnection::~DownstreamConnection() {

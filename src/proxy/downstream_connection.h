@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <array>
 #include <memory>
 #include <string>
 
@@ -34,7 +33,7 @@ class DownstreamConnection final : public net::Deferred,
 
   // Downstream
   http::ServerCodec& codec() override { return *codec_; }
-  const Peer& peer() const override { return peer_; }
+  Peer peer(Arena& arena) const override;
   const config::Listener& listener() const override { return listener_.config; }
   void schedule_flush() override { transport_.schedule_flush(); }
   bool write_blocked() const override { return transport_.write_blocked(); }
@@ -64,15 +63,16 @@ class DownstreamConnection final : public net::Deferred,
   std::unique_ptr<http::ServerCodec> codec_;
   Exchange* exchange_ = nullptr;
   Timer timer_;
-  Peer peer_;
-  std::array<char, 46> ip_text_;
+  IpAddress ip_;
+  uint32_t requests_ = 0;
+  uint16_t port_;
+  bool trusted_;            // by the listener
   bool paused_ = false;     // by the exchange
   bool receiving_ = false;  // the codec is on the stack
   bool eof_ = false;       // the client sends no more
   bool eof_told_ = false;  // and the codec knows
   bool lingering_ = false;
   bool head_timed_ = false;  // the timer runs for a request head
-  uint64_t requests_ = 0;
   std::unique_ptr<std::string> held_;  // bytes the codec takes after the current stream
 };
 

@@ -11,7 +11,6 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
     : context_(context),
       downstream_(&downstream),
       stream_(stream),
-      client_port_(downstream.peer().port),
       arena_(context.arena_blocks),
       request_(arena_),
       table_(context.routes->pin()),
@@ -60,7 +59,8 @@ void Exchange::on_request_head(bool end) {
 }
 
 Result<void> Exchange::accept_head() {
-  const Peer& peer = downstream_->peer();
+  const Peer peer = downstream_->peer(arena_);
+  client_port_ = peer.port;
   Result<void> result;
   const auto note = [&result](ErrorCode code) {
     if (result) result = tl::unexpected(code);
@@ -84,15 +84,15 @@ Result<void> Exchange::accept_head() {
     note(path.error());
   }
   if (const auto stripped = http::strip_hop_by_hop(request_); !stripped) note(stripped.error());
-  identify();
+  identify(peer);
   return result;
 }
 
-void Exchange::identify() {
-  const Forwarded from = apply_forwarding(request_, downstream_->peer(), context_.ids);
+void Exchange::identify(const Peer& peer) {
+  const Forwarded from = apply_forwarding(request_, peer, context_.ids);
   client_ip_ = from.client_ip;
-  // The texts may stand in the connection, which can go before on_log has run.
-  client_ip_text_ = arena_.copy(from.client_ip_text);
+  client_ip_text_ = from.client_ip_text;
+  // It may stand in a listener that goes before on_log has run.
   listener_ = arena_.copy(downstream_->listener().name);
   request_id_ = from.request_id;
 }

@@ -162,7 +162,7 @@ class Exchange final : public net::Deferred,
 
   // exchange.cc: steps 1 to 4
   Result<void> accept_head();
-  void identify();
+  void identify(const Peer& peer);
   void find_route();
   void act_on_route();
   void on_timeout();
@@ -220,7 +220,7 @@ class Exchange final : public net::Deferred,
   WorkerContext& context_;
   Downstream* downstream_;  // nullptr: the client's side is done with
   const http::StreamId stream_;
-  uint16_t client_port_;
+  uint16_t client_port_ = 0;
   Stage stage_ = Stage::Head;
   Hook hook_ = Hook::Request;
   Decision decision_ = Decision::None;

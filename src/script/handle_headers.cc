@@ -80,7 +80,7 @@ std::string_view value_at(lua_State* L, int index, HookCall& call) {
 }
 
 const http::HeaderField* find_field(const http::Headers& headers, const HeaderName& name) {
-  return name.id != http::HeaderId::Other ? headers.find(name.id) : headers.find(name.name);
+  return headers.find(name.id, name.name);
 }
 
 bool same_name(const http::HeaderField& field, const HeaderName& name) {
@@ -111,13 +111,13 @@ int headers_newindex(lua_State* L) {
   http::Headers& headers = headers_of(L, call, handle.kind);
   if (lua_isnil(L, 3)) {
     const HeaderName& name = name_at(L, 2, call);
-    name.id != http::HeaderId::Other ? headers.remove(name.id) : headers.remove(name.name);
+    headers.remove(name.id, name.name);
     return 0;
   }
   const HeaderName& name = settable_name(L, 2, call);
   if (headers.size() >= kMaxFields) return luaL_error(L, "too many headers");
   const std::string_view value = value_at(L, 3, call);
-  name.id != http::HeaderId::Other ? headers.set(name.id, value) : headers.set(name.name, value);
+  headers.set(name.id, name.name, value);
   return 0;
 }
 

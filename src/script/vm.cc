@@ -11,7 +11,7 @@
 namespace tidegate::script {
 namespace {
 
-constexpr int kNormalPause = 160;  // begin a collection at this share (%) of what the last one left
+constexpr int kNormalPause = 300;  // begin a collection at this share (%) of what the last one left
 constexpr int kEagerPause = 110;   // when more than half of the budget is in use
 
 const char kWaitMark = 0;
