@@ -11,7 +11,7 @@ using namespace tidegate;
 using namespace tidegate::script;
 
 constexpr const char* kEmpty = "function on_request(request) end";
-constexpr const char* kEdits = R"(
+constexpr const char* kEdits = R"lua(
 local tenants = { acme = "gold", umbrella = "silver" }
 function on_request(request)
   local headers = request.headers
@@ -21,12 +21,12 @@ function on_request(request)
   headers["x-forwarded-proto"] = "http"
   headers["x-debug"] = nil
   headers["accept"] = "application/json"
-end)";
-constexpr const char* kPattern = R"(
+end)lua";
+constexpr const char* kPattern = R"lua(
 function on_request(request)
   if string.match(request.headers["user-agent"], "^(%a+)/(%d+)") then end
-end)";
-constexpr const char* kThree = R"(
+end)lua";
+constexpr const char* kThree = R"lua(
 function on_request(request)
   local h = request.headers
   h["x-a"] = "1" h["x-b"] = "2"
@@ -35,7 +35,7 @@ function select_backend(request, cluster) return nil end
 function on_response(response, request)
   local h = response.headers
   h["server"] = nil h["x-c"] = "3"
-end)";
+end)lua";
 
 const PolicyRig::Pairs kHeaders{{"user-agent", "curl/8.1.2"},
                                 {"accept", "*/*"},
