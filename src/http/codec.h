@@ -84,7 +84,8 @@ class ServerCodec {
   virtual ~ServerCodec() = default;
 
   /// Takes bytes from the client and gives back how many were consumed. Fewer than all: the codec
-  /// will take the rest after the current stream has ended, or become a tunnel; keep them.
+  /// will take the rest after the current stream has ended or become a tunnel, or, where too much
+  /// output waits, after it has been written; keep them.
   virtual size_t receive(std::string_view bytes) = 0;
   /// The head that is being received took too long: it becomes the error RequestTimeout.
   /// REQUIRES: receiving_head().

@@ -145,7 +145,13 @@ void DownstreamConnection::on_eof() {
 void DownstreamConnection::on_broken() { close(); }
 
 void DownstreamConnection::on_drained() {
-  if (exchange_ != nullptr) exchange_->on_downstream_drained();
+  if (exchange_ != nullptr) {
+    exchange_->on_downstream_drained();
+  } else if (held_ != nullptr && !receiving_) {
+    feed_held();
+    after_input();
+    if (held_ == nullptr && !eof_ && !codec_->done()) transport_.resume_reading();
+  }
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
   finish_if_done();
 }

@@ -10,6 +10,7 @@ namespace tidegate::http::http1 {
 namespace {
 
 constexpr uint8_t kEmptyLines = 2;            // tolerated before a request line (RFC 9112 2.2)
+constexpr size_t kOutputLimit = 32 * 1024;    // waiting output beyond which no request begins
 constexpr uint64_t kDroppedRest = 64 * 1024;  // of a request whose response has ended already
 
 ErrorCode error_of(HeadStatus status) {
@@ -37,6 +38,8 @@ size_t ServerCodec::receive(std::string_view bytes) {
     const std::string_view rest = bytes.substr(taken);
     switch (request_) {
       case Request::Head:
+        // Answers that the client does not read must not pile up behind a pipeline of requests.
+        if (output_.size() >= kOutputLimit) return taken;
         taken += receive_head(rest);
         break;
       case Request::Body:
