@@ -88,6 +88,17 @@ bool has_odd_extension(const Refusal& c) {
   return false;
 }
 
+bool has_long_chunk_line(const Refusal& c) {
+  if (count(c.message, "transfer-encoding") == 0) return false;
+  std::string_view body = c.bytes.substr(std::min(c.bytes.find("\r\n\r\n"), c.bytes.size()));
+  for (size_t end = 0; end != std::string_view::npos; body.remove_prefix(end + 1)) {
+    end = body.find('\n');
+    if (body.substr(0, end).size() > 256) return true;
+    if (end == std::string_view::npos) break;
+  }
+  return false;
+}
+
 bool has_body_where_none_is(const Refusal& c) {
   if (c.side == Side::Requests) return false;
   const bool none = c.message.start.starts_with("1") || c.message.start.starts_with("204 ");
@@ -162,6 +173,7 @@ constexpr std::array kStricter{
            has_odd_target},
     Reason{"framing and routing have no place in trailers (RFC 9110 6.5.1)", has_framing_trailer},
     Reason{"chunk extensions keep to their grammar (RFC 9112 7.1.1)", has_odd_extension},
+    Reason{"a chunk line has at most 256 bytes", has_long_chunk_line},
     Reason{"1xx and 204 announce no body (RFC 9112 6.1)", has_body_where_none_is},
     Reason{"nobody asked for a tunnel",
            [](const Refusal& c) {

@@ -160,6 +160,13 @@ std::vector<Refusal> chunk_refusals() {
   const std::string nul(1, '\0');
   return {
       {"no size", chunked("\r\nhello\r\n0\r\n\r\n")},
+      {"no size before the end", chunked("\r\n\r\n")},
+      {"an extension without a size", chunked(";a\r\n\r\n")},
+      {"another byte for the LF after a size", chunked("5\rXhello\r\n0\r\n\r\n")},
+      {"another byte for the LF after a chunk", chunked("5\r\nhello\rX0\r\n\r\n")},
+      {"another byte for the CR after a chunk", chunked("5\r\nhelloX\n0\r\n\r\n")},
+      {"another byte for the LF after the last chunk", chunked("0\rX\r\n")},
+      {"another byte for the LF at the end", chunked("0\r\n\rX\r\n\r\n")},
       {"a size outside hexadecimal", chunked("g\r\n")},
       {"a prefixed size", chunked("0x5\r\nhello\r\n0\r\n\r\n")},
       {"a signed size", chunked("+5\r\nhello\r\n0\r\n\r\n")},
