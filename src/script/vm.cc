@@ -11,8 +11,11 @@
 namespace tidegate::script {
 namespace {
 
-constexpr int kNormalPause = 300;  // begin a collection at this share (%) of what the last one left
-constexpr int kEagerPause = 110;   // when more than half of the budget is in use
+// A collection begins when this share (%) of what the last one left is in use. The less of its
+// budget a VM uses, the less often it is worth marking all of it.
+constexpr int kRoomyPause = 400;   // up to an eighth of the budget
+constexpr int kNormalPause = 180;  // up to half
+constexpr int kEagerPause = 110;
 
 const char kWaitMark = 0;
 
@@ -55,7 +58,7 @@ Vm::Vm(Watch& watch, const Limits& limits, std::string name)
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
   memory_.attach(state_);
-  lua_gc(state_, LUA_GCSETPAUSE, kNormalPause);
+  set_pause();
   open_libraries(state_);  // turns the JIT on, so it comes first
   luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | (limits.jit ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
 }
@@ -131,10 +134,17 @@ Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
 
 void Vm::after_run() {
   if (armed_ != 0) disarm();
-  const bool eager = memory_.used() > memory_.cap() / 2;
-  if (eager == eager_collection_) return;
-  eager_collection_ = eager;
-  lua_gc(state_, LUA_GCSETPAUSE, eager ? kEagerPause : kNormalPause);
+  set_pause();
+}
+
+void Vm::set_pause() {
+  const size_t used = memory_.used();
+  const int pause = used > memory_.cap() / 2   ? kEagerPause
+                    : used > memory_.cap() / 8 ? kNormalPause
+                                               : kRoomyPause;
+  if (pause == pause_) return;
+  pause_ = pause;
+  lua_gc(state_, LUA_GCSETPAUSE, pause);
 }
 
 std::string_view Vm::error_text(lua_State* thread) const {

@@ -105,6 +105,7 @@ class Vm final : public Interruptible {
   void note_breach(lua_State* L, Breach breach);
   void on_memory_limit();
   void after_run();
+  void set_pause();
   void disarm();
 
   Watch& watch_;
@@ -116,7 +117,7 @@ class Vm final : public Interruptible {
   const char* stack_top_ = nullptr;
   volatile std::sig_atomic_t armed_ = 0;
   Breach breach_ = Breach::None;
-  bool eager_collection_ = false;
+  int pause_ = 0;                // of the collector, as set last
   char memory_place_[128] = {};  // where the memory limit was met
   char breach_text_[256] = {};
   std::vector<lua_State*> idle_threads_;
