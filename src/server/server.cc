@@ -69,6 +69,7 @@ void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapsh
 
 Server::Server(const config::Source& source)
     : source_(source),
+      cells_(registry_.add_shard()),
       access_log_(registry_.add_shard().counter(telemetry::Family::AccessLogDroppedTotal)),
       rates_(registry_),
       scripts_(watchdog_, script_options()),
@@ -153,15 +154,15 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   if (!errors.empty()) return errors;
   listeners_.commit(shared->config);
   snapshot_ = std::move(shared);
-  listening_ = 0;
+  const bool first = threads_.empty();
   for (size_t i = 0; i < workers_.size(); ++i) {
     // A std::function must be copyable, which descriptors are not.
     auto share = std::make_shared<std::vector<ListenerHandover>>(std::move((*handovers)[i]));
-    workers_[i]->post([this, &worker = *workers_[i], pinned = snapshot_, share,
+    workers_[i]->post([this, &worker = *workers_[i], pinned = snapshot_, share, first,
                        generations = scripts_.current()] {
       scripts_of(worker).adopt(*generations);
       worker.adopt(pinned, std::move(*share));
-      ++listening_;
+      if (first) ++listening_;
     });
   }
   for (const Listeners::Bound& bound : listeners_.bound()) {
@@ -261,11 +262,13 @@ void Server::report_policies() {
       log::info("policy loaded", {{"policy", status.policy},
                                   {"script", status.script},
                                   {"generation", status.generation}});
+      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "loaded"}).add();
     }
     if (!status.last_error.empty() && status.last_error != error) {
       log::error("policy refused", {{"policy", status.policy},
                                     {"serving_generation", status.generation},
                                     {"error", status.last_error}});
+      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "refused"}).add();
     }
     generation = status.generation;
     error = status.last_error;
@@ -296,6 +299,8 @@ std::vector<std::string> Server::reload() {
     if (errors.empty()) configure_log(log_settings);
   }
   for (const std::string& error : errors) log::error("reload refused", {{"error", error}});
+  cells_.counter(telemetry::Family::ConfigReloadsTotal, {errors.empty() ? "loaded" : "refused"})
+      .add();
   if (errors.empty()) log::info("configuration loaded", {{"source", snapshot_->config.source}});
   watch_files();
   access_log_.reopen();

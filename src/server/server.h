@@ -60,6 +60,7 @@ class Server {
   config::Source source_;
   telemetry::Registry registry_;
   telemetry::Registry control_registry_;  // the admin listener's own traffic is nobody's metric
+  telemetry::Shard& cells_;               // what the control thread counts
   telemetry::AccessLogWriter access_log_;
   telemetry::RateWindow rates_;
   script::Watchdog watchdog_;
