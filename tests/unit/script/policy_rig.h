@@ -56,7 +56,7 @@ class RecordingClient final : public proxy::Downstream, private http::ServerCode
   Answer answer;
 
   http::ServerCodec& codec() override { return *this; }
-  const proxy::Peer& peer() const override { return peer_; }
+  proxy::Peer peer(Arena&) const override { return peer_; }
   const config::Listener& listener() const override { return listener_; }
   void schedule_flush() override {}
   bool write_blocked() const override { return false; }
