@@ -72,6 +72,14 @@ bool breaks_a_field(const char* text, size_t size) {
     std::memcpy(&eight, text, 8);
     found |= has_zero(eight) | has_zero(eight ^ kOnes * '\r') | has_zero(eight ^ kOnes * '\n');
   }
+  if (size >= 4) {  // the rest as two fours that may overlap
+    uint32_t halves[2];
+    std::memcpy(&halves[0], text, 4);
+    std::memcpy(&halves[1], text + size - 4, 4);
+    const uint64_t eight = uint64_t{halves[0]} << 32 | halves[1];
+    found |= has_zero(eight) | has_zero(eight ^ kOnes * '\r') | has_zero(eight ^ kOnes * '\n');
+    return found != 0;
+  }
   for (; size > 0; --size, ++text) {
     found |= *text == '\r' || *text == '\n' || *text == '\0' ? 1 : 0;
   }

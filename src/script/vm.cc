@@ -133,7 +133,7 @@ Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
 }
 
 void Vm::after_run() {
-  if (armed_ != 0) disarm();
+  if (armed_.load(std::memory_order_relaxed)) disarm();
   set_pause();
 }
 
@@ -163,13 +163,13 @@ std::string_view Vm::error_text(lua_State* thread) const {
 }
 
 void Vm::arm() {
-  armed_ = 1;
+  armed_.store(true, std::memory_order_relaxed);
   lua_sethook(state_, &Vm::on_hook, LUA_MASKCOUNT | LUA_MASKCALL, 1);
 }
 
 void Vm::disarm() {
   lua_sethook(state_, nullptr, 0, 0);
-  armed_ = 0;
+  armed_.store(false, std::memory_order_relaxed);
   interrupted.store(false, std::memory_order_relaxed);
   memory_.reset();
 }

@@ -115,7 +115,7 @@ class Vm final : public Interruptible {
   Memory memory_;
   Duration cpu_budget_{};
   const char* stack_top_ = nullptr;
-  volatile std::sig_atomic_t armed_ = 0;
+  std::atomic<bool> armed_{false};
   Breach breach_ = Breach::None;
   int pause_ = 0;                // of the collector, as set last
   char memory_place_[128] = {};  // where the memory limit was met
