@@ -9,6 +9,15 @@ namespace {
 // Scripts may sleep for any number of distinct durations; lists beyond this are dropped when empty.
 constexpr size_t kListsKept = 16;
 
+// Milliseconds are what epoll can wait. Longer durations are rounded up to a 64th of themselves at
+// most, so that a script's random sleeps can not make a list each.
+Duration round_up(Duration after) {
+  constexpr Duration kLeast = std::chrono::milliseconds(1);
+  Duration grain = kLeast;
+  while (grain * 128 <= after) grain *= 2;
+  return std::max<Duration>((after + grain - Duration(1)) / grain * grain, kLeast);
+}
+
 }  // namespace
 
 Timers::List::List(Duration d) : duration(d), head(nullptr, nullptr) {}
@@ -35,9 +44,7 @@ void Timers::drop_empty_lists() {
 
 void Timers::arm(Timer& timer, Duration after) {
   timer.disarm();
-  // Milliseconds are what epoll can wait; finer durations would only make more lists.
-  constexpr Duration kGrain = std::chrono::milliseconds(1);
-  after = std::max<Duration>((after + kGrain - Duration(1)) / kGrain * kGrain, kGrain);
+  after = round_up(after);
   List& list = list_for(after);
   timer.deadline_ = clock_.now() + after;
   timer.previous_ = list.head.previous_;

@@ -55,7 +55,8 @@ class ResponseReceiver {
   virtual void on_response_head(bool end) = 0;
   virtual void on_response_body(std::string_view bytes) = 0;
   virtual void on_response_end() = 0;
-  /// The response can not be completed. After it the codec knows the stream no more.
+  /// The response can not be completed, or a tunnel whose response has ended already broke. After
+  /// it the codec knows the stream no more.
   virtual void on_response_error(ErrorCode code) = 0;
 
  protected:

@@ -13,11 +13,12 @@ namespace {
 
 // Enough to keep up with a burst, few enough that accepted connections get their turn.
 constexpr int kAcceptsPerTurn = 64;
+constexpr int kBacklog = 4096;
 constexpr auto kRetryAfter = std::chrono::milliseconds(50);
 
 }  // namespace
 
-Fallible<OwnedFd> open_listener(const SocketAddress& address, int backlog) {
+Fallible<OwnedFd> open_listener(const SocketAddress& address) {
   const auto failed = [&](const char* what) {
     return tl::unexpected("cannot listen on " + address.to_string() + ": " + what + ": " +
                           std::strerror(errno));
@@ -35,7 +36,7 @@ Fallible<OwnedFd> open_listener(const SocketAddress& address, int backlog) {
   // Accepted sockets inherit it, which saves a system call each.
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::bind(fd.get(), address.raw(), address.length()) != 0) return failed("bind");
-  if (::listen(fd.get(), backlog) != 0) return failed("listen");
+  if (::listen(fd.get(), kBacklog) != 0) return failed("listen");
   return fd;
 }
 
@@ -75,25 +76,34 @@ void ListenerSocket::resume() {
 
 void ListenerSocket::on_readable() {
   for (int i = 0; i < kAcceptsPerTurn && !paused_; ++i) {
-    sockaddr_storage peer;
-    socklen_t length = sizeof peer;
-    OwnedFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (fd) {
-      handler_.on_accept(std::move(fd),
-                         SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&peer), length));
-      continue;
-    }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // The connection stays in the backlog and would wake the loop at once, for ever.
-      pause();
-      loop_.timers().arm(retry_, kRetryAfter);
-      handler_.on_accept_exhausted();
-    }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    break;
+    if (!accept_one()) break;
   }
   loop_.flush_dirty();
+}
+
+void ListenerSocket::accept_rest() {
+  for (int i = 0; i < kBacklog && accept_one(); ++i) {
+  }
+}
+
+// False: nothing more to accept, or nothing to accept it with.
+bool ListenerSocket::accept_one() {
+  sockaddr_storage peer;
+  socklen_t length = sizeof peer;
+  OwnedFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,
+                       SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (fd) {
+    handler_.on_accept(std::move(fd),
+                       SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&peer), length));
+    return true;
+  }
+  if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+    // The connection stays in the backlog and would wake the loop at once, for ever.
+    pause();
+    loop_.timers().arm(retry_, kRetryAfter);
+    handler_.on_accept_exhausted();
+  }
+  return errno == EINTR || errno == ECONNABORTED;
 }
 
 }  // namespace tidegate::net

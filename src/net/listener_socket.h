@@ -14,7 +14,7 @@ namespace tidegate::net {
 
 /// Opens a listening socket with SO_REUSEPORT, so that each worker has its own and the kernel
 /// spreads connections over them. Port 0 takes a free one: `local_address` tells which.
-Fallible<OwnedFd> open_listener(const SocketAddress& address, int backlog = 4096);
+Fallible<OwnedFd> open_listener(const SocketAddress& address);
 SocketAddress local_address(int fd);
 
 /// Accepts client connections on one socket in one loop. Out of descriptors it stops accepting for a
@@ -38,10 +38,13 @@ class ListenerSocket {
 
   void pause();
   void resume();
+  /// Takes what the kernel has accepted already, before the socket closes and resets it.
+  void accept_rest();
   int fd() const { return fd_.get(); }
 
  private:
   void on_readable();
+  bool accept_one();
 
   EventLoop& loop_;
   Handler& handler_;

@@ -115,10 +115,11 @@ void Transport::flush() {
     output_.settle();
     return;
   }
+  if (write_failed_) return output_.clear();
   if (!output_.empty()) {
     const size_t all = output_.size();
     const IoResult result = write_some();
-    if (result.state == Io::Broken) return broken();
+    if (result.state == Io::Broken) return write_broke();
     if (result.state == Io::Done) {
       output_.consume(result.bytes);
       bytes_written_ += result.bytes;
@@ -179,6 +180,13 @@ void Transport::shutdown_write_after_flush() {
   if (shut_) return;
   shutdown_due_ = true;
   schedule_flush();
+}
+
+void Transport::write_broke() {
+  if (!reads_on_) return broken();
+  write_failed_ = true;
+  output_.clear();
+  start_reading();
 }
 
 void Transport::broken() {

@@ -61,6 +61,9 @@ class Transport {
   uint64_t bytes_written() const { return bytes_written_; }
   /// The kernel took less than there was: what is appended now waits in memory.
   bool write_blocked() const { return blocked_ || connecting_; }
+  /// A failed write does not close the pipe: what the peer had sent before is still read, then its
+  /// end. For the side that may be answered before it has said everything.
+  void read_on_after_failed_write() { reads_on_ = true; }
   /// Output was appended: flush at the end of this callback.
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
@@ -87,6 +90,7 @@ class Transport {
   void finish_connect();
   void want_write();
   void broken();
+  void write_broke();
 
   EventLoop& loop_;
   Handler& handler_;
@@ -99,6 +103,8 @@ class Transport {
   bool blocked_ = false;       // the kernel took less than there was
   bool shutdown_due_ = false;
   bool shut_ = false;          // for writing
+  bool reads_on_ = false;
+  bool write_failed_ = false;  // output is dropped
   event read_event_;
   std::unique_ptr<event> write_event_;  // only while connecting or blocked
 };

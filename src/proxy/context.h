@@ -29,7 +29,6 @@ struct WorkerContext {
   telemetry::AccessLog* access_log = nullptr;  // nullptr: off
   RouteTable* routes = nullptr;                // the current one; the worker holds its pin
   List<Exchange> exchanges;                    // all that are not finished
-  size_t exchange_count = 0;
   unsigned worker = 0;
   bool draining = false;
 };

@@ -25,7 +25,7 @@ class Downstream {
   /// Back-pressure: read nothing more of this stream's request until resumed.
   virtual void pause_request(http::StreamId stream) = 0;
   virtual void resume_request(http::StreamId stream) = 0;
-  /// The stream's response is complete or given up; `exchange` is not called again.
+  /// The stream's response is complete or given up; the exchange is not called again.
   virtual void stream_ended(http::StreamId stream) = 0;
 
  protected:

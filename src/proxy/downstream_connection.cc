@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/downstream_connection.h"
 
+#include <cassert>
+
 #include "http/http1/server_codec.h"
 #include "proxy/exchange.h"
 
@@ -59,6 +61,7 @@ http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId
   timer_.disarm();
   head_timed_ = false;
   ++requests_;
+  assert(exchange_ == nullptr);
   auto* exchange = new Exchange(context_, *this, stream);
   exchange_ = exchange;
   const uint64_t most = listener_.config.max_requests;
@@ -69,8 +72,8 @@ http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId
 void DownstreamConnection::on_bytes(std::string_view bytes) {
   if (lingering_) return;
   if (held_ != nullptr) {
-    held_->append(bytes);
-    if (!paused_) feed_held();
+    held_->bytes.append(bytes);
+    feed_held();
   } else {
     feed(bytes);
   }
@@ -82,28 +85,32 @@ void DownstreamConnection::feed(std::string_view bytes) {
   const size_t consumed = codec_->receive(bytes);
   receiving_ = false;
   if (consumed < bytes.size() && !codec_->done()) {
-    held_ = std::make_unique<std::string>(bytes.substr(consumed));
+    held_ = std::make_unique<HeldBytes>();
+    held_->bytes = bytes.substr(consumed);
   }
 }
 
 void DownstreamConnection::feed_held() {
-  while (held_ != nullptr && !receiving_ && !lingering_) {
-    const std::unique_ptr<std::string> bytes = std::move(held_);
-    feed(*bytes);
-    if (held_ != nullptr && held_->size() == bytes->size()) return;
+  while (held_ != nullptr && !receiving_ && !lingering_ && !paused_) {
+    std::unique_ptr<HeldBytes> fed = std::move(held_);
+    const size_t size = fed->bytes.size();
+    feed(fed->bytes);
+    // Stretches of it may be borrowed by an origin's output until the flush that ends this callback.
+    context_.loop.destroy_later(std::move(fed));
+    if (held_ != nullptr && held_->bytes.size() == size) return;
   }
 }
 
+// The one place that decides whether the client is read from.
 void DownstreamConnection::after_input() {
   if (!transport_.open() || lingering_) return;
   if (held_ != nullptr) {
     // A pipelined request waits its turn; the client waits with it.
     transport_.pause_reading();
-  } else if (eof_ && !eof_told_) {
-    eof_told_ = true;
-    receiving_ = true;
-    codec_->receive_eof();
-    receiving_ = false;
+  } else if (eof_) {
+    tell_eof();
+  } else if (!paused_ && !codec_->done()) {
+    transport_.resume_reading();
   }
   if (exchange_ == nullptr && codec_->receiving_head() && !head_timed_) {
     head_timed_ = true;
@@ -112,14 +119,18 @@ void DownstreamConnection::after_input() {
   finish_if_done();
 }
 
+void DownstreamConnection::tell_eof() {
+  if (std::exchange(eof_told_, true)) return;
+  receiving_ = true;
+  codec_->receive_eof();
+  receiving_ = false;
+}
+
 void DownstreamConnection::stream_ended(http::StreamId) {
   exchange_ = nullptr;
   paused_ = false;
   if (!transport_.open()) return;
-  if (!codec_->done()) {
-    if (!transport_.reading() && held_ == nullptr && !eof_) transport_.resume_reading();
-    context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
-  }
+  context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
   if (receiving_) return;
   feed_held();
   after_input();
@@ -132,8 +143,9 @@ void DownstreamConnection::pause_request(http::StreamId) {
 
 void DownstreamConnection::resume_request(http::StreamId) {
   paused_ = false;
-  if (!receiving_) feed_held();
-  if (held_ == nullptr && !eof_) transport_.resume_reading();
+  if (receiving_) return;
+  feed_held();
+  after_input();
 }
 
 void DownstreamConnection::on_eof() {
@@ -150,7 +162,6 @@ void DownstreamConnection::on_drained() {
   } else if (held_ != nullptr && !receiving_) {
     feed_held();
     after_input();
-    if (held_ == nullptr && !eof_ && !codec_->done()) transport_.resume_reading();
   }
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
   finish_if_done();
@@ -174,6 +185,12 @@ void DownstreamConnection::linger() {
 void DownstreamConnection::on_timeout() {
   if (lingering_) return close();
   if (exchange_ != nullptr) return;
+  if (!transport_.output().empty()) {
+    // As long as the client reads at all, it gets the rest of its response.
+    const uint64_t written = transport_.bytes_written();
+    if (std::exchange(written_before_, written) == written) return close();
+    return context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
+  }
   if (!codec_->receiving_head()) return close();
   // 408: the codec makes the head's end into an error and the exchange answers it.
   codec_->expire_head();
@@ -182,7 +199,7 @@ void DownstreamConnection::on_timeout() {
 
 void DownstreamConnection::drain() {
   codec_->drain();
-  if (exchange_ == nullptr && !codec_->receiving_head()) close();
+  if (exchange_ == nullptr && !codec_->receiving_head() && transport_.output().empty()) close();
 }
 
 void DownstreamConnection::close() {

@@ -45,6 +45,10 @@ class DownstreamConnection final : public net::Deferred,
   Begun begin_request(http::StreamId stream) override;
 
  private:
+  struct HeldBytes final : net::Deferred {
+    std::string bytes;
+  };
+
   void on_bytes(std::string_view bytes) override;
   void on_eof() override;
   void on_broken() override;
@@ -53,6 +57,7 @@ class DownstreamConnection final : public net::Deferred,
   void on_timeout();
   void feed(std::string_view bytes);
   void feed_held();
+  void tell_eof();
   void after_input();
   void finish_if_done();
   void linger();
@@ -73,7 +78,8 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_told_ = false;  // and the codec knows
   bool lingering_ = false;
   bool head_timed_ = false;  // the timer runs for a request head
-  std::unique_ptr<std::string> held_;  // bytes the codec takes after the current stream
+  uint64_t written_before_ = 0;      // when the timer last looked
+  std::unique_ptr<HeldBytes> held_;  // what the codec takes after the current stream
 };
 
 }  // namespace tidegate::proxy

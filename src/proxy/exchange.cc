@@ -20,7 +20,6 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
       exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); }, this),
       started_(context.loop.now()) {
   context_.exchanges.push_back(*this);
-  ++context_.exchange_count;
   context_.metrics.requests_active.add();
 }
 
@@ -28,7 +27,6 @@ Exchange::~Exchange() {
   attempt_.cancel();
   if (chain_ != nullptr) chain_->unpin();
   table_->unpin();
-  --context_.exchange_count;
 }
 
 Duration Exchange::elapsed() const { return context_.loop.now() - started_; }

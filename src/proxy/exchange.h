@@ -89,8 +89,6 @@ class Exchange final : public net::Deferred,
   Arena& arena() { return arena_; }
   WorkerContext& context() { return context_; }
   std::string_view id() const { return request_id_; }
-  /// Path and query as the client sent them.
-  std::string_view raw_target() const { return request_.target; }
   const IpAddress& client_ip() const { return client_ip_; }
   std::string_view client_ip_text() const { return client_ip_text_; }
   uint16_t client_port() const { return client_port_; }

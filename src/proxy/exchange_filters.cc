@@ -37,10 +37,14 @@ void Exchange::continue_filters() {
   size_t index = 0;
   while (next_filter(index)) {
     FilterCall& call = calls_[index];
-    const Verdict verdict = call.filter->run(hook_, call);
+    const Hook hook = hook_;
+    const Verdict verdict = call.filter->run(hook, call);
+    // Reading a body may bring out that the client broke the protocol, and the exchange has gone
+    // its way without this filter.
+    if (hook_ != hook) return;
     if (verdict == Verdict::Wait) {
       waiting_ = &call;
-      if (request_waiter_ == nullptr && hook_ != Hook::Log) {
+      if (request_waiter_ == nullptr && response_waiter_ == nullptr && hook_ != Hook::Log) {
         // Nobody reads the body meanwhile, so its silence is not the client's fault.
         timer_.disarm();
       }

@@ -31,7 +31,8 @@ void Exchange::begin_attempt() {
   if (tried_count_ < tried_.size()) tried_[tried_count_++] = member->endpoint;
   attempt_started_ = context_.loop.now();
   upstream_time_ = Duration(-1);
-  if (request_complete_) arm(TimerKind::Response);
+  // Once the connection is there, a body that is still to come has time limits of its own.
+  arm(TimerKind::Response);
   attempt_.begin(*member, free_retry_used_);
 }
 
@@ -102,7 +103,7 @@ std::string_view Exchange::upstream_host() {
 
 void Exchange::on_request_body(std::string_view bytes) {
   bytes_in_ += bytes.size();
-  if (stage_ == Stage::Finished || body_replaced_) return;
+  if (stage_ == Stage::Finished || body_replaced_ || request_broken_) return;
   const config::Route* route = runtime_->route;
   if (!tunnel_ && route != nullptr && route->max_body > 0 && bytes_in_ > route->max_body) {
     attempt_.cancel();
@@ -161,7 +162,14 @@ void Exchange::request_complete() {
     return;
   }
   attempt_.send_end(request_.trailers);
-  if (!tunnel_ && response_ == nullptr) arm(TimerKind::Response);
+  if (tunnel_) return;
+  if (response_ == nullptr) return arm(TimerKind::Response);
+  if (timer_kind_ != TimerKind::RequestBody) return;
+  if (response_started_) {
+    arm(TimerKind::Idle);
+  } else {
+    timer_.disarm();
+  }
 }
 
 void Exchange::pause_client() {
@@ -171,7 +179,7 @@ void Exchange::pause_client() {
   // Now it is the origin that has to move.
   if (attempt_.open()) {
     arm(TimerKind::Idle);
-  } else {
+  } else if (!attempt_.active()) {
     timer_.disarm();
   }
 }

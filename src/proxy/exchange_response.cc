@@ -71,7 +71,7 @@ void Exchange::on_attempt_error(ErrorCode code) {
   if (may_retry_for_free(code)) {
     free_retry_used_ = true;
     cluster_->metrics.retry(telemetry::RetryReason::Reused);
-    return begin_attempt();
+    return select_endpoint();
   }
   cancel_wait();
   fail(code, attempt_.endpoint() == nullptr ? std::string_view() : attempt_.endpoint()->address);
@@ -101,6 +101,11 @@ void Exchange::make_local_response(const LocalReply& reply) {
   attempt_.cancel();
   timer_.disarm();
   response_waiter_ = nullptr;
+  if (std::exchange(tunnel_, false)) {
+    // The origin agreed to upgrade, and a filter did not.
+    request_ended_ = request_complete_ = true;
+    context_.metrics.tunnels_active.subtract();
+  }
   response_ = local_response(reply, context_, arena_);
   response_from_origin_ = false;
   local_body_ = arena_.copy(reply.body);
@@ -166,6 +171,7 @@ void Exchange::on_attempt_body(std::string_view bytes) {
   }
   response_body_.append(bytes);
   if (response_waiter_ != nullptr) {
+    arm(TimerKind::Idle);
     if (response_body_.size() > response_wait_limit_) {
       finish_body_wait(response_waiter_, {}, ErrorCode::BodyTooLarge);
     }

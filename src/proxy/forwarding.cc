@@ -164,11 +164,17 @@ void add_missing(http::RequestHead& head, const Peer& peer) {
   }
 }
 
+// What can stand in logs, in JSON and in other headers without being escaped.
+bool is_id_char(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view("-._~:+/=@").find(c) != std::string_view::npos;
+}
+
 bool is_sound_id(const Headers& headers) {
   if (headers.count(HeaderId::XRequestId) != 1) return false;
   const std::string_view id = headers.get(HeaderId::XRequestId);
   return !id.empty() && id.size() <= kMaxRequestId &&
-         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+         std::all_of(id.begin(), id.end(), is_id_char);
 }
 
 uint64_t splitmix(uint64_t& seed) {

@@ -55,8 +55,8 @@ struct Forwarded {
 /// kept, or set where they are missing. The client is the rightmost address of X-Forwarded-For (of
 /// Forwarded, where there is no X-Forwarded-For) that is not itself a trusted proxy.
 ///
-/// X-Request-Id is kept if a trusted peer sent a sound one (1 to 128 visible characters), else
-/// made. REQUIRES: head.authority has been checked.
+/// X-Request-Id is kept if a trusted peer sent a sound one (1 to 128 letters, digits or "-._~:+/=@"),
+/// else made. REQUIRES: head.authority has been checked.
 Forwarded apply_forwarding(http::RequestHead& head, const Peer& peer, IdGenerator& ids);
 
 }  // namespace tidegate::proxy

@@ -4,8 +4,10 @@
 namespace tidegate::server {
 namespace {
 
+// Only the address, so that a listener can be renamed; but port 0 is another one for each.
 std::string key_of(const config::Listener& listener) {
-  return listener.name + " " + listener.address.to_string();
+  const std::string address = listener.address.to_string();
+  return listener.address.port == 0 ? listener.name + " " + address : address;
 }
 
 Fallible<net::SocketAddress> first_address(const config::Address& address) {

@@ -288,6 +288,7 @@ std::vector<admin::PolicyState> Server::policy_states() const {
 }
 
 std::vector<std::string> Server::reload() {
+  if (draining_) return {"the proxy is draining"};
   auto loaded = source_.load();
   std::vector<std::string> errors;
   if (!loaded) {

@@ -2,6 +2,7 @@
 #include "server/worker.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "proxy/exchange.h"
 #include "telemetry/log.h"
@@ -84,8 +85,12 @@ void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
     }
     const auto same = [&](const auto& l) { return l != nullptr && l->key() == given.key; };
     const auto at = std::ranges::find_if(listeners_, same);
+    assert(at != listeners_.end());
     (*at)->use(runtime);
     kept.push_back(std::move(*at));
+  }
+  for (const auto& dropped : listeners_) {
+    if (dropped != nullptr) dropped->accept_rest();
   }
   listeners_ = std::move(kept);
 }
@@ -111,8 +116,10 @@ void Worker::run() {
 void Worker::drain(std::function<void()> on_drained) {
   on_drained_ = std::move(on_drained);
   context_.draining = true;
-  listeners_.clear();
   connections_.for_each([](proxy::DownstreamConnection& connection) { connection.drain(); });
+  // Clients that the kernel has let in already get one answer.
+  for (const auto& listener : listeners_) listener->accept_rest();
+  listeners_.clear();
   check_drained();
 }
 

@@ -36,6 +36,7 @@ class WorkerListener final : private net::ListenerSocket::Handler {
 
   const std::string& key() const { return key_; }
   void use(proxy::ListenerRuntime* runtime);
+  void accept_rest() { socket_.accept_rest(); }
 
  private:
   void on_accept(net::OwnedFd fd, const net::SocketAddress& peer) override;

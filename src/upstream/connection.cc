@@ -10,6 +10,7 @@ Connection::Connection(Pool& pool, net::EventLoop& loop)
     : pool_(pool),
       transport_(loop, *this, net::OwnedFd()),
       timer_([](void* self) { static_cast<Connection*>(self)->on_timeout(); }, this) {
+  transport_.read_on_after_failed_write();
   codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool.limits());
 }
 

@@ -59,7 +59,7 @@ void Pool::cancel(PoolWaiter& waiter) {
 }
 
 bool Pool::may_reuse(uint64_t streams) const {
-  return !draining_ && settings_.pool.idle_timeout > Duration::zero() &&
+  return settings_.pool.idle_timeout > Duration::zero() &&
          (settings_.pool.max_requests == 0 || streams < settings_.pool.max_requests);
 }
 
@@ -72,7 +72,6 @@ void Pool::connection_idle(Connection& connection) {
     --waiting_;
     return waiters_.pop_front().on_connection(connection);
   }
-  if (draining_) return connection.close();
   connection.ListNode<Connection>::unlink();
   idle_.push_back(connection);
   connection.arm_idle(settings_.pool.idle_timeout);
@@ -85,6 +84,7 @@ void Pool::connect_failed(Connection& connection, ErrorCode code) {
   if (waiting_ == 0) return;
   --waiting_;
   waiters_.pop_front().on_connection_failed(code);
+  serve_waiters();
 }
 
 void Pool::connection_closed(Connection& connection) {
@@ -107,11 +107,6 @@ void Pool::serve_waiters() {
     --waiting_;
     waiters_.pop_front().on_connection_failed(ErrorCode::ConnectFailed);
   }
-}
-
-void Pool::drain() {
-  draining_ = true;
-  while (!idle_.empty()) idle_.front().close();
 }
 
 }  // namespace tidegate::upstream

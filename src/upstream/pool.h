@@ -54,8 +54,6 @@ class Pool {
   /// and the waiter is not queued. The waiter is never called from inside.
   ErrorCode wait(PoolWaiter& waiter);
   void cancel(PoolWaiter& waiter);
-  /// Closes what is idle; what is busy closes when it becomes so.
-  void drain();
   bool empty() const { return total_ == 0 && waiting_ == 0; }
   size_t total() const { return total_; }
 
@@ -81,7 +79,6 @@ class Pool {
   size_t total_ = 0;
   size_t connecting_ = 0;
   size_t waiting_ = 0;
-  bool draining_ = false;
 };
 
 }  // namespace tidegate::upstream

@@ -209,9 +209,8 @@ void ClientCodec::fail(ErrorCode code) {
   persists_ = false;
   done_ = true;
   if (response_ == Response::None) return;
-  const bool ended = response_ == Response::Ended;
-  ResponseReceiver& receiver = close_stream(false);
-  if (!ended) receiver.on_response_error(code);
+  // A tunnel's receiver hears it too when the response's direction has ended: it still sends.
+  close_stream(false).on_response_error(code);
 }
 
 /// The stream is over; what is called next may open another. `more`: bytes follow it, which no
