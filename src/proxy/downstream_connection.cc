@@ -12,6 +12,7 @@ namespace {
 // How long, after the last response, bytes of the client are read and dropped, so that the kernel
 // does not answer them with a reset that would overtake the response.
 constexpr auto kLinger = std::chrono::seconds(2);
+constexpr auto kFeedAfter = std::chrono::milliseconds(1);
 constexpr size_t kIpTextSize = 46;
 
 }  // namespace
@@ -59,7 +60,7 @@ void DownstreamConnection::start() {
 
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
   timer_.disarm();
-  head_timed_ = false;
+  head_timed_ = feed_due_ = false;
   ++requests_;
   assert(exchange_ == nullptr);
   auto* exchange = new Exchange(context_, *this, stream);
@@ -159,9 +160,11 @@ void DownstreamConnection::on_broken() { close(); }
 void DownstreamConnection::on_drained() {
   if (exchange_ != nullptr) {
     exchange_->on_downstream_drained();
-  } else if (held_ != nullptr && !receiving_) {
-    feed_held();
-    after_input();
+  } else if (held_ != nullptr && !receiving_ && !feed_due_) {
+    // Answers piled up before a pipeline of requests. The rest has its turn later, so that neither
+    // finished exchanges pile up in this one nor other clients wait.
+    feed_due_ = true;
+    context_.loop.timers().arm(timer_, kFeedAfter);
   }
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
   finish_if_done();
@@ -184,6 +187,11 @@ void DownstreamConnection::linger() {
 
 void DownstreamConnection::on_timeout() {
   if (lingering_) return close();
+  if (std::exchange(feed_due_, false)) {
+    context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
+    feed_held();
+    return after_input();
+  }
   if (exchange_ != nullptr) return;
   if (!transport_.output().empty()) {
     // As long as the client reads at all, it gets the rest of its response.

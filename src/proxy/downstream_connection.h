@@ -77,6 +77,7 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_ = false;       // the client sends no more
   bool eof_told_ = false;  // and the codec knows
   bool lingering_ = false;
+  bool feed_due_ = false;    // the timer runs for bytes held behind much output
   bool head_timed_ = false;  // the timer runs for a request head
   uint64_t written_before_ = 0;      // when the timer last looked
   std::unique_ptr<HeldBytes> held_;  // what the codec takes after the current stream

@@ -32,6 +32,8 @@ void push_failure(lua_State* L, const proxy::Failure& failure) {
   lua_setfield(L, -2, "status");
 }
 
+constexpr Duration kLongRun = std::chrono::microseconds(200);
+
 Duration thread_cpu() {
   timespec t{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -133,6 +135,8 @@ Verdict HookCall::step(int arguments) {
     const Duration took(static_cast<int64_t>(static_cast<double>(ticks() - begin) *
                                              filter_->nanoseconds_per_tick()));
     cpu_spent_ += took;
+    // What follows in this turn shall see how long it was.
+    if (took > kLongRun) exchange_->context().loop.clock().expire();
     if (outcome == Vm::Outcome::Done) return done();
     if (outcome == Vm::Outcome::Failed) {
       const Breach breach = vm.breach();

@@ -100,6 +100,8 @@ bool Server::configure_log(const config::Log& config) {
 }
 
 void Server::watch_signals() {
+  // What comes while the last objects go must not kill the process: so it is, when the watches go.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
   const auto on = [this](int signal, auto&& act) {
     signals_.push_back(std::make_unique<net::SignalWatch>(control_.loop(), signal, act));
   };

@@ -10,7 +10,7 @@ namespace tidegate::http::http1 {
 namespace {
 
 constexpr uint8_t kEmptyLines = 2;            // tolerated before a request line (RFC 9112 2.2)
-constexpr size_t kOutputLimit = 32 * 1024;    // waiting output beyond which no request begins
+constexpr size_t kOutputLimit = 64 * 1024;    // waiting output beyond which no request begins
 constexpr uint64_t kDroppedRest = 64 * 1024;  // of a request whose response has ended already
 
 ErrorCode error_of(HeadStatus status) {
