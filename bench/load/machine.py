@@ -37,6 +37,7 @@ def facts():
     haproxy = re.search(r"version (\S+)", first_line("/usr/sbin/haproxy", "-v"))
     return [("date", datetime.date.today().isoformat()),
             ("CPU", f"{cpu_model()}, {os.cpu_count()} cores"),
+            ("busy before the run", f"{os.getloadavg()[0]:.2f} runnable"),
             ("kernel", f"{platform.system()} {platform.release()}"),
             ("Tidegate", commit()),
             ("nginx", first_line("/usr/sbin/nginx", "-v").rpartition("/")[2]

@@ -23,8 +23,8 @@ def arguments():
                         help="comma list of " + ", ".join(PARTS))
     parser.add_argument("--peers", default="", metavar="NAMES",
                         help="comma list of tidegate, nginx, haproxy, relay; default: all")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=4, help="of each run in a round")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=int, default=2, help="of each run in a round")
     parser.add_argument("--path", default="/", help="for plain and lua: /size/N asks for N bytes")
     options = parser.parse_args()
     options.only = options.only.split(",")
@@ -80,13 +80,14 @@ def main():
     options = arguments()
     if os.cpu_count() < 2:
         sys.exit("bench: needs two cores, one for the proxy and one for the load")
+    facts = machine.facts()
     os.sched_setaffinity(0, {process.LOAD_CORE})
     origin = peers.Origin()
     try:
         results, figures = measure(options, origin)
     finally:
         origin.stop()
-    text = report.markdown(machine.facts(), results, figures, how(options))
+    text = report.markdown(facts, results, figures, how(options))
     complete = set(options.only) == set(PARTS) and not options.peers
     folder = peers.ROOT / "bench" if complete else peers.WORK
     (folder / "RESULTS.md").write_text(text, encoding="utf-8")

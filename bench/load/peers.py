@@ -119,8 +119,8 @@ def wait_until_answers(port, started, log=None):
 
 
 def all_peers(origin, modes, only=()):
-    """Every peer in every mode, in the order of a round."""
-    peers = [Peer(name, mode, origin) for mode in modes for name in PROXIES]
+    """Every peer in every mode, in the order of a round: each one's modes side by side."""
+    peers = [Peer(name, mode, origin) for name in PROXIES for mode in modes]
     if "plain" in modes:
-        peers.insert(len(PROXIES), Peer("relay", "plain", origin))
+        peers.append(Peer("relay", "plain", origin))
     return [peer for peer in peers if not only or peer.name in only]

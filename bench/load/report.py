@@ -105,6 +105,8 @@ def goals(results, figures):
     for rival in RIVALS:
         compare("tidegate+lua", rival + "+lua", "requests_per_second",
                 f"policy: req/s ÷ {rival} ≥ 1.6", 1.6)
+        compare("tidegate+lua", rival + "+lua", "cpu",
+                f"policy: CPU ÷ {rival} ≤ 1/1.6 = 0.625", 0.625)
     ours = figures.get("tidegate", {})
     if "syscalls" in ours:
         value = ours["syscalls"].data
