@@ -5,6 +5,16 @@
 #include "script/loaded_script.h"
 
 namespace tidegate::script {
+namespace {
+
+constexpr int kSlotShift = 18;
+constexpr int kKindShift = 34;
+constexpr int kTagShift = 37;
+// LuaJIT keeps the low 39 bits of a light userdata as they are; no object of the process has an
+// address with these on top.
+constexpr uintptr_t kTag = 2;
+
+}  // namespace
 
 const char* to_string(HandleKind kind) {
   switch (kind) {
@@ -31,10 +41,21 @@ const char* to_string(HandleKind kind) {
 }
 
 HookCall& live_call(lua_State* L, const Handle& handle) {
-  if (handle.call->sequence() != handle.sequence) [[unlikely]] {
+  uint64_t now = handle.call->sequence();
+  if (handle.kind < HandleKind::Cluster) now &= kLightSequence;
+  if (now != handle.sequence) [[unlikely]] {
     luaL_error(L, "%s used after its exchange has ended", to_string(handle.kind));
   }
   return *handle.call;
+}
+
+bool read_light(lua_State* L, int index, Handle& to) {
+  const auto bits = reinterpret_cast<uintptr_t>(lua_touserdata(L, index));
+  if (bits >> kTagShift != kTag) return false;
+  to.kind = static_cast<HandleKind>(bits >> kKindShift & 7);
+  to.sequence = bits & kLightSequence;
+  to.call = &LoadedScript::of(L).call_at(bits >> kSlotShift & (kLightSlots - 1));
+  return true;
 }
 
 const Handle* to_handle(lua_State* L, int index) {
@@ -44,7 +65,13 @@ const Handle* to_handle(lua_State* L, int index) {
 }
 
 HookCall& check_self(lua_State* L, HandleKind kind) {
-  const Handle* handle = to_handle(L, 1);
+  Handle light;
+  const Handle* handle = nullptr;
+  if (kind >= HandleKind::Cluster) {
+    handle = to_handle(L, 1);
+  } else if (lua_islightuserdata(L, 1) && read_light(L, 1, light)) {
+    handle = &light;
+  }
   if (handle == nullptr || handle->kind != kind) {
     luaL_error(L, "%s expected; call its functions with a colon, as in %s:name(...)",
                to_string(kind), to_string(kind));
@@ -62,28 +89,73 @@ void raise_read_only(lua_State* L, const char* what) {
   __builtin_unreachable();
 }
 
+void push_light(lua_State* L, const HookCall& call, HandleKind kind) {
+  const uintptr_t bits = kTag << kTagShift | static_cast<uintptr_t>(kind) << kKindShift |
+                         uintptr_t{call.slot()} << kSlotShift | (call.sequence() & kLightSequence);
+  lua_pushlightuserdata(L, reinterpret_cast<void*>(bits));
+}
+
 void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target) {
-  LoadedScript& script = call.script();
-  const auto bit = uint32_t{1} << static_cast<unsigned>(kind);
-  const bool keep = kind < HandleKind::Cluster;
-  const auto place = static_cast<int>(call.slot() * static_cast<unsigned>(HandleKind::Cluster) +
-                                      static_cast<unsigned>(kind) + 1);
-  if (keep && (call.kept & bit) != 0) {
-    script.push_kept(L);
-    lua_rawgeti(L, -1, place);
-    lua_remove(L, -2);
-    return;
-  }
   auto* handle = static_cast<Handle*>(lua_newuserdata(L, sizeof(Handle)));
   *handle = {Handle::kMagic, kind, call.sequence(), &call, target};
-  script.push_metatable(L, kind);
+  call.script().push_metatable(L, kind);
   lua_setmetatable(L, -2);
-  if (!keep) return;
-  script.push_kept(L);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, place);
+}
+
+namespace {
+
+// Of a metamethod: light userdata that is no handle (proxy.json.null) has none of its fields.
+HookCall& light_self(lua_State* L, Handle& handle) {
+  if (!read_light(L, 1, handle)) luaL_error(L, "attempt to index a userdata value");
+  return live_call(L, handle);
+}
+
+int light_index(lua_State* L) {
+  Handle handle;
+  HookCall& call = light_self(L, handle);
+  switch (handle.kind) {
+    case HandleKind::Request:
+      return index_request(L, call);
+    case HandleKind::Response:
+      return index_response(L, call);
+    case HandleKind::Vars:
+      return index_vars(L, call);
+    default:
+      return index_headers(L, call, handle.kind);
+  }
+}
+
+int light_newindex(lua_State* L) {
+  Handle handle;
+  HookCall& call = light_self(L, handle);
+  switch (handle.kind) {
+    case HandleKind::Request:
+      return set_request_field(L, call);
+    case HandleKind::Response:
+      return set_response_field(L, call);
+    case HandleKind::Vars:
+      return set_var(L, call);
+    default:
+      return set_header(L, call, handle.kind);
+  }
+}
+
+}  // namespace
+
+void set_light_metatable(lua_State* L) {
+  lua_pushlightuserdata(L, nullptr);
+  lua_newtable(L);
+  push_request_methods(L);
+  push_response_methods(L);
+  push_headers_methods(L);
+  lua_pushcclosure(L, light_index, kHeadersCount);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, light_newindex);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushliteral(L, "handle");
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
   lua_pop(L, 1);
-  call.kept |= bit;
 }
 
 }  // namespace tidegate::script

@@ -27,7 +27,7 @@ void push_endpoints(lua_State* L, HookCall& call, const upstream::Cluster& clust
 }
 
 int cluster_index(lua_State* L) {
-  const Handle& handle = self(L);
+  const Handle& handle = full_self(L);
   HookCall& call = live_call(L, handle);
   upstream::Cluster& cluster = cluster_of(handle);
   switch (field_of(L)) {
@@ -55,7 +55,7 @@ int cluster_index(lua_State* L) {
 }
 
 int cluster_newindex(lua_State* L) {
-  live_call(L, self(L));
+  live_call(L, full_self(L));
   raise_read_only(L, "cluster");
 }
 
@@ -78,7 +78,7 @@ void push_tags(lua_State* L, const upstream::Endpoint& endpoint) {
 }
 
 int endpoint_index(lua_State* L) {
-  const Handle& handle = self(L);
+  const Handle& handle = full_self(L);
   live_call(L, handle);
   const upstream::Endpoint& endpoint = endpoint_of(handle);
   switch (field_of(L)) {
@@ -112,7 +112,7 @@ int endpoint_index(lua_State* L) {
 }
 
 int endpoint_newindex(lua_State* L) {
-  live_call(L, self(L));
+  live_call(L, full_self(L));
   raise_read_only(L, "endpoint");
 }
 

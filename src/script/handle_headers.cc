@@ -37,14 +37,14 @@ http::Headers& headers_of(lua_State* L, const HookCall& call, HandleKind kind) {
 
 // Of a method: headers or trailers of either side.
 HookCall& check_headers(lua_State* L, http::Headers*& headers) {
-  const Handle* handle = to_handle(L, 1);
-  if (handle == nullptr || handle->kind == HandleKind::Vars ||
-      handle->kind == HandleKind::Request || handle->kind == HandleKind::Response ||
-      handle->kind >= HandleKind::Cluster) {
+  Handle handle;
+  if (!lua_islightuserdata(L, 1) || !read_light(L, 1, handle) ||
+      handle.kind == HandleKind::Vars || handle.kind == HandleKind::Request ||
+      handle.kind == HandleKind::Response) {
     luaL_error(L, "headers expected; call its functions with a colon, as in headers:all(name)");
   }
-  HookCall& call = live_call(L, *handle);
-  headers = &headers_of(L, call, handle->kind);
+  HookCall& call = live_call(L, handle);
+  headers = &headers_of(L, call, handle.kind);
   return call;
 }
 
@@ -111,39 +111,6 @@ bool same_name(const http::HeaderField& field, const HeaderName& name) {
              : field.id() == http::HeaderId::Other && field.name() == name.name;
 }
 
-// Upvalues 1 to 4: the methods.
-int headers_index(lua_State* L) {
-  const Handle& handle = self(L);
-  HookCall& call = live_call(L, handle);
-  if (lua_type(L, 2) != LUA_TSTRING) return 0;
-  const HeaderName& name = call.script().names().header(L, 2, call.exchange().arena());
-  if (name.method != 0) {
-    lua_pushvalue(L, lua_upvalueindex(name.method));
-    return 1;
-  }
-  const http::HeaderField* field = find_field(headers_of(L, call, handle.kind), name);
-  if (field == nullptr) return 0;
-  lua_pushlstring(L, field->value_data, field->value_size);
-  return 1;
-}
-
-int headers_newindex(lua_State* L) {
-  const Handle& handle = self(L);
-  HookCall& call = live_call(L, handle);
-  http::Headers& headers = headers_of(L, call, handle.kind);
-  const int type = lua_type(L, 3);
-  if (type == LUA_TNIL) {
-    const HeaderName& name = name_at(L, 2, call);
-    headers.remove(name.id, name.name);
-    return 0;
-  }
-  const HeaderName& name = settable_name(L, 2, call);
-  if (headers.size() >= kMaxFields) return luaL_error(L, "too many headers");
-  const std::string_view value = value_at(L, 3, type, call);
-  headers.set(name.id, name.name, value);
-  return 0;
-}
-
 int headers_all(lua_State* L) {
   http::Headers* headers;
   HookCall& call = check_headers(L, headers);
@@ -198,8 +165,36 @@ int headers_count(lua_State* L) {
   return 1;
 }
 
-int vars_index(lua_State* L) {
-  HookCall& call = live_call(L, self(L));
+}  // namespace
+
+int index_headers(lua_State* L, HookCall& call, HandleKind kind) {
+  if (lua_type(L, 2) != LUA_TSTRING) return 0;
+  const HeaderName& name = call.script().names().header(L, 2, call.exchange().arena());
+  if (name.method != 0) {
+    lua_pushvalue(L, lua_upvalueindex(kHeadersAll - 1 + name.method));
+    return 1;
+  }
+  const http::HeaderField* field = find_field(headers_of(L, call, kind), name);
+  if (field == nullptr) return 0;
+  lua_pushlstring(L, field->value_data, field->value_size);
+  return 1;
+}
+
+int set_header(lua_State* L, HookCall& call, HandleKind kind) {
+  http::Headers& headers = headers_of(L, call, kind);
+  const int type = lua_type(L, 3);
+  if (type == LUA_TNIL) {
+    const HeaderName& name = name_at(L, 2, call);
+    headers.remove(name.id, name.name);
+    return 0;
+  }
+  const HeaderName& name = settable_name(L, 2, call);
+  if (headers.size() >= kMaxFields) return luaL_error(L, "too many headers");
+  headers.set(name.id, name.name, value_at(L, 3, type, call));
+  return 0;
+}
+
+int index_vars(lua_State* L, HookCall& call) {
   if (lua_type(L, 2) != LUA_TSTRING) return 0;
   size_t size;
   const char* name = lua_tolstring(L, 2, &size);
@@ -216,8 +211,7 @@ int vars_index(lua_State* L) {
   return 1;
 }
 
-int vars_newindex(lua_State* L) {
-  HookCall& call = live_call(L, self(L));
+int set_var(lua_State* L, HookCall& call) {
   if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "the name of a var must be a string");
   size_t name_size;
   const char* name = lua_tolstring(L, 2, &name_size);
@@ -247,24 +241,11 @@ int vars_newindex(lua_State* L) {
   return 0;
 }
 
-}  // namespace
-
-void fill_headers(lua_State* L) {
+void push_headers_methods(lua_State* L) {
   lua_pushcfunction(L, headers_all);
   lua_pushcfunction(L, headers_add);
   lua_pushcfunction(L, headers_each);
   lua_pushcfunction(L, headers_count);
-  lua_pushcclosure(L, headers_index, 4);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, headers_newindex);
-  lua_setfield(L, -2, "__newindex");
-}
-
-void fill_vars(lua_State* L) {
-  lua_pushcfunction(L, vars_index);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, vars_newindex);
-  lua_setfield(L, -2, "__newindex");
 }
 
 }  // namespace tidegate::script

@@ -10,8 +10,6 @@
 namespace tidegate::script {
 namespace {
 
-enum Upvalue : int { kBody = 1, kSetBody, kReply, kRedirect };
-
 void push(lua_State* L, std::string_view text) {
   lua_pushlstring(L, text.data(), text.size());
 }
@@ -96,52 +94,6 @@ void push_text_field(lua_State* L, Field field, const HookCall& call) {
   }
 }
 
-int request_index(lua_State* L) {
-  HookCall& call = live_call(L, self(L));
-  const Field field = field_of(L);
-  switch (field) {
-    case Field::Headers:
-      push_handle(L, call, HandleKind::RequestHeaders);
-      break;
-    case Field::Trailers:
-      push_handle(L, call, HandleKind::RequestTrailers);
-      break;
-    case Field::Vars:
-      push_handle(L, call, HandleKind::Vars);
-      break;
-    case Field::Args:
-      push_args(L, call.exchange().request().query);
-      break;
-    case Field::Tried:
-      push_tried(L, call);
-      break;
-    case Field::Attempt:
-      lua_pushinteger(L, static_cast<lua_Integer>(call.attempt()));
-      break;
-    case Field::ClientPort:
-      lua_pushinteger(L, call.exchange().client_port());
-      break;
-    case Field::Timeout:
-      lua_pushnumber(L, std::chrono::duration<double>(call.exchange().timeout()).count());
-      break;
-    case Field::Body:
-      lua_pushvalue(L, lua_upvalueindex(kBody));
-      break;
-    case Field::SetBody:
-      lua_pushvalue(L, lua_upvalueindex(kSetBody));
-      break;
-    case Field::Reply:
-      lua_pushvalue(L, lua_upvalueindex(kReply));
-      break;
-    case Field::Redirect:
-      lua_pushvalue(L, lua_upvalueindex(kRedirect));
-      break;
-    default:
-      push_text_field(L, field, call);
-  }
-  return 1;
-}
-
 std::string_view text_at(lua_State* L, int index) {
   size_t size;
   const char* text = luaL_checklstring(L, index, &size);
@@ -207,8 +159,67 @@ void set_timeout(lua_State* L, HookCall& call) {
       std::chrono::duration_cast<tidegate::Duration>(std::chrono::duration<double>(seconds)));
 }
 
-int request_newindex(lua_State* L) {
-  HookCall& call = live_call(L, self(L));
+int request_body(lua_State* L) {
+  check_self(L, HandleKind::Request);
+  return yield_wait(L, Wait::RequestBody, 0);
+}
+
+int request_set_body(lua_State* L) {
+  HookCall& call = check_self(L, HandleKind::Request);
+  check_unsent(L, call);
+  if (call.exchange().attempts() > 0) luaL_error(L, "the request's body has been sent");
+  call.set_request_body(call.keep(L, text_at(L, 2)));
+  return 0;
+}
+
+}  // namespace
+
+int index_request(lua_State* L, HookCall& call) {
+  const Field field = field_of(L);
+  switch (field) {
+    case Field::Headers:
+      push_light(L, call, HandleKind::RequestHeaders);
+      break;
+    case Field::Trailers:
+      push_light(L, call, HandleKind::RequestTrailers);
+      break;
+    case Field::Vars:
+      push_light(L, call, HandleKind::Vars);
+      break;
+    case Field::Args:
+      push_args(L, call.exchange().request().query);
+      break;
+    case Field::Tried:
+      push_tried(L, call);
+      break;
+    case Field::Attempt:
+      lua_pushinteger(L, static_cast<lua_Integer>(call.attempt()));
+      break;
+    case Field::ClientPort:
+      lua_pushinteger(L, call.exchange().client_port());
+      break;
+    case Field::Timeout:
+      lua_pushnumber(L, std::chrono::duration<double>(call.exchange().timeout()).count());
+      break;
+    case Field::Body:
+      lua_pushvalue(L, lua_upvalueindex(kRequestBody));
+      break;
+    case Field::SetBody:
+      lua_pushvalue(L, lua_upvalueindex(kRequestSetBody));
+      break;
+    case Field::Reply:
+      lua_pushvalue(L, lua_upvalueindex(kRequestReply));
+      break;
+    case Field::Redirect:
+      lua_pushvalue(L, lua_upvalueindex(kRequestRedirect));
+      break;
+    default:
+      push_text_field(L, field, call);
+  }
+  return 1;
+}
+
+int set_request_field(lua_State* L, HookCall& call) {
   const Field field = field_of(L);
   switch (field) {
     case Field::Method:
@@ -229,30 +240,11 @@ int request_newindex(lua_State* L) {
   return 0;
 }
 
-int request_body(lua_State* L) {
-  check_self(L, HandleKind::Request);
-  return yield_wait(L, Wait::RequestBody, 0);
-}
-
-int request_set_body(lua_State* L) {
-  HookCall& call = check_self(L, HandleKind::Request);
-  check_unsent(L, call);
-  if (call.exchange().attempts() > 0) luaL_error(L, "the request's body has been sent");
-  call.set_request_body(call.keep(L, text_at(L, 2)));
-  return 0;
-}
-
-}  // namespace
-
-void fill_request(lua_State* L) {
+void push_request_methods(lua_State* L) {
   lua_pushcfunction(L, request_body);
   lua_pushcfunction(L, request_set_body);
   lua_pushcfunction(L, request_reply);
   lua_pushcfunction(L, request_redirect);
-  lua_pushcclosure(L, request_index, 4);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, request_newindex);
-  lua_setfield(L, -2, "__newindex");
 }
 
 }  // namespace tidegate::script

@@ -7,8 +7,6 @@
 namespace tidegate::script {
 namespace {
 
-enum Upvalue : int { kBody = 1, kSetBody, kRetry };
-
 http::ResponseHead& check_response(lua_State* L, const HookCall& call) {
   http::ResponseHead* response = call.exchange().response();
   if (response == nullptr) luaL_error(L, "there is no response");
@@ -19,64 +17,6 @@ void push_endpoint_of(lua_State* L, HookCall& call) {
   const upstream::Endpoint* endpoint = call.exchange().endpoint();
   if (endpoint == nullptr) return lua_pushnil(L);
   push_handle(L, call, HandleKind::Endpoint, const_cast<upstream::Endpoint*>(endpoint));
-}
-
-int response_index(lua_State* L) {
-  HookCall& call = live_call(L, self(L));
-  const http::ResponseHead& response = check_response(L, call);
-  switch (field_of(L)) {
-    case Field::Status:
-      lua_pushinteger(L, response.status);
-      break;
-    case Field::Headers:
-      push_handle(L, call, HandleKind::ResponseHeaders);
-      break;
-    case Field::Trailers:
-      push_handle(L, call, HandleKind::ResponseTrailers);
-      break;
-    case Field::FromOrigin:
-      lua_pushboolean(L, call.exchange().response_from_origin() ? 1 : 0);
-      break;
-    case Field::Endpoint:
-      push_endpoint_of(L, call);
-      break;
-    case Field::Attempts:
-      lua_pushinteger(L, static_cast<lua_Integer>(call.exchange().attempts()));
-      break;
-    case Field::Duration:
-      lua_pushnumber(L, std::chrono::duration<double>(call.exchange().elapsed()).count());
-      break;
-    case Field::Body:
-      lua_pushvalue(L, lua_upvalueindex(kBody));
-      break;
-    case Field::SetBody:
-      lua_pushvalue(L, lua_upvalueindex(kSetBody));
-      break;
-    case Field::Retry:
-      lua_pushvalue(L, lua_upvalueindex(kRetry));
-      break;
-    default:
-      lua_pushnil(L);
-  }
-  return 1;
-}
-
-int response_newindex(lua_State* L) {
-  HookCall& call = live_call(L, self(L));
-  http::ResponseHead& response = check_response(L, call);
-  if (field_of(L) != Field::Status) raise_read_only(L, "response");
-  if (call.hook() == proxy::Hook::Log) return luaL_error(L, "the response has been sent");
-  const lua_Number status = luaL_checknumber(L, 3);
-  const bool was_bodiless =
-      response.status == 204 || response.status == 304 || response.status < 200;
-  const bool is_bodiless = status == 204 || status == 304;
-  if (!(status >= 200 && status <= 599) || was_bodiless != is_bodiless) {
-    return luaL_error(L, "a response with status %d can not get status %s",
-                      static_cast<int>(response.status), lua_tostring(L, 3));
-  }
-  response.status = static_cast<uint16_t>(status);
-  response.reason = {};
-  return 0;
 }
 
 int response_body(lua_State* L) {
@@ -103,14 +43,66 @@ int response_retry(lua_State* L) {
 
 }  // namespace
 
-void fill_response(lua_State* L) {
+int index_response(lua_State* L, HookCall& call) {
+  const http::ResponseHead& response = check_response(L, call);
+  switch (field_of(L)) {
+    case Field::Status:
+      lua_pushinteger(L, response.status);
+      break;
+    case Field::Headers:
+      push_light(L, call, HandleKind::ResponseHeaders);
+      break;
+    case Field::Trailers:
+      push_light(L, call, HandleKind::ResponseTrailers);
+      break;
+    case Field::FromOrigin:
+      lua_pushboolean(L, call.exchange().response_from_origin() ? 1 : 0);
+      break;
+    case Field::Endpoint:
+      push_endpoint_of(L, call);
+      break;
+    case Field::Attempts:
+      lua_pushinteger(L, static_cast<lua_Integer>(call.exchange().attempts()));
+      break;
+    case Field::Duration:
+      lua_pushnumber(L, std::chrono::duration<double>(call.exchange().elapsed()).count());
+      break;
+    case Field::Body:
+      lua_pushvalue(L, lua_upvalueindex(kResponseBody));
+      break;
+    case Field::SetBody:
+      lua_pushvalue(L, lua_upvalueindex(kResponseSetBody));
+      break;
+    case Field::Retry:
+      lua_pushvalue(L, lua_upvalueindex(kResponseRetry));
+      break;
+    default:
+      lua_pushnil(L);
+  }
+  return 1;
+}
+
+int set_response_field(lua_State* L, HookCall& call) {
+  http::ResponseHead& response = check_response(L, call);
+  if (field_of(L) != Field::Status) raise_read_only(L, "response");
+  if (call.hook() == proxy::Hook::Log) return luaL_error(L, "the response has been sent");
+  const lua_Number status = luaL_checknumber(L, 3);
+  const bool was_bodiless =
+      response.status == 204 || response.status == 304 || response.status < 200;
+  const bool is_bodiless = status == 204 || status == 304;
+  if (!(status >= 200 && status <= 599) || was_bodiless != is_bodiless) {
+    return luaL_error(L, "a response with status %d can not get status %s",
+                      static_cast<int>(response.status), lua_tostring(L, 3));
+  }
+  response.status = static_cast<uint16_t>(status);
+  response.reason = {};
+  return 0;
+}
+
+void push_response_methods(lua_State* L) {
   lua_pushcfunction(L, response_body);
   lua_pushcfunction(L, response_set_body);
   lua_pushcfunction(L, response_retry);
-  lua_pushcclosure(L, response_index, 3);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, response_newindex);
-  lua_setfield(L, -2, "__newindex");
 }
 
 }  // namespace tidegate::script

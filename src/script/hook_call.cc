@@ -59,7 +59,6 @@ void HookCall::close() {
   stop_waiting();
   ++run_;
   ++sequence_;
-  kept = 0;
   has_reply_ = has_request_body_ = has_response_body_ = false;
   filter_ = nullptr;
   exchange_ = nullptr;
@@ -94,26 +93,26 @@ Verdict HookCall::start(Hook hook) {
 int HookCall::push_arguments() {
   const auto push_response = [this] {
     if (exchange_->response() == nullptr) return lua_pushnil(thread_);
-    push_handle(thread_, *this, HandleKind::Response);
+    push_light(thread_, *this, HandleKind::Response);
   };
   switch (hook_) {
     case Hook::Request:
-      push_handle(thread_, *this, HandleKind::Request);
+      push_light(thread_, *this, HandleKind::Request);
       return 1;
     case Hook::SelectBackend:
-      push_handle(thread_, *this, HandleKind::Request);
+      push_light(thread_, *this, HandleKind::Request);
       push_handle(thread_, *this, HandleKind::Cluster, exchange_->cluster());
       return 2;
     case Hook::Response:
       push_response();
-      push_handle(thread_, *this, HandleKind::Request);
+      push_light(thread_, *this, HandleKind::Request);
       return 2;
     case Hook::Error:
-      push_handle(thread_, *this, HandleKind::Request);
+      push_light(thread_, *this, HandleKind::Request);
       push_failure(thread_, exchange_->failure());
       return 2;
     case Hook::Log:
-      push_handle(thread_, *this, HandleKind::Request);
+      push_light(thread_, *this, HandleKind::Request);
       push_response();
       return 2;
     case Hook::Count_:

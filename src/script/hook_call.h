@@ -58,9 +58,6 @@ class HookCall final : private proxy::BodyWaiter {
     response_body_ = body, has_response_body_ = true;
   }
 
-  /// Bit per HandleKind: the handle stands in the table of kept handles.
-  uint32_t kept = 0;
-
  private:
   friend class LoadedScript;
 

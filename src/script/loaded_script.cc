@@ -21,10 +21,6 @@ Vm::Limits limits_of(const Generation& generation) {
 constexpr std::array<std::string_view, static_cast<size_t>(proxy::Hook::Count_)> kHookNames{
     "on_request", "select_backend", "on_response", "on_error", "on_log"};
 
-constexpr std::array<void (*)(lua_State*), kHandleKinds> kFill{
-    fill_request, fill_headers, fill_headers, fill_vars,    fill_response,
-    fill_headers, fill_headers, fill_cluster, fill_endpoint};
-
 }  // namespace
 
 LoadedScript::LoadedScript(std::shared_ptr<const Generation> generation, Watch& watch,
@@ -44,14 +40,14 @@ LoadedScript::LoadedScript(std::shared_ptr<const Generation> generation, Watch& 
 
 void LoadedScript::make_metatables() {
   lua_State* L = vm_.state();
-  lua_newtable(L);
-  kept_ = luaL_ref(L, LUA_REGISTRYINDEX);
-  for (size_t kind = 0; kind < kHandleKinds; ++kind) {
+  set_light_metatable(L);
+  for (const auto& [kind, fill] : {std::pair(HandleKind::Cluster, &fill_cluster),
+                                   std::pair(HandleKind::Endpoint, &fill_endpoint)}) {
     lua_newtable(L);
-    kFill[kind](L);
-    lua_pushstring(L, to_string(static_cast<HandleKind>(kind)));
+    fill(L);
+    lua_pushstring(L, to_string(kind));
     lua_setfield(L, -2, "__metatable");
-    metatables_[kind] = luaL_ref(L, LUA_REGISTRYINDEX);
+    metatables_[static_cast<size_t>(kind)] = luaL_ref(L, LUA_REGISTRYINDEX);
   }
 }
 
@@ -78,11 +74,12 @@ bool LoadedScript::unused() const {
                      [](const ScriptFilter& filter) { return filter.users == 0; });
 }
 
-HookCall& LoadedScript::take_call() {
+HookCall* LoadedScript::take_call() {
   if (idle_calls_.empty()) {
-    return calls_.emplace_back(*this, static_cast<uint32_t>(calls_.size()));
+    if (calls_.size() == kLightSlots) return nullptr;
+    return &calls_.emplace_back(*this, static_cast<uint32_t>(calls_.size()));
   }
-  HookCall& call = *idle_calls_.back();
+  HookCall* call = idle_calls_.back();
   idle_calls_.pop_back();
   return call;
 }

@@ -38,7 +38,9 @@ class LoadedScript {
   /// No chain holds a filter of it.
   bool unused() const;
 
-  HookCall& take_call();
+  /// nullptr: more exchanges use the script at once than handles can tell apart.
+  HookCall* take_call();
+  HookCall& call_at(size_t slot) { return calls_[slot]; }
   void give_back_call(HookCall& call) { idle_calls_.push_back(&call); }
 
   // ---- for C functions ----
@@ -52,7 +54,6 @@ class LoadedScript {
   void push_metatable(lua_State* L, HandleKind kind) const {
     lua_rawgeti(L, LUA_REGISTRYINDEX, metatables_[static_cast<size_t>(kind)]);
   }
-  void push_kept(lua_State* L) const { lua_rawgeti(L, LUA_REGISTRYINDEX, kept_); }
 
  private:
   void make_metatables();
@@ -61,7 +62,6 @@ class LoadedScript {
   const unsigned worker_;
   Vm vm_;
   Names names_;
-  int kept_ = 0;
   int metatables_[kHandleKinds] = {};
   std::deque<HookCall> calls_;
   std::vector<HookCall*> idle_calls_;

@@ -30,17 +30,20 @@ ScriptFilter::ScriptFilter(LoadedScript& script, const config::Policy& policy, u
 }
 
 proxy::Verdict ScriptFilter::run(proxy::Hook hook, proxy::FilterCall& call) {
-  if (broken_) [[unlikely]] {
-    if (policy_.on_error == config::OnError::Open) return proxy::Verdict::Continue;
-    call.exchange->fail(ErrorCode::ScriptError, "the script is not loaded");
-    return proxy::Verdict::Stop;
-  }
+  if (broken_) [[unlikely]] return refuse(call, "the script is not loaded");
   if (call.state == nullptr) {
-    HookCall& opened = script_.take_call();
-    opened.open(*this, call);
-    call.state = &opened;
+    HookCall* opened = script_.take_call();
+    if (opened == nullptr) [[unlikely]] return refuse(call, "too many exchanges wait in the script");
+    opened->open(*this, call);
+    call.state = opened;
   }
   return static_cast<HookCall*>(call.state)->start(hook);
+}
+
+proxy::Verdict ScriptFilter::refuse(proxy::FilterCall& call, std::string_view why) const {
+  if (policy_.on_error == config::OnError::Open) return proxy::Verdict::Continue;
+  call.exchange->fail(ErrorCode::ScriptError, why);
+  return proxy::Verdict::Stop;
 }
 
 void ScriptFilter::release(proxy::FilterCall& call) {

@@ -45,6 +45,8 @@ class ScriptFilter final : public proxy::Filter {
   uint32_t users = 0;  // chains that hold it; counted by the WorkerScripts
 
  private:
+  /// The script can not run: what `on_error` says.
+  proxy::Verdict refuse(proxy::FilterCall& call, std::string_view why) const;
   void push_new_environment(lua_State* L);
   std::string run_top_level(lua_State* L);
   std::string find_hooks(lua_State* L);
