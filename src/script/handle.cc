@@ -51,10 +51,13 @@ HookCall& live_call(lua_State* L, const Handle& handle) {
 
 bool read_light(lua_State* L, int index, Handle& to) {
   const auto bits = reinterpret_cast<uintptr_t>(lua_touserdata(L, index));
-  if (bits >> kTagShift != kTag) return false;
+  HookCall* const running = HookCall::running;
+  if (bits >> kTagShift != kTag || running == nullptr) return false;
   to.kind = static_cast<HandleKind>(bits >> kKindShift & 7);
   to.sequence = bits & kLightSequence;
-  to.call = &LoadedScript::of(L).call_at(bits >> kSlotShift & (kLightSlots - 1));
+  // Almost always it is the running exchange's own.
+  const auto slot = static_cast<uint32_t>(bits >> kSlotShift & (kLightSlots - 1));
+  to.call = slot == running->slot() ? running : &running->script().call_at(slot);
   return true;
 }
 

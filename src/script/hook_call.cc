@@ -127,10 +127,10 @@ Verdict HookCall::step(int arguments) {
     const Duration cpu_before = waited_ ? thread_cpu() : Duration::zero();
     const uint64_t begin = ticks();
     script_.running_filter = filter_;
-    script_.running_call = this;
+    script_.running_call = running = this;
     const Vm::Outcome outcome = vm.resume(thread_, arguments, cpu_left_);
     script_.running_filter = nullptr;
-    script_.running_call = nullptr;
+    script_.running_call = running = nullptr;
     const Duration took(static_cast<int64_t>(static_cast<double>(ticks() - begin) *
                                              filter_->nanoseconds_per_tick()));
     cpu_spent_ += took;

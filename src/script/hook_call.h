@@ -22,6 +22,9 @@ class ScriptFilter;
 class HookCall final : private proxy::BodyWaiter {
  public:
   HookCall(LoadedScript& script, uint32_t slot);
+  /// The one whose hook runs in this thread, so that handles find it without asking the VM.
+  static inline thread_local HookCall* running = nullptr;
+
   HookCall(const HookCall&) = delete;
   HookCall& operator=(const HookCall&) = delete;
 
