@@ -45,7 +45,7 @@ class Watch {
 
   /// REQUIRES: no run is under way.
   void begin(Interruptible& target, Duration cpu_budget) {
-    target_ = &target;
+    target_.store(&target, std::memory_order_relaxed);
     budget_ns_.store(static_cast<uint64_t>(cpu_budget.count()), std::memory_order_relaxed);
     sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -65,7 +65,7 @@ class Watch {
   static void on_signal(int);
 
   Watchdog& watchdog_;
-  Interruptible* target_ = nullptr;
+  std::atomic<Interruptible*> target_{nullptr};
   std::atomic<uint64_t> sequence_{0};
   std::atomic<uint64_t> budget_ns_{0};
   std::atomic<uint64_t> interrupt_{0};  // the run to interrupt
