@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A script that runs wild hurts its own request only: it is stopped within its budget, in every hook
 and inside pcall, others on the same worker wait no longer than that, and the worker lives."""
-import os
 import threading
 import time
 
@@ -9,9 +8,9 @@ import pytest
 
 from support import Client, Proxy, config_for, scaled
 
-BUDGET = 0.03  # seconds of CPU a hook may use
-# What a machine may add to it; one that has much else to do adds more.
-SLACK = 0.25 * max(1, os.getloadavg()[0] / os.cpu_count())
+BUDGET = 0.03      # seconds of CPU a hook may use
+CPU_SLACK = 0.1    # what the proxy may use beside, for noticing, unwinding and collecting
+WALL_SLACK = 3     # what a machine with much else to do may add for a bystander
 
 HAZARDS = {
     "endless loop": "while true do end",
@@ -101,11 +100,18 @@ def run_wild(proxy, connect, hook):
     """Sends the request that sets the hazard off, three times; gives the last answer."""
     client = connect(proxy, timeout=20)
     target = "/broken" if hook == "on_error" else "/wild"
+    for _ in range(2):
+        # The worker's own CPU time is what others wait for; unlike the clock, it does not depend on
+        # what else this machine does.
+        before = proxy.cpu_seconds()
+        response = client.get(target, {"X-Hazard": "yes"})
+        used = proxy.cpu_seconds() - before
+        assert used < scaled(BUDGET + CPU_SLACK), f"{used:.3f} s of CPU"
     with Bystander(proxy) as bystander:
-        for _ in range(3):
-            response = client.get(target, {"X-Hazard": "yes"})
+        for _ in range(2):
+            client.get(target, {"X-Hazard": "yes"})
     assert bystander.failure is None, bystander.failure
-    assert bystander.longest < scaled(BUDGET * 2 + SLACK), f"others waited {bystander.longest:.3f} s"
+    assert bystander.longest < scaled(WALL_SLACK), f"others waited {bystander.longest:.3f} s"
     assert client.get("/fine").status == 200
     assert connect(proxy).get("/fine").status == 200
     assert proxy.process.poll() is None

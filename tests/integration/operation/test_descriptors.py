@@ -7,6 +7,11 @@ import pytest
 
 from support import Client, config_for, eventually, scaled
 
+# UBSan opens a pipe to see whether it may read an object's type; without descriptors it can not, and
+# takes the object for a broken one.
+pytestmark = pytest.mark.skipif(os.environ.get("TIDEGATE_SANITIZER") == "asan",
+                                reason="UBSan itself needs descriptors")
+
 LIMIT = 96
 
 
@@ -47,11 +52,11 @@ def test_out_of_descriptors_does_not_spin(origin, tidegate, connect):
     proxy = tidegate(config_for(origin), descriptors=LIMIT)
     flood = open_many(proxy.port(), LIMIT + 50)
     eventually(lambda: proxy.descriptors() >= LIMIT - 10)
-    before = _cpu_seconds(proxy.process.pid)
+    before = proxy.cpu_seconds()
     flood[0].settimeout(1.0)
     with pytest.raises(socket.timeout):
         flood[0].recv(1)  # a second in which nothing happens
-    assert _cpu_seconds(proxy.process.pid) - before < 0.5
+    assert proxy.cpu_seconds() - before < 0.5
     for sock in flood:
         sock.close()
     eventually(lambda: proxy.descriptors() < LIMIT / 2, 15)
@@ -75,9 +80,3 @@ def test_no_descriptor_leaks(origin, proxy_to):
     before = proxy.descriptors()
     burst()
     eventually(lambda: proxy.descriptors() <= before + 1, what=f"back to {before} descriptors")
-
-
-def _cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

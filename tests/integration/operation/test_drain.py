@@ -68,9 +68,10 @@ def test_idle_connections_are_closed(slow_origin, proxy_to, connect):
 def test_a_request_that_is_arriving_is_still_served(slow_origin, proxy_to, connect):
     proxy = proxy_to(slow_origin)
     busy, arriving = connect(proxy), connect(proxy)
+    assert arriving.get("/before").status == 200, "it has been accepted"
     arriving.send("GET /arriving HTTP/1.1\r\n")
     busy.send_request("GET", "/slow")
-    slow_origin.wait_for_requests(1)
+    slow_origin.wait_for_requests(2)
     proxy.signal(signal.SIGTERM)
     eventually(lambda: refused(proxy.port()))
     arriving.send("Host: a\r\n\r\n")
