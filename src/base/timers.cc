@@ -2,6 +2,7 @@
 #include "base/timers.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace tidegate {
 namespace {
@@ -12,10 +13,13 @@ constexpr size_t kListsKept = 16;
 // Milliseconds are what epoll can wait. Longer durations are rounded up to a 64th of themselves at
 // most, so that a script's random sleeps can not make a list each.
 Duration round_up(Duration after) {
-  constexpr Duration kLeast = std::chrono::milliseconds(1);
-  Duration grain = kLeast;
-  while (grain * 128 <= after) grain *= 2;
-  return std::max<Duration>((after + grain - Duration(1)) / grain * grain, kLeast);
+  constexpr int64_t kMillisecond = 1'000'000;
+  const uint64_t ms =
+      after.count() <= kMillisecond
+          ? 1
+          : static_cast<uint64_t>((after.count() + kMillisecond - 1) / kMillisecond);
+  const uint64_t grain = uint64_t{1} << (ms < 128 ? 0 : std::bit_width(ms) - 7);
+  return std::chrono::milliseconds((ms + grain - 1) & ~(grain - 1));
 }
 
 }  // namespace
