@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Out of descriptors: serve what is accepted, recover by itself."""
-import os
 import socket
 
 import pytest
 
 from support import Client, config_for, eventually, scaled
+from support.clock import SANITIZER
 
 # UBSan opens a pipe to see whether it may read an object's type; without descriptors it can not, and
 # takes the object for a broken one.
-pytestmark = pytest.mark.skipif(os.environ.get("TIDEGATE_SANITIZER") == "asan",
-                                reason="UBSan itself needs descriptors")
+starves = pytest.mark.skipif(SANITIZER == "address", reason="UBSan itself needs descriptors")
 
 LIMIT = 96
 
@@ -26,6 +25,7 @@ def open_many(port, count):
     return clients
 
 
+@starves
 def test_running_out_of_descriptors_is_survived(origin, tidegate, connect):
     proxy = tidegate(config_for(origin), descriptors=LIMIT)
     first = connect(proxy)
@@ -47,6 +47,7 @@ def test_running_out_of_descriptors_is_survived(origin, tidegate, connect):
     assert first.get("/still").status == 200
 
 
+@starves
 def test_out_of_descriptors_does_not_spin(origin, tidegate, connect):
     """A listener that cannot accept must not wake the loop for ever."""
     proxy = tidegate(config_for(origin), descriptors=LIMIT)
