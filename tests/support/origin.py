@@ -220,8 +220,8 @@ class Origin:
                 self._wires.add(wire)
                 self._changed.notify_all()
             thread = threading.Thread(target=self._serve, args=(wire, number), daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)  # not before: who closes the origin joins all of them
 
     def _serve(self, wire, number):
         try:
