@@ -41,6 +41,9 @@ class RequestReceiver {
   /// What the client sent breaks the protocol or a limit. Nothing more of this request follows; a
   /// response may still be sent, after which the codec closes the connection (HTTP/1).
   virtual void on_request_error(ErrorCode code) = 0;
+  /// The stream takes response bytes again after ServerCodec::write_blocked was true. On HTTP/1 it
+  /// is the connection that says so.
+  virtual void on_response_writable() {}
 
  protected:
   ~RequestReceiver() = default;
@@ -58,6 +61,9 @@ class ResponseReceiver {
   /// The response can not be completed, or a tunnel whose response has ended already broke. After
   /// it the codec knows the stream no more.
   virtual void on_response_error(ErrorCode code) = 0;
+  /// The stream takes request bytes again after ClientCodec::write_blocked was true. On HTTP/1 it
+  /// is the connection that says so.
+  virtual void on_request_writable() {}
 
  protected:
   ~ResponseReceiver() = default;
@@ -113,6 +119,18 @@ class ServerCodec {
   /// Finish what runs, accept no new stream (Connection: close, GOAWAY).
   virtual void drain() = 0;
 
+  /// Back-pressure on one stream's request body. True: the codec sees to it by the stream's flow
+  /// control. False (HTTP/1): the connection is not to be read from until `resume`.
+  virtual bool pause(StreamId) { return false; }
+  virtual void resume(StreamId) {}
+  /// What was sent on the stream before the last `produce` waits for the client to open its
+  /// flow-control window; then its receiver hears on_response_writable. HTTP/1: never.
+  virtual bool write_blocked(StreamId) const { return false; }
+  /// The connection flushes: append what waits (HTTP/2: frames, as far as windows allow), and copy
+  /// what of borrowed bytes can not go yet. `blocked`: the transport takes nothing at present, so
+  /// append nothing. HTTP/1 has appended everything already.
+  virtual void produce(bool blocked) { (void)blocked; }
+
   /// No stream is open and no partial request waits.
   virtual bool idle() const = 0;
   /// Part of a request head has arrived, the rest has not.
@@ -146,6 +164,12 @@ class ClientCodec {
   virtual void receive_eof() = 0;
   /// The transport broke: open streams end with `code`.
   virtual void fail(ErrorCode code) = 0;
+
+  /// As in ServerCodec, for the stream's response body and its request's bytes.
+  virtual bool pause(StreamId) { return false; }
+  virtual void resume(StreamId) {}
+  virtual bool write_blocked(StreamId) const { return false; }
+  virtual void produce(bool blocked) { (void)blocked; }
 
   /// No stream is open.
   virtual bool idle() const = 0;

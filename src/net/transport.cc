@@ -10,7 +10,7 @@
 namespace tidegate::net {
 
 Transport::Transport(EventLoop& loop, Handler& handler, OwnedFd fd)
-    : loop_(loop), handler_(handler), output_(loop.output_blocks()), fd_(std::move(fd)) {}
+    : loop_(loop), handler_(&handler), output_(loop.output_blocks()), fd_(std::move(fd)) {}
 
 Transport::~Transport() { close(); }
 
@@ -48,20 +48,24 @@ void Transport::pause_reading() {
 
 void Transport::resume_reading() { start_reading(); }
 
+void Transport::read_arrived() {
+  if (reading_) on_readable();
+}
+
 void Transport::on_readable() {
   EventLoop& loop = loop_;
   char* buffer = loop.read_buffer();
   const IoResult result = read_some(buffer, EventLoop::kReadBufferSize);
   switch (result.state) {
     case Io::Done:
-      handler_.on_bytes({buffer, result.bytes});
+      handler_->on_bytes({buffer, result.bytes});
       break;
     case Io::Again:
       return;
     case Io::Closed:
       // A level-triggered end of stream would fire for ever.
       pause_reading();
-      handler_.on_eof();
+      handler_->on_eof();
       break;
     case Io::Broken:
       broken();
@@ -110,6 +114,7 @@ void Transport::schedule_flush() {
 void Transport::flush() {
   dirty_ = false;
   if (!open() || connecting_) return;
+  handler_->on_flush();
   if (blocked_) {
     // The loop says when the kernel takes more; what was borrowed must not be lost until then.
     output_.settle();
@@ -136,7 +141,7 @@ void Transport::flush() {
     shut_ = true;
     ::shutdown(fd_.get(), SHUT_WR);
   }
-  handler_.on_drained();
+  handler_->on_drained();
 }
 
 void Transport::want_write() {
@@ -169,11 +174,11 @@ void Transport::finish_connect() {
   ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
   if (error != 0) {
     close();
-    handler_.on_connected(false);
+    handler_->on_connected(false);
     return;
   }
   start_reading();
-  handler_.on_connected(true);
+  handler_->on_connected(true);
 }
 
 void Transport::shutdown_write_after_flush() {
@@ -191,7 +196,7 @@ void Transport::write_broke() {
 
 void Transport::broken() {
   close();
-  handler_.on_broken();
+  handler_->on_broken();
 }
 
 void Transport::close() {

@@ -30,6 +30,8 @@ class Transport {
     virtual void on_broken() = 0;
     /// All output has been written after some had to wait, or was written at once by this flush.
     virtual void on_drained() = 0;
+    /// A flush begins: the last chance to append output for it.
+    virtual void on_flush() {}
     /// After `connect`: whether it worked. A failed transport is closed already.
     virtual void on_connected(bool ok) = 0;
 
@@ -42,6 +44,10 @@ class Transport {
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport();
+
+  /// From now on `handler` hears what happens, and must outlive that. Not from inside a call to the
+  /// present one that it goes on after.
+  void handle_with(Handler& handler) { handler_ = &handler; }
 
   EventLoop& loop() { return loop_; }
   OutputBuffer& output() { return output_; }
@@ -56,6 +62,8 @@ class Transport {
   /// Back-pressure; `resume_reading` undoes it.
   void pause_reading();
   void resume_reading();
+  /// Reads once what has arrived already, as if the loop had said so. The handler may be called.
+  void read_arrived();
   bool reading() const { return reading_; }
 
   uint64_t bytes_written() const { return bytes_written_; }
@@ -93,7 +101,7 @@ class Transport {
   void write_broke();
 
   EventLoop& loop_;
-  Handler& handler_;
+  Handler* handler_;
   OutputBuffer output_;
   uint64_t bytes_written_ = 0;
   OwnedFd fd_;

@@ -63,7 +63,7 @@ void Attempt::send_head(const http::RequestHead& head, bool end) {
 
 void Attempt::send_body(std::string_view bytes) {
   // What came before still waits in the proxy, so this is as much as the watermark allows.
-  if (connection_->write_blocked() && !drain_wait_) {
+  if (connection_->write_blocked(stream_) && !drain_wait_) {
     drain_wait_ = true;
     connection_->wait_for_drain(*this);
   }
@@ -84,13 +84,26 @@ void Attempt::send_end(const http::Headers& trailers) {
   connection.schedule_flush();
 }
 
-void Attempt::pause() { connection_->pause_reading(); }
+void Attempt::pause() { connection_->pause(stream_); }
 
 void Attempt::resume() {
-  if (state_ == State::Open) connection_->resume_reading();
+  if (state_ == State::Open) connection_->resume(stream_);
 }
 
 void Attempt::on_upstream_drained() {
+  // The connection takes bytes again; the stream says so itself when its window opens.
+  if (connection_->write_blocked(stream_)) return;
+  drain_wait_ = false;
+  owner_.on_attempt_drained();
+}
+
+void Attempt::on_request_writable() {
+  if (!drain_wait_) return;
+  if (connection_->write_blocked(stream_)) {
+    if (!upstream::DrainWaiter::linked()) connection_->wait_for_drain(*this);
+    return;
+  }
+  upstream::DrainWaiter::unlink();
   drain_wait_ = false;
   owner_.on_attempt_drained();
 }

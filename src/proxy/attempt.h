@@ -82,6 +82,7 @@ class Attempt final : private http::ResponseReceiver,
   void on_response_body(std::string_view bytes) override { owner_.on_attempt_body(bytes); }
   void on_response_end() override;
   void on_response_error(ErrorCode code) override;
+  void on_request_writable() override;
   void leave();
 
   AttemptOwner& owner_;

@@ -20,8 +20,8 @@ class Downstream {
   virtual const config::Listener& listener() const = 0;
   /// Output was appended: flush it at the end of this callback.
   virtual void schedule_flush() = 0;
-  /// The client does not take response bytes at present.
-  virtual bool write_blocked() const = 0;
+  /// The client does not take this stream's response bytes at present.
+  virtual bool write_blocked(http::StreamId stream) const = 0;
   /// Back-pressure: read nothing more of this stream's request until resumed.
   virtual void pause_request(http::StreamId stream) = 0;
   virtual void resume_request(http::StreamId stream) = 0;

@@ -206,6 +206,9 @@ void DownstreamConnection::on_timeout() {
 }
 
 void DownstreamConnection::drain() {
+  // A request that stands in the kernel came before the end, so it is answered.
+  transport_.read_arrived();
+  if (!transport_.open()) return;
   codec_->drain();
   if (exchange_ == nullptr && !codec_->receiving_head() && transport_.output().empty()) close();
 }

@@ -36,7 +36,9 @@ class DownstreamConnection final : public net::Deferred,
   Peer peer(Arena& arena) const override;
   const config::Listener& listener() const override { return listener_.config; }
   void schedule_flush() override { transport_.schedule_flush(); }
-  bool write_blocked() const override { return transport_.write_blocked(); }
+  bool write_blocked(http::StreamId stream) const override {
+    return transport_.write_blocked() || codec_->write_blocked(stream);
+  }
   void pause_request(http::StreamId stream) override;
   void resume_request(http::StreamId stream) override;
   void stream_ended(http::StreamId stream) override;
@@ -53,6 +55,7 @@ class DownstreamConnection final : public net::Deferred,
   void on_eof() override;
   void on_broken() override;
   void on_drained() override;
+  void on_flush() override { codec_->produce(transport_.write_blocked()); }
   void on_connected(bool) override {}
   void on_timeout();
   void feed(std::string_view bytes);

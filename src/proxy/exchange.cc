@@ -226,6 +226,7 @@ void Exchange::on_exchange_timeout() {
 }
 
 void Exchange::on_downstream_drained() {
+  if (downstream_ != nullptr && downstream_->write_blocked(stream_)) return;
   if (response_started_) response_body_ = {};
   if (!origin_paused_) return;
   origin_paused_ = false;

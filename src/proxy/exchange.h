@@ -76,6 +76,7 @@ class Exchange final : public net::Deferred,
   void on_request_body(std::string_view bytes) override;
   void on_request_end() override;
   void on_request_error(ErrorCode code) override;
+  void on_response_writable() override { on_downstream_drained(); }
   /// The client's connection is gone: nobody is left to answer.
   void on_client_gone();
   /// What waited for the client has been written: the origin may send more.

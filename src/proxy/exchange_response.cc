@@ -161,7 +161,7 @@ void Exchange::on_attempt_body(std::string_view bytes) {
     arm(TimerKind::Idle);
     bytes_out_ += bytes.size();
     // Over the watermark is: the kernel has refused bytes, and this chunk comes on top.
-    if (downstream_->write_blocked()) {
+    if (downstream_->write_blocked(stream_)) {
       origin_paused_ = true;
       attempt_.pause();
     }

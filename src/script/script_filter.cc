@@ -126,6 +126,10 @@ std::string ScriptFilter::find_hooks(lua_State* L) {
                          to_string(hook));
     }
   }
+  // Perhaps a file caught while it was written: as a policy it would let everything pass.
+  if (hooks_ == 0) {
+    return fmt::format("{}: defines no hook, such as on_request", script_.generation().main().name);
+  }
   return {};
 }
 

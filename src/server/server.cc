@@ -57,6 +57,9 @@ script::WorkerScripts& scripts_of(Worker& worker) {
   return static_cast<script::WorkerScripts&>(worker.filters());
 }
 
+// A worker's turn takes milliseconds; one that takes longer than this is in trouble already.
+constexpr auto kAdoptWithin = std::chrono::seconds(2);
+
 /// Some settings hold for the life of the process.
 void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapshot& after) {
   if (before.workers != after.workers) log::warn("a change of workers needs a restart");
@@ -152,25 +155,40 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   auto handovers = listeners_.prepare(shared->config, workers_.size());
   if (!handovers) return {handovers.error()};
   errors = scripts_.load(shared->config);
-  report_policies();
-  if (!errors.empty()) return errors;
+  if (!errors.empty()) {
+    report_policies();
+    return errors;
+  }
   listeners_.commit(shared->config);
   snapshot_ = std::move(shared);
-  const bool first = threads_.empty();
-  for (size_t i = 0; i < workers_.size(); ++i) {
-    // A std::function must be copyable, which descriptors are not.
-    auto share = std::make_shared<std::vector<ListenerHandover>>(std::move((*handovers)[i]));
-    workers_[i]->post([this, &worker = *workers_[i], pinned = snapshot_, share, first,
-                       generations = scripts_.current()] {
-      scripts_of(worker).adopt(*generations);
-      worker.adopt(pinned, std::move(*share));
-      if (first) ++listening_;
-    });
-  }
+  hand_out(std::move(*handovers));
+  report_policies();
   for (const Listeners::Bound& bound : listeners_.bound()) {
     log::info("listening", {{"listener", bound.name}, {"address", bound.address}});
   }
   return {};
+}
+
+void Server::hand_out(Listeners::Handovers handovers) {
+  const bool first = threads_.empty();
+  const auto adopted = std::make_shared<Countdown>(workers_.size());
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    // A std::function must be copyable, which descriptors are not.
+    auto share = std::make_shared<std::vector<ListenerHandover>>(std::move(handovers[i]));
+    workers_[i]->post([this, &worker = *workers_[i], pinned = snapshot_, share, first, adopted,
+                       generations = scripts_.current()] {
+      scripts_of(worker).adopt(*generations);
+      worker.adopt(pinned, std::move(*share));
+      if (first) ++listening_;
+      adopted->arrive();
+    });
+  }
+  if (!first) wait_for_workers(*adopted);
+}
+
+// So that what is reported as loaded is what the next request meets.
+void Server::wait_for_workers(Countdown& adopted) {
+  if (!adopted.wait_for(kAdoptWithin)) log::warn("some worker is slow to take the change over");
 }
 
 bool Server::start_admin(const config::Admin& config) {
@@ -249,12 +267,15 @@ std::vector<std::string> Server::reload_policy(const std::string& policy) {
 }
 
 void Server::adopt_generations() {
+  const auto adopted = std::make_shared<Countdown>(workers_.size());
   for (const auto& worker : workers_) {
-    worker->post([&one = *worker, generations = scripts_.current()] {
+    worker->post([&one = *worker, adopted, generations = scripts_.current()] {
       scripts_of(one).adopt(*generations);
       if (one.routes() != nullptr) one.routes()->refresh_chains();
+      adopted->arrive();
     });
   }
+  wait_for_workers(*adopted);
 }
 
 void Server::report_policies() {

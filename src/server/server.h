@@ -11,6 +11,7 @@
 #include "net/signal_watch.h"
 #include "script/scripts.h"
 #include "script/watchdog.h"
+#include "server/countdown.h"
 #include "server/listeners.h"
 #include "server/worker.h"
 #include "telemetry/access_log_writer.h"
@@ -40,6 +41,8 @@ class Server {
   admin::Sources admin_sources();
   /// Resolves names, opens listeners, hands all to the workers; what is wrong, or nothing.
   std::vector<std::string> apply(config::Snapshot snapshot);
+  void hand_out(Listeners::Handovers handovers);
+  void wait_for_workers(Countdown& adopted);
   void watch_files();
   /// Some script has changed on disk.
   void on_files_changed();

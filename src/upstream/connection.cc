@@ -18,35 +18,45 @@ Connection::~Connection() = default;
 
 bool Connection::connect() {
   transport_.loop().timers().arm(timer_, pool_.settings().connect_timeout);
-  return connect_next();
+  dialer_.reset(new Dialer(transport_, pool_.endpoint(), *this));
+  return dialer_->start();
 }
 
-bool Connection::connect_next() {
-  const auto& addresses = pool_.endpoint().resolved;
-  while (address_ < addresses.size()) {
-    if (transport_.connect(addresses[address_++])) return true;
-  }
-  return false;
-}
-
-void Connection::on_connected(bool ok) {
-  if (!ok && connect_next()) return;
+void Connection::end_dialing() {
   timer_.disarm();
-  if (!ok) return pool_.connect_failed(*this, ErrorCode::ConnectFailed);
-  connected_ = true;
+  transport_.handle_with(*this);
+  transport_.loop().destroy_later(std::move(dialer_));
+}
+
+void Connection::on_dialed() {
+  end_dialing();
   pool_.connection_idle(*this);
 }
 
+void Connection::on_dial_failed(ErrorCode code) {
+  end_dialing();
+  pool_.connect_failed(*this, code);
+}
+
 void Connection::on_timeout() {
-  if (connected_) return close();
+  if (dialer_ == nullptr) return close();
   transport_.close();
-  pool_.connect_failed(*this, ErrorCode::ConnectTimeout);
+  on_dial_failed(ErrorCode::ConnectTimeout);
 }
 
 http::StreamId Connection::open(http::ResponseReceiver& receiver) {
   timer_.disarm();
   ++streams_;
   return codec_->open(receiver);
+}
+
+void Connection::pause(http::StreamId stream) {
+  if (!codec_->pause(stream)) transport_.pause_reading();
+}
+
+void Connection::resume(http::StreamId stream) {
+  codec_->resume(stream);
+  transport_.resume_reading();
 }
 
 void Connection::on_bytes(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include "http/codec.h"
 #include "net/event_loop.h"
 #include "net/transport.h"
+#include "upstream/dialer.h"
 
 namespace tidegate::upstream {
 
@@ -24,13 +25,13 @@ class DrainWaiter : public ListNode<DrainWaiter> {
 /// One connection to an endpoint. Owned by its pool, destroyed at the end of a loop turn.
 class Connection final : public net::Deferred,
                          public ListNode<Connection>,
-                         private net::Transport::Handler {
+                         private net::Transport::Handler,
+                         private Dialer::Owner {
  public:
   Connection(Pool& pool, net::EventLoop& loop);
   ~Connection() override;
 
-  /// Begins to connect to the endpoint's first address, then the next where one fails. False: no
-  /// socket to be had. The pool hears the outcome.
+  /// Begins to connect to the endpoint. False: no socket to be had. The pool hears the outcome.
   bool connect();
 
   http::ClientCodec& codec() { return *codec_; }
@@ -41,16 +42,19 @@ class Connection final : public net::Deferred,
   bool reused() const { return streams_ > 1; }
   http::StreamId open(http::ResponseReceiver& receiver);
   void schedule_flush() { transport_.schedule_flush(); }
-  /// The kernel took less than there was to write.
-  bool write_blocked() const { return transport_.write_blocked(); }
+  /// The origin takes nothing at present, on the whole connection or on this stream.
+  bool write_blocked(http::StreamId stream) const {
+    return transport_.write_blocked() || codec_->write_blocked(stream);
+  }
   /// Since the beginning; bytes that have left the process.
   uint64_t bytes_written() const { return transport_.bytes_written(); }
   /// Copies output that was only borrowed.
   void keep_output() { transport_.output().settle(); }
   /// Calls back once what waits has been written.
   void wait_for_drain(DrainWaiter& waiter) { drain_waiters_.push_back(waiter); }
-  void pause_reading() { transport_.pause_reading(); }
-  void resume_reading() { transport_.resume_reading(); }
+  /// Back-pressure on one stream's response.
+  void pause(http::StreamId stream);
+  void resume(http::StreamId stream);
 
   /// The user of a stream has finished with it: the connection goes back to the pool, or closes.
   void stream_done();
@@ -63,19 +67,21 @@ class Connection final : public net::Deferred,
   void on_eof() override;
   void on_broken() override;
   void on_drained() override;
-  void on_connected(bool ok) override;
+  void on_flush() override { codec_->produce(transport_.write_blocked()); }
+  void on_connected(bool) override {}
+  void on_dialed() override;
+  void on_dial_failed(ErrorCode code) override;
   void on_timeout();
-  bool connect_next();
+  void end_dialing();
   void settle();
 
   Pool& pool_;
   net::Transport transport_;
+  std::unique_ptr<Dialer> dialer_;  // while it connects
   std::unique_ptr<http::ClientCodec> codec_;
   Timer timer_;
   List<DrainWaiter> drain_waiters_;
   uint64_t streams_ = 0;
-  size_t address_ = 0;  // index of the address tried next
-  bool connected_ = false;
   bool receiving_ = false;
 };
 

@@ -4,6 +4,7 @@
 An example's addresses are fixed, so that its README can name them; here each `HOST:PORT` of its
 config is given a free port. check.sh finds the address of listener `public` in $PUBLIC, of `admin` in
 $ADMIN, and so on, and falls back to the example's own when run by hand."""
+import contextlib
 import os
 import re
 import shutil
@@ -19,22 +20,22 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/tidegate.y
 LOOPBACK = re.compile(r"\b(127\.0\.0\.1|0\.0\.0\.0|localhost):(\d{2,5})\b")
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def copy_with_free_ports(example, to):
     """Copies examples/ and scripts/ side by side, as in the source tree; gives the config's path."""
     shutil.copytree(ROOT / "examples", to / "examples")
     shutil.copytree(ROOT / "scripts", to / "scripts")
     config = to / "examples" / example.name / "tidegate.yaml"
-    ports = {}
+    with contextlib.ExitStack() as held:  # all at once, so that no port is given out twice
+        ports = {}
 
-    def replace(match):
-        return f"127.0.0.1:{ports.setdefault(match[2], free_port())}"
-    config.write_text(LOOPBACK.sub(replace, config.read_text(encoding="utf-8")), encoding="utf-8")
+        def replace(match):
+            if match[2] not in ports:
+                holder = held.enter_context(socket.socket())
+                holder.bind(("127.0.0.1", 0))
+                ports[match[2]] = holder.getsockname()[1]
+            return f"127.0.0.1:{ports[match[2]]}"
+        text = LOOPBACK.sub(replace, config.read_text(encoding="utf-8"))
+    config.write_text(text, encoding="utf-8")
     return config
 
 

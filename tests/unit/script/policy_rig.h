@@ -59,7 +59,7 @@ class RecordingClient final : public proxy::Downstream, private http::ServerCode
   proxy::Peer peer(Arena&) const override { return peer_; }
   const config::Listener& listener() const override { return listener_; }
   void schedule_flush() override {}
-  bool write_blocked() const override { return false; }
+  bool write_blocked(http::StreamId) const override { return false; }
   void pause_request(http::StreamId) override {}
   void resume_request(http::StreamId) override {}
   void stream_ended(http::StreamId) override { answer.ended = true; }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "net/event_loop.h"
+#include "net/transport.h"
+#include "upstream/endpoint.h"
+
+namespace tidegate::upstream {
+
+/// Brings the transport of one upstream connection to its endpoint: connects to the endpoint's
+/// addresses in order until one answers. Whatever else has to pass before the codec's first byte is
+/// a step here. While it works it is the transport's handler; then its owner takes over and gives it
+/// to EventLoop::destroy_later, since it may be on the stack. Time limits are the owner's.
+class Dialer final : public net::Deferred, private net::Transport::Handler {
+ public:
+  class Owner {
+   public:
+    /// The transport carries bytes to the origin.
+    virtual void on_dialed() = 0;
+    /// No way led there; the transport is closed.
+    virtual void on_dial_failed(ErrorCode code) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Dialer(net::Transport& transport, const Endpoint& endpoint, Owner& owner);
+
+  /// False: no socket to be had. The owner is never called from inside.
+  bool start();
+
+ private:
+  void on_bytes(std::string_view) override {}
+  void on_eof() override;
+  void on_broken() override;
+  void on_drained() override {}
+  void on_connected(bool ok) override;
+  bool connect_next();
+
+  net::Transport& transport_;
+  const Endpoint& endpoint_;
+  Owner& owner_;
+  size_t address_ = 0;  // index of the address tried next
+};
+
+}  // namespace tidegate::upstream
