@@ -2,6 +2,8 @@
 """The hooks: when each runs, in which order, and on which exchanges."""
 import threading
 
+import pytest
+
 NOTES = """
 local function note(request, text)
   request.vars.notes = (request.vars.notes or "") .. options.name .. ":" .. text .. " "
@@ -116,8 +118,12 @@ def test_on_log_sees_the_outcome(origin, scripted, connect):
     assert (line["status"], line["method"], line["from_origin"]) == (201, "GET", True)
 
 
-def test_a_script_without_hooks_is_a_policy_too(origin, scripted, connect):
-    assert connect(scripted("local unused = 1", origin)).get("/").status == 200
+@pytest.mark.parametrize("text", ["", "local unused = 1", "function on_reqest() end"])
+def test_a_script_without_hooks_is_refused(scripted, connect, text):
+    """It may be half of a file, or a slip in a hook's name; as a policy it would let all pass."""
+    proxy = scripted("function on_request(r) r:reply(403) end", config={"route": {"echo": True}})
+    assert "defines no hook" in proxy.edit_to_broken("policy.lua", text)["error"]
+    assert connect(proxy).get("/").status == 403
 
 
 def test_hooks_keep_state_between_requests_of_one_worker(scripted, connect):

@@ -65,6 +65,22 @@ def test_idle_connections_are_closed(slow_origin, proxy_to, connect):
     assert busy.response().status == 200
 
 
+def test_a_request_that_the_kernel_holds_is_served(origin, proxy_to, connect):
+    """The proxy has not read it when it learns that it is to stop."""
+    proxy = proxy_to(origin)
+    clients = [connect(proxy) for _ in range(8)]
+    for client in clients:
+        assert client.get("/before").status == 200
+    proxy.signal(signal.SIGSTOP)
+    for client in clients:
+        client.send_request("GET", "/unread")
+    proxy.signal(signal.SIGTERM)
+    proxy.signal(signal.SIGCONT)
+    for client in clients:
+        assert client.response().status == 200
+    assert proxy.wait_for_exit() == 0
+
+
 def test_a_request_that_is_arriving_is_still_served(slow_origin, proxy_to, connect):
     proxy = proxy_to(slow_origin)
     busy, arriving = connect(proxy), connect(proxy)
