@@ -22,8 +22,6 @@ DownstreamConnection::DownstreamConnection(WorkerContext& context, ListenerRunti
     : context_(context),
       listener_(listener),
       transport_(context.loop, *this, std::move(fd)),
-      codec_(std::make_unique<http::http1::ServerCodec>(transport_.output(), *this,
-                                                        listener.limits)),
       timer_([](void* self) { static_cast<DownstreamConnection*>(self)->on_timeout(); }, this),
       ip_(peer.ip()),
       port_(peer.port()),
@@ -53,9 +51,17 @@ DownstreamConnection::~DownstreamConnection() {
 }
 
 void DownstreamConnection::start() {
-  transport_.start_reading();
-  head_timed_ = true;
-  context_.loop.timers().arm(timer_, listener_.config.head_timeout);
+  opening_.reset(new Opening(transport_, listener_.config, *this));
+  opening_->start();
+}
+
+void DownstreamConnection::on_opened(const Opening::Opened& opened) {
+  transport_.handle_with(*this);
+  context_.loop.destroy_later(std::move(opening_));
+  codec_ = std::make_unique<http::http1::ServerCodec>(transport_.output(), *this, listener_.limits);
+  on_bytes(opened.bytes);
+  if (opened.eof && transport_.open()) on_eof();
+  if (opened.expired && transport_.open()) on_timeout();
 }
 
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
@@ -209,6 +215,10 @@ void DownstreamConnection::drain() {
   // A request that stands in the kernel came before the end, so it is answered.
   transport_.read_arrived();
   if (!transport_.open()) return;
+  if (codec_ == nullptr) {
+    if (!opening_->begun()) close();
+    return;
+  }
   codec_->drain();
   if (exchange_ == nullptr && !codec_->receiving_head() && transport_.output().empty()) close();
 }
@@ -218,6 +228,7 @@ void DownstreamConnection::close() {
   ListNode<DownstreamConnection>::unlink();
   timer_.disarm();
   transport_.close();
+  if (opening_ != nullptr) context_.loop.destroy_later(std::move(opening_));
   if (exchange_ != nullptr) std::exchange(exchange_, nullptr)->on_client_gone();
   context_.loop.destroy_later(std::unique_ptr<net::Deferred>(this));
 }

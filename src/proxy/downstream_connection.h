@@ -9,17 +9,19 @@
 #include "proxy/context.h"
 #include "proxy/downstream.h"
 #include "proxy/listener_runtime.h"
+#include "proxy/opening.h"
 
 namespace tidegate::proxy {
 
-/// A client's connection: its transport, its server codec, and the exchange at work. Owned by the
-/// worker's list, destroys itself (at the end of a loop turn) when it has closed. While idle it owns
-/// no memory beside itself and its codec.
+/// A client's connection: its transport, its server codec (chosen by the opening), and the exchange
+/// at work. Owned by the worker's list, destroys itself (at the end of a loop turn) when it has
+/// closed. While idle it owns no memory beside itself and its codec.
 class DownstreamConnection final : public net::Deferred,
                                    public ListNode<DownstreamConnection>,
                                    public Downstream,
                                    public http::ServerCodecOwner,
-                                   private net::Transport::Handler {
+                                   private net::Transport::Handler,
+                                   private Opening::Owner {
  public:
   DownstreamConnection(WorkerContext& context, ListenerRuntime& listener, net::OwnedFd fd,
                        const net::SocketAddress& peer);
@@ -57,6 +59,8 @@ class DownstreamConnection final : public net::Deferred,
   void on_drained() override;
   void on_flush() override { codec_->produce(transport_.write_blocked()); }
   void on_connected(bool) override {}
+  void on_opened(const Opening::Opened& opened) override;
+  void on_opening_failed() override { close(); }
   void on_timeout();
   void feed(std::string_view bytes);
   void feed_held();
@@ -68,6 +72,7 @@ class DownstreamConnection final : public net::Deferred,
   WorkerContext& context_;
   ListenerRuntime& listener_;
   net::Transport transport_;
+  std::unique_ptr<Opening> opening_;          // until there is a codec
   std::unique_ptr<http::ServerCodec> codec_;
   Exchange* exchange_ = nullptr;
   Timer timer_;

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/timers.h"
+#include "config/snapshot.h"
+#include "net/event_loop.h"
+#include "net/transport.h"
+
+namespace tidegate::proxy {
+
+/// What happens on a client's connection before its codec exists: from the first byte to the choice
+/// of the protocol. Whatever else has to pass before the codec's first byte is a step here, in the
+/// order of the functions below. While it works it is the transport's handler; then its owner takes
+/// over and gives it to EventLoop::destroy_later, since it may be on the stack.
+///
+///   1. cleartext: the client preface of HTTP/2 (prior knowledge, RFC 9113 3.3), else HTTP/1
+class Opening final : public net::Deferred, private net::Transport::Handler {
+ public:
+  enum class Protocol : uint8_t { Http1, Http2 };
+
+  struct Opened {
+    Protocol protocol;
+    /// The codec's first; they may stand in the Opening, and are good until the flush that ends the
+    /// callback.
+    std::string_view bytes;
+    bool eof = false;      // and the client sends no more
+    bool expired = false;  // time ran out over them
+  };
+
+  class Owner {
+   public:
+    virtual void on_opened(const Opened& opened) = 0;
+    /// Nobody to talk to: gone, silent for too long, or not to be understood. Close.
+    virtual void on_opening_failed() = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  Opening(net::Transport& transport, const config::Listener& listener, Owner& owner);
+
+  /// Begins to read. The owner is never called from inside.
+  void start();
+  /// The client has said something already.
+  bool begun() const { return !waiting_.empty(); }
+
+ private:
+  void on_bytes(std::string_view bytes) override;
+  void on_eof() override;
+  void on_broken() override { owner_.on_opening_failed(); }
+  void on_drained() override {}
+  void on_connected(bool) override {}
+  void on_timeout();
+  void choose_by_preface(std::string_view bytes);
+  void finish(const Opened& opened);
+
+  net::Transport& transport_;
+  const config::Listener& listener_;
+  Owner& owner_;
+  Timer timer_;
+  std::string waiting_;  // the beginning of a preface, as it seems
+};
+
+}  // namespace tidegate::proxy
