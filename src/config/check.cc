@@ -13,6 +13,7 @@ namespace {
 
 /// Same address and port; port 0 collides with nothing.
 bool collide(const Address& a, const Address& b) {
+  if (a.is_unix || b.is_unix) return a.is_unix && a == b;
   if (a.host.empty() || a.port == 0 || a.port != b.port) return false;
   auto left = IpAddress::parse(a.host);
   auto right = IpAddress::parse(b.host);
@@ -106,6 +107,9 @@ class Checker {
         break;
       }
       check_admin(listeners[i], fmt::format("listeners[{}].address", i));
+      if (listeners[i].permissions && !listeners[i].address.is_unix) {
+        fail(fmt::format("listeners[{}].permissions", i), "only a unix socket has permissions");
+      }
     }
   }
 

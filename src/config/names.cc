@@ -61,6 +61,14 @@ std::optional<Address> to_address(HostPort parts) {
   return Address{ascii_lower(parts.host), static_cast<uint16_t>(*port), false};
 }
 
+constexpr std::string_view kUnix = "unix:";
+
+Fallible<Address> to_unix_address(std::string_view path) {
+  std::string fault = fault_of_unix_path(path);
+  if (!fault.empty()) return tl::unexpected(std::move(fault));
+  return Address{std::string(path), 0, true};
+}
+
 bool is_visible(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 127; });
@@ -119,13 +127,24 @@ std::string did_you_mean(std::string_view given, const std::vector<std::string>&
   return nearest ? fmt::format(", did you mean '{}'?", *nearest) : std::string();
 }
 
+std::string fault_of_unix_path(std::string_view path) {
+  constexpr size_t kLongest = 107;  // what a sockaddr_un holds beside its final NUL
+  if (path.empty() || path.ends_with('/'))
+    return "expected unix: and a path, as in unix:/run/x.sock";
+  if (path.find('\0') != std::string_view::npos) return "a path holds no NUL";
+  if (path.size() <= kLongest) return {};
+  return fmt::format("a unix socket's path has at most {} bytes, got {}: {}", kLongest, path.size(),
+                     path);
+}
+
 Fallible<Address> parse_address(std::string_view text) {
-  if (text.starts_with("unix:")) return tl::unexpected(not_available("a unix: address"));
+  if (text.starts_with(kUnix)) return to_unix_address(text.substr(kUnix.size()));
   std::string every;
   if (text.starts_with(':')) every = fmt::format("0.0.0.0{}", text);
   if (auto address = to_address(split_port(every.empty() ? text : every))) return *address;
   return tl::unexpected(fmt::format(
-      "expected an address such as 127.0.0.1:8080, [::1]:8080 or :8080, got '{}'", text));
+      "expected an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/x.sock, got '{}'",
+      text));
 }
 
 Fallible<OriginUrl> parse_origin_url(std::string_view text) {
@@ -137,9 +156,14 @@ Fallible<OriginUrl> parse_origin_url(std::string_view text) {
   if (split == std::string_view::npos) return wrong(": put http:// before it");
   std::string scheme = ascii_lower(text.substr(0, split));
   if (scheme == "https") return tl::unexpected(not_available("an https endpoint"));
-  if (scheme == "unix") return tl::unexpected(not_available("a unix: address"));
+  if (scheme == "unix") return wrong(": a unix socket is http://unix:/path");
   if (scheme != "http") return wrong(": the scheme must be http");
   std::string_view rest = text.substr(split + 3);
+  if (rest.starts_with(kUnix)) {
+    return to_unix_address(rest.substr(kUnix.size())).map([&](Address address) {
+      return OriginUrl{scheme, std::move(address)};
+    });
+  }
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.find_first_of("/?#") != std::string_view::npos) {
     return wrong(": it takes no path; a route's replace_prefix can add one");

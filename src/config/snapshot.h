@@ -32,7 +32,10 @@ struct Address {
 struct Listener {
   std::string name;
   Address address;
+  std::optional<uint32_t> permissions;  // of a unix socket's file; absent: as the umask leaves them
   std::vector<Cidr> trusted_proxies;
+  bool trust_unix = false;  // `unix` among trusted_proxies
+  bool proxy_protocol = false;
   uint32_t max_connections = 10000;
   Duration head_timeout = std::chrono::seconds(10);  // first byte of a request to its full head
   Duration idle_timeout = std::chrono::seconds(75);  // keep-alive between requests

@@ -25,6 +25,8 @@ std::vector<const Section*> all_sections();
 
 // Kinds that are particular to one section.
 Kind<Address> address_kind();
+/// A unix socket's relative path starts from the config file's folder.
+void make_absolute(Reader& reader, const Node& node, Address& address);
 Kind<Endpoint> endpoint_kind();
 Kind<Redirect> redirect_kind();
 /// A file that must exist and be readable; given as an absolute path.

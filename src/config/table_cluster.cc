@@ -16,6 +16,7 @@ Kind<Endpoint> url_kind() {
     to.url = node.text;
     to.scheme = url->scheme;
     to.address = url->address;
+    make_absolute(reader, node, to.address);
   };
   kind.write = [](const Endpoint& endpoint) {
     return endpoint.url.empty() ? Node() : Node::quoted_scalar(endpoint.url);
@@ -33,7 +34,9 @@ const Section& endpoint_section() {
   static const Section kSection =
       SectionOf<Endpoint>("clusters.NAME.endpoints[]",
                           "One address in a cluster; a plain URL stands for `{ url: URL }`.")
-          .required("url", url_kind(), "`http://host[:port]` of the origin.")
+          .required(
+              "url", url_kind(),
+              "`http://host[:port]` of the origin, or `http://unix:/path` of its unix socket.")
           .field("weight", &Endpoint::weight, count32(0, 1000),
                  "Share of the requests, for the `weighted` balancer; 0: none.")
           .field("tags", &Endpoint::tags, text_map(), "Free labels that scripts can read.");

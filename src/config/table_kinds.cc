@@ -58,13 +58,29 @@ void read_script(Reader& reader, const Node& node, std::string& to) {
 
 }  // namespace
 
+void make_absolute(Reader& reader, const Node& node, Address& address) {
+  if (!address.is_unix) return;
+  address.host = reader.absolute_path(address.host);
+  if (std::string fault = fault_of_unix_path(address.host); !fault.empty()) {
+    reader.fail(node, std::move(fault));
+  }
+}
+
 Kind<Address> address_kind() {
-  return scalar_kind<Address>(
+  Kind<Address> kind = scalar_kind<Address>(
       "address", Json{{"$ref", "#/$defs/text"}},
       [](const std::string& given) { return parse_address(given); },
       [](const Address& address) {
         return address.host.empty() ? std::string() : address.to_string();
       });
+  kind.read = [parse = kind.read](Reader& reader, const Node& node, Address& to) {
+    Address given;
+    parse(reader, node, given);
+    if (given.host.empty()) return;
+    make_absolute(reader, node, given);
+    to = std::move(given);
+  };
+  return kind;
 }
 
 Kind<Endpoint> endpoint_kind() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Listeners, admin and log.
+#include <fmt/format.h>
+
 #include "config/table.h"
 
 namespace tidegate::config {
@@ -16,6 +18,51 @@ Kind<Cidr> cidr_kind() {
                               given + "'");
       },
       [](const Cidr& block) { return block.to_string(); });
+}
+
+constexpr std::string_view kUnixPeers = "unix";
+
+/// Blocks, and the word that stands for whoever comes by a unix socket.
+Kind<Listener> trusted_kind() {
+  Kind<Cidr> block = cidr_kind();
+  Kind<Listener> kind{"list of CIDR blocks and `unix`", "", list_of(block).schema, {}, {}};
+  kind.read = [block](Reader& reader, const Node& node, Listener& to) {
+    if (!reader.require(node, Node::Kind::Sequence, "a list")) return;
+    to.trusted_proxies.clear();
+    to.trust_unix = false;
+    for (size_t i = 0; i < node.children.size(); ++i) {
+      const Node& child = node.children[i];
+      Reader::Step step(reader, child, i);
+      if (child.is_scalar() && child.text == kUnixPeers) {
+        to.trust_unix = true;
+      } else {
+        block.read(reader, child, to.trusted_proxies.emplace_back());
+      }
+    }
+  };
+  kind.write = [block](const Listener& listener) {
+    Node list = list_of(block).write(listener.trusted_proxies);
+    if (!listener.trust_unix) return list;
+    if (list.kind == Node::Kind::Null) list = Node::sequence();
+    list.children.push_back(Node::scalar(std::string(kUnixPeers)));
+    return list;
+  };
+  return kind;
+}
+
+Kind<std::optional<uint32_t>> permissions_kind() {
+  return scalar_kind<std::optional<uint32_t>>(
+      "octal file mode", Json{{"$ref", "#/$defs/text"}},
+      [](const std::string& given) -> Fallible<std::optional<uint32_t>> {
+        const bool octal = !given.empty() && given.size() <= 4 &&
+                           given.find_first_not_of("01234567") == std::string::npos;
+        const unsigned long mode = octal ? std::stoul(given, nullptr, 8) : 01000;
+        if (mode <= 0777) return static_cast<uint32_t>(mode);
+        return tl::unexpected("expected an octal file mode such as \"0660\", got '" + given + "'");
+      },
+      [](const std::optional<uint32_t>& mode) {
+        return mode ? fmt::format("{:04o}", *mode) : std::string();
+      });
 }
 
 Kind<std::optional<Address>> address_or_off() {
@@ -77,12 +124,15 @@ const Section& listener_section() {
           .field("name", &Listener::name, checked_text("name", parse_name),
                  "What logs, metrics and `match.listener` call it; by default `listeners.INDEX`.")
           .required("address", &Listener::address, address_kind(),
-                    "Where to listen: `0.0.0.0:8080`, `[::]:443`; `:8080` is every IPv4 address; "
-                    "port 0 lets the system choose.")
+                    "Where to listen: `0.0.0.0:8080`, `[::]:443`, `unix:/run/x.sock`; `:8080` is "
+                    "every IPv4 address; port 0 lets the system choose.")
+          .field("permissions", &Listener::permissions, permissions_kind(),
+                 "Of a unix socket's file, as in \"0660\"; otherwise what the umask leaves.")
           .later("tls", "TLS with certificates by SNI and client certificates.")
           .later("proxy_protocol", "Expect a PROXY protocol header.")
-          .field("trusted_proxies", &Listener::trusted_proxies, list_of(cidr_kind()),
-                 "Only from these are `X-Forwarded-*` and `Forwarded` believed.")
+          .field("trusted_proxies", trusted_kind(),
+                 "Only from these are `X-Forwarded-*` and `Forwarded` believed; `unix` is whoever "
+                 "comes by a unix socket.")
           .field("max_connections", &Listener::max_connections, count32(1, 10'000'000),
                  "Client connections open at once, over all workers.")
           .field("head_timeout", &Listener::head_timeout, duration(1ms, 24h),

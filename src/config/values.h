@@ -22,14 +22,17 @@ Fallible<bool> parse_flag(std::string_view text);       // true, false
 /// Share of a whole, "20%", as a fraction of 1.
 Fallible<double> parse_share(std::string_view text);
 
-/// "127.0.0.1:8080", "[::1]:443", "localhost:80"; ":8080" is every IPv4 address of the machine.
+/// "127.0.0.1:8080", "[::1]:443", "localhost:80", "unix:/run/x.sock"; ":8080" is every IPv4 address
+/// of the machine.
 Fallible<Address> parse_address(std::string_view text);
+/// The path of a unix socket, as far as the kernel can take it. An empty string: it is fine.
+std::string fault_of_unix_path(std::string_view path);
 
 struct OriginUrl {
   std::string scheme;
   Address address;
 };
-/// "http://host[:port]", with no path, query or user.
+/// "http://host[:port]" or "http://unix:/path", with no other path, query or user.
 Fallible<OriginUrl> parse_origin_url(std::string_view text);
 
 Fallible<std::string> parse_name(std::string_view text);  // of a listener, cluster, …

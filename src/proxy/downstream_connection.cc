@@ -14,6 +14,7 @@ namespace {
 constexpr auto kLinger = std::chrono::seconds(2);
 constexpr auto kFeedAfter = std::chrono::milliseconds(1);
 constexpr size_t kIpTextSize = 46;
+constexpr std::string_view kUnixPeer = "unix";  // who comes by a unix socket has no address
 
 }  // namespace
 
@@ -25,7 +26,9 @@ DownstreamConnection::DownstreamConnection(WorkerContext& context, ListenerRunti
       timer_([](void* self) { static_cast<DownstreamConnection*>(self)->on_timeout(); }, this),
       ip_(peer.ip()),
       port_(peer.port()),
-      trusted_(contains(listener.config.trusted_proxies, ip_)) {
+      unix_(peer.is_unix()),
+      trusted_(unix_ ? listener.config.trust_unix
+                     : contains(listener.config.trusted_proxies, ip_)) {
   ++listener_.pins;
   listener_.connections->fetch_add(1, std::memory_order_relaxed);
   context_.metrics.connections_total.add();
@@ -35,8 +38,13 @@ DownstreamConnection::DownstreamConnection(WorkerContext& context, ListenerRunti
 Peer DownstreamConnection::peer(Arena& arena) const {
   Peer peer;
   peer.ip = ip_;
-  char* text = arena.chars(kIpTextSize);
-  peer.ip_text = {text, ip_.write(text)};
+  peer.by_unix_socket = unix_;
+  if (unix_) {
+    peer.ip_text = kUnixPeer;
+  } else {
+    char* text = arena.chars(kIpTextSize);
+    peer.ip_text = {text, ip_.write(text)};
+  }
   peer.port = port_;
   peer.listener_port = listener_.port;
   peer.trusted_proxies = &listener_.config.trusted_proxies;

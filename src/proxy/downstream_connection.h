@@ -79,6 +79,7 @@ class DownstreamConnection final : public net::Deferred,
   IpAddress ip_;
   uint32_t requests_ = 0;
   uint16_t port_;
+  bool unix_;               // by a unix socket
   bool trusted_;            // by the listener
   bool paused_ = false;     // by the exchange
   bool receiving_ = false;  // the codec is on the stack

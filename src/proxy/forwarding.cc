@@ -249,7 +249,7 @@ Forwarded apply_forwarding(http::RequestHead& head, const Peer& peer, IdGenerato
   } else {
     drop_claims(headers);
   }
-  if (!peer.ip_text.empty()) append_peer(headers, peer.ip_text);
+  if (!peer.by_unix_socket) append_peer(headers, peer.ip_text);
   add_missing(head, peer);
   if (is_sound_id(headers)) {
     forwarded.request_id = headers.get(HeaderId::XRequestId);

@@ -7,7 +7,8 @@ namespace {
 // Only the address, so that a listener can be renamed; but port 0 is another one for each.
 std::string key_of(const config::Listener& listener) {
   const std::string address = listener.address.to_string();
-  return listener.address.port == 0 ? listener.name + " " + address : address;
+  return listener.address.port == 0 && !listener.address.is_unix ? listener.name + " " + address
+                                                                 : address;
 }
 
 Fallible<net::SocketAddress> first_address(const config::Address& address) {
@@ -20,9 +21,10 @@ Fallible<net::SocketAddress> first_address(const config::Address& address) {
 
 Fallible<Listeners::Entry> Listeners::open(const config::Listener& listener, size_t index,
                                            Handovers& to) {
+  if (listener.address.is_unix) return open_unix(listener, index, to);
   auto address = first_address(listener.address);
   if (!address) return tl::unexpected("listener " + listener.name + ": " + address.error());
-  Entry entry{std::make_shared<std::atomic<uint32_t>>(0), *address};
+  Entry entry{std::make_shared<std::atomic<uint32_t>>(0), *address, nullptr};
   for (auto& handovers : to) {
     auto fd = net::open_listener(entry.address);
     if (!fd) return tl::unexpected("listener " + listener.name + ": " + fd.error());
@@ -30,6 +32,24 @@ Fallible<Listeners::Entry> Listeners::open(const config::Listener& listener, siz
     entry.address = net::local_address(fd->get());
     handovers.push_back(
         {index, key_of(listener), std::move(*fd), entry.address.port(), entry.connections});
+  }
+  return entry;
+}
+
+Fallible<Listeners::Entry> Listeners::open_unix(const config::Listener& listener, size_t index,
+                                                Handovers& to) {
+  const auto failed = [&](const std::string& why) {
+    return tl::unexpected("listener " + listener.name + ": " + why);
+  };
+  auto address = net::SocketAddress::from_unix_path(listener.address.host);
+  if (!address) return failed(address.error());
+  auto opened = net::open_unix_listener(*address, listener.permissions);
+  if (!opened) return failed(opened.error());
+  Entry entry{std::make_shared<std::atomic<uint32_t>>(0), *address, std::move(opened->file)};
+  for (auto& handovers : to) {
+    auto fd = net::share_listener(opened->fd);
+    if (!fd) return failed(fd.error());
+    handovers.push_back({index, key_of(listener), std::move(*fd), 0, entry.connections});
   }
   return entry;
 }
@@ -48,7 +68,10 @@ Fallible<Listeners::Handovers> Listeners::prepare(const config::Snapshot& snapsh
       continue;
     }
     auto opened = open(snapshot.listeners[i], i, handovers);
-    if (!opened) return tl::unexpected(opened.error());
+    if (!opened) {
+      prepared_.clear();
+      return tl::unexpected(opened.error());
+    }
     prepared_.emplace(key, std::move(*opened));
   }
   return handovers;
@@ -59,7 +82,12 @@ void Listeners::commit(const config::Snapshot& snapshot) {
   prepared_.clear();
   bound_.clear();
   for (const config::Listener& listener : snapshot.listeners) {
-    bound_.push_back({listener.name, entries_.at(key_of(listener)).address.to_string()});
+    const Entry& entry = entries_.at(key_of(listener));
+    bound_.push_back({listener.name, entry.address.to_string()});
+    // It may have changed while the socket stays.
+    if (entry.file != nullptr && listener.permissions) {
+      entry.file->set_permissions(*listener.permissions);
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "config/snapshot.h"
+#include "net/unix_listener.h"
 #include "server/worker.h"
 
 namespace tidegate::server {
@@ -24,8 +25,8 @@ class Listeners {
     std::string address;  // with the real port
   };
 
-  /// Opens a socket per worker for each listener that is not open yet. An error names the address
-  /// and leaves all as it was.
+  /// Opens a socket per worker (of a unix socket, one for all) for each listener that is not open
+  /// yet. An error names the address and leaves all as it was.
   Fallible<Handovers> prepare(const config::Snapshot& snapshot, size_t workers);
   /// The prepared configuration is in use: forgets listeners that it does not name.
   void commit(const config::Snapshot& snapshot);
@@ -36,8 +37,10 @@ class Listeners {
   struct Entry {
     std::shared_ptr<std::atomic<uint32_t>> connections;
     net::SocketAddress address;
+    std::shared_ptr<net::UnixSocketFile> file;  // of a unix socket
   };
   Fallible<Entry> open(const config::Listener& listener, size_t index, Handovers& to);
+  Fallible<Entry> open_unix(const config::Listener& listener, size_t index, Handovers& to);
 
   std::map<std::string, Entry> entries_;
   std::map<std::string, Entry> prepared_;

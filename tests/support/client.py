@@ -13,16 +13,22 @@ class Client(Wire):
 
         with Client(proxy.port()) as client:
             assert client.get("/").status == 200
+
+    Instead of a port it takes the path of a unix socket.
     """
 
     def __init__(self, port, host="127.0.0.1", source=None, receive_buffer=None, timeout=5):
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        if isinstance(port, int):
+            family, address = (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, port)
+        else:
+            family, address = socket.AF_UNIX, str(port)
+        sock = socket.socket(family)
         if receive_buffer:  # before connect, so that the TCP window stays small
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(scaled(timeout))
         if source:
             sock.bind((source, 0))
-        sock.connect((host, port))
+        sock.connect(address)
         super().__init__(sock, timeout)
         self.host = "test.example"
 

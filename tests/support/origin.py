@@ -108,7 +108,7 @@ class Origin:
     exchange, unless the handler says `may_break=True`.
     """
 
-    def __init__(self, name="origin", backlog=256, host="127.0.0.1"):
+    def __init__(self, name="origin", backlog=256, host="127.0.0.1", path=None):
         self.name = name
         self.requests = []     # in order of their heads' arrival
         self.connections = 0   # accepted so far
@@ -121,12 +121,16 @@ class Origin:
         self._threads = []
         self._changed = threading.Condition()
         self._closing = False
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((host, 0))
+        self._listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        if path:
+            self._listener.bind(str(path))
+            self.address = f"unix:{path}"
+        else:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._listener.bind((host, 0))
+            self.port = self._listener.getsockname()[1]
+            self.address = f"{host}:{self.port}"
         self._listener.listen(backlog)
-        self.port = self._listener.getsockname()[1]
-        self.address = f"{host}:{self.port}"
         self.url = f"http://{self.address}"
         threading.Thread(target=self._accept, daemon=True, name=name).start()
 

@@ -73,7 +73,7 @@ TEST_CASE("faults in variables name the variable, all at once") {
       "TIDEGATE_TIMEOUT_SECONDS: expected a number of seconds, got '30s'\n"
       "TIDEGATE_ENABLE_METRICS: expected true or false, got 'perhaps'\n"
       "TIDEGATE_LISTEN_ADDR: listeners[0].address: expected an address such as 127.0.0.1:8080, "
-      "[::1]:8080 or :8080, got 'here'\n"
+      "[::1]:8080, :8080 or unix:/run/x.sock, got 'here'\n"
       "TIDEGATE_BACKEND_ADDR: clusters.default.endpoints[0]: expected an endpoint such as "
       "http://10.0.0.1:8080, got 'http://a/b': it takes no path; a route's replace_prefix can add "
       "one\n"

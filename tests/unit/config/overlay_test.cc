@@ -71,7 +71,7 @@ TEST_CASE("--listen sets the first listener's address") {
   CHECK(loaded->listeners.at(0).address.to_string() == "0.0.0.0:7001");
   CHECK(errors_of(with({"here", {}, {}, {}})) ==
         "--listen here: listeners[0].address: expected an address such as 127.0.0.1:8080, "
-        "[::1]:8080 or :8080, got 'here'\n");
+        "[::1]:8080, :8080 or unix:/run/x.sock, got 'here'\n");
 }
 
 TEST_CASE("--upstream replaces the endpoints of the only cluster") {

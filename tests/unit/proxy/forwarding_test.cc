@@ -160,11 +160,22 @@ TEST_CASE_FIXTURE(ForwardingFixture,
 
 TEST_CASE_FIXTURE(ForwardingFixture, "what is not known is not set") {
   Peer local;
+  local.by_unix_socket = true;
+  local.ip_text = "unix";
   local.scheme = "https";
   head.authority = "";
   const Forwarded forwarded = apply_forwarding(head, local, ids);
   CHECK(fields_without_id() == "x-forwarded-proto: https\n");
-  CHECK(forwarded.client_ip_text.empty());
+  CHECK(forwarded.client_ip_text == "unix");
+}
+
+TEST_CASE_FIXTURE(ForwardingFixture, "a trusted peer on a unix socket is believed, and not named") {
+  Peer local;
+  local.by_unix_socket = local.trusted = true;
+  local.ip_text = "unix";
+  local.trusted_proxies = &trusted;
+  CHECK(client(local, {{"x-forwarded-for", "9.9.9.9, 10.0.0.2"}}) == "9.9.9.9");
+  CHECK(head.headers.get(http::HeaderId::XForwardedFor) == "9.9.9.9, 10.0.0.2");
 }
 
 TEST_CASE_FIXTURE(ForwardingFixture, "a request id is kept only from a trusted peer") {
