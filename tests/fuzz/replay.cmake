@@ -6,17 +6,19 @@ set(TIDEGATE_HTTP1_RECORDS
   ${CMAKE_SOURCE_DIR}/tests/unit/http1/server_record.cc
   ${CMAKE_SOURCE_DIR}/tests/unit/http1/client_record.cc)
 
-function(tidegate_fuzz_replay name corpus)
+# tidegate_fuzz_replay(NAME CORPUS LIBRARY SOURCES...)
+function(tidegate_fuzz_replay name corpus library)
   add_executable(fuzz_replay_${name}
-    ${TIDEGATE_FUZZ_FOLDER}/replay.cc ${TIDEGATE_FUZZ_FOLDER}/${name}_fuzz.cc ${TIDEGATE_HTTP1_RECORDS})
+    ${TIDEGATE_FUZZ_FOLDER}/replay.cc ${TIDEGATE_FUZZ_FOLDER}/${name}_fuzz.cc ${ARGN})
   target_include_directories(fuzz_replay_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_link_libraries(fuzz_replay_${name} PRIVATE tidegate::http1)
+  target_link_libraries(fuzz_replay_${name} PRIVATE ${library})
   add_test(NAME fuzz_replay_${name} COMMAND fuzz_replay_${name} ${TIDEGATE_FUZZ_FOLDER}/corpus/${corpus})
   set_tests_properties(fuzz_replay_${name} PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 
-tidegate_fuzz_replay(server_codec requests)
-tidegate_fuzz_replay(client_codec responses)
+tidegate_fuzz_replay(server_codec requests tidegate::http1 ${TIDEGATE_HTTP1_RECORDS})
+tidegate_fuzz_replay(client_codec responses tidegate::http1 ${TIDEGATE_HTTP1_RECORDS})
+tidegate_fuzz_replay(proxy_protocol proxy_protocol tidegate::net)
 
 # A second opinion on the same corpora.
 include(${CMAKE_CURRENT_LIST_DIR}/llhttp/library.cmake)
