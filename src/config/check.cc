@@ -110,6 +110,11 @@ class Checker {
       if (listeners[i].permissions && !listeners[i].address.is_unix) {
         fail(fmt::format("listeners[{}].permissions", i), "only a unix socket has permissions");
       }
+      const bool trusts_any = !listeners[i].trusted_proxies.empty() || listeners[i].trust_unix;
+      if (listeners[i].proxy_protocol && !trusts_any) {
+        fail(fmt::format("listeners[{}].proxy_protocol", i),
+             "needs trusted_proxies: from nobody else is a header taken");
+      }
     }
   }
 

@@ -129,10 +129,13 @@ const Section& listener_section() {
           .field("permissions", &Listener::permissions, permissions_kind(),
                  "Of a unix socket's file, as in \"0660\"; otherwise what the umask leaves.")
           .later("tls", "TLS with certificates by SNI and client certificates.")
-          .later("proxy_protocol", "Expect a PROXY protocol header.")
           .field("trusted_proxies", trusted_kind(),
                  "Only from these are `X-Forwarded-*` and `Forwarded` believed; `unix` is whoever "
                  "comes by a unix socket.")
+          .field(
+              "proxy_protocol", &Listener::proxy_protocol, flag(),
+              "Every connection begins with a PROXY protocol header, of version 1 or 2, which says "
+              "who the client is; only `trusted_proxies` may connect.")
           .field("max_connections", &Listener::max_connections, count32(1, 10'000'000),
                  "Client connections open at once, over all workers.")
           .field("head_timeout", &Listener::head_timeout, duration(1ms, 24h),

@@ -48,6 +48,16 @@ void Transport::pause_reading() {
 
 void Transport::resume_reading() { start_reading(); }
 
+void Transport::peek(bool on) {
+  peeking_ = on;
+}
+
+void Transport::take(size_t bytes) {
+  // Over the bytes that were shown; they stand in the kernel, so this gives them all at once.
+  while (::recv(fd_.get(), loop_.read_buffer(), bytes, 0) < 0 && errno == EINTR) {
+  }
+}
+
 void Transport::read_arrived() {
   if (reading_) on_readable();
 }
@@ -76,7 +86,7 @@ void Transport::on_readable() {
 
 Transport::IoResult Transport::read_some(char* to, size_t size) {
   while (true) {
-    const ssize_t n = ::recv(fd_.get(), to, size, 0);
+    const ssize_t n = ::recv(fd_.get(), to, size, peeking_ ? MSG_PEEK : 0);
     if (n > 0) return {Io::Done, static_cast<size_t>(n)};
     if (n == 0) return {Io::Closed, 0};
     if (errno == EINTR) continue;

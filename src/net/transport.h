@@ -65,6 +65,11 @@ class Transport {
   /// Reads once what has arrived already, as if the loop had said so. The handler may be called.
   void read_arrived();
   bool reading() const { return reading_; }
+  /// From now on `on_bytes` shows what has arrived and leaves it in the kernel; `take` takes it
+  /// from there. For what stands before the bytes that another kind of transport is to read itself.
+  void peek(bool on);
+  /// REQUIRES: `bytes` of them have been shown. What `on_bytes` gave is gone then.
+  void take(size_t bytes);
 
   uint64_t bytes_written() const { return bytes_written_; }
   /// The kernel took less than there was: what is appended now waits in memory.
@@ -112,6 +117,7 @@ class Transport {
   bool shutdown_due_ = false;
   bool shut_ = false;          // for writing
   bool reads_on_ = false;
+  bool peeking_ = false;
   bool write_failed_ = false;  // output is dropped
   event read_event_;
   std::unique_ptr<event> write_event_;  // only while connecting or blocked

@@ -27,8 +27,7 @@ DownstreamConnection::DownstreamConnection(WorkerContext& context, ListenerRunti
       ip_(peer.ip()),
       port_(peer.port()),
       unix_(peer.is_unix()),
-      trusted_(unix_ ? listener.config.trust_unix
-                     : contains(listener.config.trusted_proxies, ip_)) {
+      trusted_(listener.trusts(peer)) {
   ++listener_.pins;
   listener_.connections->fetch_add(1, std::memory_order_relaxed);
   context_.metrics.connections_total.add();
@@ -61,6 +60,14 @@ DownstreamConnection::~DownstreamConnection() {
 void DownstreamConnection::start() {
   opening_.reset(new Opening(transport_, listener_.config, *this));
   opening_->start();
+}
+
+// From now on it counts as the peer: in logs, for scripts, and for whether it is trusted.
+void DownstreamConnection::on_client_named(const net::SocketAddress& client) {
+  ip_ = client.ip();
+  port_ = client.port();
+  unix_ = false;
+  trusted_ = listener_.trusts(client);
 }
 
 void DownstreamConnection::on_opened(const Opening::Opened& opened) {

@@ -59,6 +59,7 @@ class DownstreamConnection final : public net::Deferred,
   void on_drained() override;
   void on_flush() override { codec_->produce(transport_.write_blocked()); }
   void on_connected(bool) override {}
+  void on_client_named(const net::SocketAddress& client) override;
   void on_opened(const Opening::Opened& opened) override;
   void on_opening_failed() override { close(); }
   void on_timeout();

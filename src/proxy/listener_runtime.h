@@ -5,6 +5,7 @@
 
 #include "config/snapshot.h"
 #include "http/codec.h"
+#include "net/socket_address.h"
 #include "proxy/shared_snapshot.h"
 
 namespace tidegate::proxy {
@@ -27,6 +28,10 @@ struct ListenerRuntime {
   uint16_t port = 0;
   uint32_t pins = 1;
 
+  /// What this peer says of others is believed.
+  bool trusts(const net::SocketAddress& peer) const {
+    return peer.is_unix() ? config.trust_unix : contains(config.trusted_proxies, peer.ip());
+  }
   void unpin() {
     if (--pins == 0) delete this;
   }

@@ -15,7 +15,8 @@ namespace tidegate::proxy {
 /// order of the functions below. While it works it is the transport's handler; then its owner takes
 /// over and gives it to EventLoop::destroy_later, since it may be on the stack.
 ///
-///   1. cleartext: the client preface of HTTP/2 (prior knowledge, RFC 9113 3.3), else HTTP/1
+///   1. with `proxy_protocol`: the PROXY protocol header, and with it who the client is
+///   2. cleartext: the client preface of HTTP/2 (prior knowledge, RFC 9113 3.3), else HTTP/1
 class Opening final : public net::Deferred, private net::Transport::Handler {
  public:
   enum class Protocol : uint8_t { Http1, Http2 };
@@ -31,6 +32,8 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
 
   class Owner {
    public:
+    /// The client's address is another one than the connection's.
+    virtual void on_client_named(const net::SocketAddress& client) = 0;
     virtual void on_opened(const Opened& opened) = 0;
     /// Nobody to talk to: gone, silent for too long, or not to be understood. Close.
     virtual void on_opening_failed() = 0;
@@ -44,7 +47,7 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   /// Begins to read. The owner is never called from inside.
   void start();
   /// The client has said something already.
-  bool begun() const { return !waiting_.empty(); }
+  bool begun() const { return !header_due_ && !waiting_.empty(); }
 
  private:
   void on_bytes(std::string_view bytes) override;
@@ -53,6 +56,7 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   void on_drained() override {}
   void on_connected(bool) override {}
   void on_timeout();
+  void read_proxy_header(std::string_view bytes);
   void choose_by_preface(std::string_view bytes);
   void finish(const Opened& opened);
 
@@ -60,7 +64,8 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   const config::Listener& listener_;
   Owner& owner_;
   Timer timer_;
-  std::string waiting_;  // the beginning of a preface, as it seems
+  bool header_due_;      // of the PROXY protocol
+  std::string waiting_;  // the beginning of that, or of a preface, as it seems
 };
 
 }  // namespace tidegate::proxy

@@ -103,6 +103,13 @@ void Worker::accept(proxy::ListenerRuntime& listener, net::OwnedFd fd,
                      {{"listener", listener.config.name}});
     return;  // closes it
   }
+  if (listener.config.proxy_protocol && !listener.trusts(peer)) {
+    context_.metrics.connections_refused_total.add();
+    log::log_limited("proxy_protocol", log::Level::Warn,
+                     "connection refused: proxy_protocol takes trusted_proxies only",
+                     {{"listener", listener.config.name}, {"peer", peer.to_string()}});
+    return;
+  }
   auto* connection = new proxy::DownstreamConnection(context_, listener, std::move(fd), peer);
   connections_.push_back(*connection);
   connection->start();
