@@ -10,18 +10,16 @@ void Attempt::begin(const upstream::Cluster::Member& member, bool fresh) {
   tunnel_ = request_ended_ = response_ended_ = false;
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
-  if (!fresh) {
-    if (upstream::Connection* connection = pool_->take()) return on_connection(*connection);
-  }
+  if (upstream::Connection* connection = pool_->take(fresh)) return on_connection(*connection);
   const ErrorCode refused = pool_->wait(*this);
   if (refused != ErrorCode::None) on_connection_failed(refused);
 }
 
 void Attempt::on_connection(upstream::Connection& connection) {
   connection_ = &connection;
+  written_before_ = connection.bytes_appended();
   stream_ = connection.open(*this);
   reused_ = connection.reused();
-  written_before_ = connection.bytes_written();
   state_ = State::Open;
   owner_.on_attempt_ready();
 }

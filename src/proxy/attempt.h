@@ -90,7 +90,7 @@ class Attempt final : private http::ResponseReceiver,
   upstream::Pool* pool_ = nullptr;
   upstream::Connection* connection_ = nullptr;
   http::StreamId stream_ = 0;
-  uint64_t written_before_ = 0;  // by the connection, when the stream was opened
+  uint64_t written_before_ = 0;  // the connection's bytes before the stream's first
   State state_ = State::Idle;
   bool reused_ = false;
   bool response_begun_ = false;

@@ -11,7 +11,7 @@ namespace tidegate::proxy {
 class Exchange;
 
 /// The client's side of an exchange, as the exchange sees it: implemented by the downstream
-/// connection (and by test doubles).
+/// connection (and by test doubles). Exchanges stand in a list of their connection by this tag.
 class Downstream {
  public:
   virtual http::ServerCodec& codec() = 0;
@@ -25,7 +25,8 @@ class Downstream {
   /// Back-pressure: read nothing more of this stream's request until resumed.
   virtual void pause_request(http::StreamId stream) = 0;
   virtual void resume_request(http::StreamId stream) = 0;
-  /// The stream's response is complete or given up; the exchange is not called again.
+  /// The stream's response is complete or given up; the exchange has left the connection's list of
+  /// exchanges, and is not called again.
   virtual void stream_ended(http::StreamId stream) = 0;
 
  protected:

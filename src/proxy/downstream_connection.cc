@@ -12,6 +12,8 @@ namespace {
 // How long, after the last response, bytes of the client are read and dropped, so that the kernel
 // does not answer them with a reset that would overtake the response.
 constexpr auto kLinger = std::chrono::seconds(2);
+// Bytes behind much output have their turn later, so that neither finished exchanges pile up in this
+// one nor other clients wait.
 constexpr auto kFeedAfter = std::chrono::milliseconds(1);
 constexpr size_t kIpTextSize = 46;
 constexpr std::string_view kUnixPeer = "unix";  // who comes by a unix socket has no address
@@ -80,19 +82,46 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
 }
 
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
-  timer_.disarm();
-  head_timed_ = feed_due_ = false;
+  if (multiplexed_) {
+    if (await_ == Await::Head) await(Await::Request);
+  } else {
+    assert(exchanges_.empty());
+    await(Await::Nothing);
+  }
   ++requests_;
-  assert(exchange_ == nullptr);
   auto* exchange = new Exchange(context_, *this, stream);
-  exchange_ = exchange;
+  exchanges_.push_back(*exchange);
   const uint64_t most = listener_.config.max_requests;
   const bool last = context_.draining || (most > 0 && requests_ >= most);
   return {&exchange->request(), exchange, last};
 }
 
+void DownstreamConnection::await(Await what) {
+  await_ = what;
+  Duration after{};
+  switch (what) {
+    case Await::Nothing:
+      return timer_.disarm();
+    case Await::Request:
+      after = listener_.config.idle_timeout;
+      break;
+    case Await::Head:
+      after = listener_.config.head_timeout;
+      break;
+    case Await::Feeding:
+      after = kFeedAfter;
+      break;
+    case Await::ClientEnd:
+      after = kLinger;
+      break;
+  }
+  context_.loop.timers().arm(timer_, after);
+}
+
+// ---- what the client sends ----
+
 void DownstreamConnection::on_bytes(std::string_view bytes) {
-  if (lingering_) return;
+  if (lingering()) return;
   if (held_ != nullptr) {
     held_->bytes.append(bytes);
     feed_held();
@@ -113,7 +142,7 @@ void DownstreamConnection::feed(std::string_view bytes) {
 }
 
 void DownstreamConnection::feed_held() {
-  while (held_ != nullptr && !receiving_ && !lingering_ && !paused_) {
+  while (held_ != nullptr && !receiving_ && !lingering() && !paused_) {
     std::unique_ptr<HeldBytes> fed = std::move(held_);
     const size_t size = fed->bytes.size();
     feed(fed->bytes);
@@ -125,19 +154,20 @@ void DownstreamConnection::feed_held() {
 
 // The one place that decides whether the client is read from.
 void DownstreamConnection::after_input() {
-  if (!transport_.open() || lingering_) return;
+  if (!transport_.open() || lingering()) return;
   if (held_ != nullptr) {
-    // A pipelined request waits its turn; the client waits with it.
+    // A pipelined request waits its turn, or for room in the output; the client waits with it.
     transport_.pause_reading();
   } else if (eof_) {
     tell_eof();
   } else if (!paused_ && !codec_->done()) {
     transport_.resume_reading();
   }
-  if (exchange_ == nullptr && codec_->receiving_head() && !head_timed_) {
-    head_timed_ = true;
-    context_.loop.timers().arm(timer_, listener_.config.head_timeout);
+  if (await_ != Await::Head && codec_->receiving_head() && (multiplexed_ || exchanges_.empty())) {
+    await(Await::Head);
   }
+  // What the codec says by itself (HTTP/2: settings, acknowledgements, windows).
+  if (multiplexed_) transport_.schedule_flush();
   finish_if_done();
 }
 
@@ -148,79 +178,96 @@ void DownstreamConnection::tell_eof() {
   receiving_ = false;
 }
 
-void DownstreamConnection::stream_ended(http::StreamId) {
-  exchange_ = nullptr;
-  paused_ = false;
-  if (!transport_.open()) return;
-  context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
-  if (receiving_) return;
-  feed_held();
-  after_input();
-}
-
-void DownstreamConnection::pause_request(http::StreamId) {
-  paused_ = true;
-  transport_.pause_reading();
-}
-
-void DownstreamConnection::resume_request(http::StreamId) {
-  paused_ = false;
-  if (receiving_) return;
-  feed_held();
-  after_input();
-}
-
 void DownstreamConnection::on_eof() {
   eof_ = true;
-  if (lingering_) return close();
+  if (lingering()) return close();
   after_input();
 }
 
 void DownstreamConnection::on_broken() { close(); }
 
+// ---- what exchanges want ----
+
+void DownstreamConnection::pause_request(http::StreamId stream) {
+  if (codec_->pause(stream)) return;
+  paused_ = true;
+  transport_.pause_reading();
+}
+
+void DownstreamConnection::resume_request(http::StreamId stream) {
+  codec_->resume(stream);
+  paused_ = false;
+  if (receiving_) return;
+  feed_held();
+  after_input();
+}
+
+void DownstreamConnection::stream_ended(http::StreamId) {
+  paused_ = false;
+  if (!transport_.open()) return;
+  if (exchanges_.empty()) await(Await::Request);
+  if (receiving_) return;
+  feed_held();
+  after_input();
+}
+
 void DownstreamConnection::on_drained() {
-  if (exchange_ != nullptr) {
-    exchange_->on_downstream_drained();
-  } else if (held_ != nullptr && !receiving_ && !feed_due_) {
-    // Answers piled up before a pipeline of requests. The rest has its turn later, so that neither
-    // finished exchanges pile up in this one nor other clients wait.
-    feed_due_ = true;
-    context_.loop.timers().arm(timer_, kFeedAfter);
-  }
+  // One that hears it may end others.
+  exchanges_.for_each([](Exchange& exchange) { exchange.on_downstream_drained(); });
+  const bool turn = multiplexed_ || exchanges_.empty();
+  if (held_ != nullptr && turn && !receiving_ && await_ != Await::Feeding) await(Await::Feeding);
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
   finish_if_done();
 }
 
+// ---- the end ----
+
 void DownstreamConnection::finish_if_done() {
-  if (!transport_.open() || lingering_ || receiving_) return;
+  if (!transport_.open() || lingering() || receiving_) return;
   if (!codec_->done() || !transport_.output().empty()) return;
   linger();
 }
 
 void DownstreamConnection::linger() {
-  lingering_ = true;
+  await(Await::ClientEnd);
   held_.reset();
+  leave_exchanges();
   if (eof_) return close();
   transport_.shutdown_write_after_flush();
   transport_.resume_reading();
-  context_.loop.timers().arm(timer_, kLinger);
+}
+
+void DownstreamConnection::leave_exchanges() {
+  while (!exchanges_.empty()) exchanges_.pop_front().on_client_gone();
 }
 
 void DownstreamConnection::on_timeout() {
-  if (lingering_) return close();
-  if (std::exchange(feed_due_, false)) {
-    context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
-    feed_held();
-    return after_input();
+  switch (await_) {
+    case Await::Nothing:
+      return;
+    case Await::ClientEnd:
+      return close();
+    case Await::Feeding:
+      await(Await::Request);
+      feed_held();
+      return after_input();
+    case Await::Request:
+    case Await::Head:
+      return on_silence();
   }
-  if (exchange_ != nullptr) return;
+}
+
+void DownstreamConnection::on_silence() {
   if (!transport_.output().empty()) {
     // As long as the client reads at all, it gets the rest of its response.
     const uint64_t written = transport_.bytes_written();
     if (std::exchange(written_before_, written) == written) return close();
-    return context_.loop.timers().arm(timer_, listener_.config.idle_timeout);
+    return await(Await::Request);
   }
-  if (!codec_->receiving_head()) return close();
+  if (!codec_->receiving_head()) {
+    if (exchanges_.empty()) return close();
+    return await(Await::Request);
+  }
   // 408: the codec makes the head's end into an error and the exchange answers it.
   codec_->expire_head();
   finish_if_done();
@@ -235,7 +282,7 @@ void DownstreamConnection::drain() {
     return;
   }
   codec_->drain();
-  if (exchange_ == nullptr && !codec_->receiving_head() && transport_.output().empty()) close();
+  if (exchanges_.empty() && !codec_->receiving_head() && transport_.output().empty()) close();
 }
 
 void DownstreamConnection::close() {
@@ -244,7 +291,7 @@ void DownstreamConnection::close() {
   timer_.disarm();
   transport_.close();
   if (opening_ != nullptr) context_.loop.destroy_later(std::move(opening_));
-  if (exchange_ != nullptr) std::exchange(exchange_, nullptr)->on_client_gone();
+  leave_exchanges();
   context_.loop.destroy_later(std::unique_ptr<net::Deferred>(this));
 }
 

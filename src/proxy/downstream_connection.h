@@ -13,9 +13,10 @@
 
 namespace tidegate::proxy {
 
-/// A client's connection: its transport, its server codec (chosen by the opening), and the exchange
-/// at work. Owned by the worker's list, destroys itself (at the end of a loop turn) when it has
-/// closed. While idle it owns no memory beside itself and its codec.
+/// A client's connection: its transport, its server codec (chosen by the opening), and the exchanges
+/// at work: on HTTP/1 one at a time, on HTTP/2 one per open stream. Owned by the worker's list,
+/// destroys itself (at the end of a loop turn) when it has closed. While idle it owns no memory
+/// beside itself and its codec.
 class DownstreamConnection final : public net::Deferred,
                                    public ListNode<DownstreamConnection>,
                                    public Downstream,
@@ -52,6 +53,14 @@ class DownstreamConnection final : public net::Deferred,
   struct HeldBytes final : net::Deferred {
     std::string bytes;
   };
+  /// What the timer is for.
+  enum class Await : uint8_t {
+    Nothing,
+    Request,   // none is open; or, on HTTP/2, a look at streams that stand still
+    Head,      // the rest of one
+    Feeding,   // bytes held behind much output have their turn
+    ClientEnd  // lingering
+  };
 
   void on_bytes(std::string_view bytes) override;
   void on_eof() override;
@@ -62,35 +71,38 @@ class DownstreamConnection final : public net::Deferred,
   void on_client_named(const net::SocketAddress& client) override;
   void on_opened(const Opening::Opened& opened) override;
   void on_opening_failed() override { close(); }
+  void await(Await what);
   void on_timeout();
+  void on_silence();
   void feed(std::string_view bytes);
   void feed_held();
   void tell_eof();
   void after_input();
   void finish_if_done();
   void linger();
+  void leave_exchanges();
+  bool lingering() const { return await_ == Await::ClientEnd; }
 
   WorkerContext& context_;
   ListenerRuntime& listener_;
   net::Transport transport_;
   std::unique_ptr<Opening> opening_;          // until there is a codec
   std::unique_ptr<http::ServerCodec> codec_;
-  Exchange* exchange_ = nullptr;
+  List<Exchange, Downstream> exchanges_;
   Timer timer_;
   IpAddress ip_;
   uint32_t requests_ = 0;
   uint16_t port_;
-  bool unix_;               // by a unix socket
-  bool trusted_;            // by the listener
-  bool paused_ = false;     // by the exchange
-  bool receiving_ = false;  // the codec is on the stack
-  bool eof_ = false;       // the client sends no more
-  bool eof_told_ = false;  // and the codec knows
-  bool lingering_ = false;
-  bool feed_due_ = false;    // the timer runs for bytes held behind much output
-  bool head_timed_ = false;  // the timer runs for a request head
-  uint64_t written_before_ = 0;      // when the timer last looked
-  std::unique_ptr<HeldBytes> held_;  // what the codec takes after the current stream
+  Await await_ = Await::Nothing;
+  bool unix_;                    // by a unix socket
+  bool trusted_;                 // by the listener
+  bool multiplexed_ = false;     // many exchanges at once
+  bool paused_ = false;          // by the one exchange of HTTP/1
+  bool receiving_ = false;       // the codec is on the stack
+  bool eof_ = false;             // the client sends no more
+  bool eof_told_ = false;        // and the codec knows
+  uint64_t written_before_ = 0;  // when the timer last looked
+  std::unique_ptr<HeldBytes> held_;  // what the codec takes later
 };
 
 }  // namespace tidegate::proxy

@@ -175,7 +175,7 @@ void Exchange::abandon() {
     if (downstream_ != nullptr) downstream_->codec().reset(stream_, ErrorCode::Draining);
     finish();
   }
-  if (!linked()) return;
+  if (!ListNode<Exchange>::linked()) return;
   cancel_wait();
   attempt_.cancel();
   finish_filters();
@@ -226,6 +226,7 @@ void Exchange::on_exchange_timeout() {
 }
 
 void Exchange::on_downstream_drained() {
+  if (!origin_paused_ && response_body_.empty()) return;
   if (downstream_ != nullptr && downstream_->write_blocked(stream_)) return;
   if (response_started_) response_body_ = {};
   if (!origin_paused_) return;

@@ -61,6 +61,7 @@ class BodyWaiter {
 ///  10. finish: the one place that logs, counts and runs on_log, whatever the outcome
 class Exchange final : public net::Deferred,
                        public ListNode<Exchange>,
+                       public ListNode<Downstream>,
                        public http::RequestReceiver,
                        private AttemptOwner {
  public:

@@ -35,6 +35,7 @@ void Exchange::finish() {
 
 void Exchange::release_downstream() {
   if (downstream_ == nullptr) return;
+  ListNode<Downstream>::unlink();
   std::exchange(downstream_, nullptr)->stream_ended(stream_);
 }
 
@@ -87,7 +88,7 @@ void Exchange::record() {
 void Exchange::finish_filters() {
   if (waiting_ != nullptr) return;  // an on_log hook; it comes here when it is done
   release_filters();
-  if (!linked()) return;
+  if (!ListNode<Exchange>::linked()) return;
   if (attempt_.active()) {
     // The rest of a replaced body is still being read.
     if (!timer_.armed()) arm(TimerKind::Idle);

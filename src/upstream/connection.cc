@@ -11,7 +11,6 @@ Connection::Connection(Pool& pool, net::EventLoop& loop)
       transport_(loop, *this, net::OwnedFd()),
       timer_([](void* self) { static_cast<Connection*>(self)->on_timeout(); }, this) {
   transport_.read_on_after_failed_write();
-  codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool.limits());
 }
 
 Connection::~Connection() = default;
@@ -30,7 +29,10 @@ void Connection::end_dialing() {
 
 void Connection::on_dialed() {
   end_dialing();
-  pool_.connection_idle(*this);
+  codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool_.limits());
+  // In case that nobody waits for it any more.
+  arm_idle();
+  pool_.connection_ready(*this);
 }
 
 void Connection::on_dial_failed(ErrorCode code) {
@@ -44,10 +46,18 @@ void Connection::on_timeout() {
   on_dial_failed(ErrorCode::ConnectTimeout);
 }
 
+bool Connection::worn_out() const { return streams_ > 0 && !pool_.may_reuse(streams_); }
+
+bool Connection::can_open() const {
+  return codec_ != nullptr && transport_.open() && codec_->can_open() && !worn_out();
+}
+
 http::StreamId Connection::open(http::ResponseReceiver& receiver) {
   timer_.disarm();
   ++streams_;
-  return codec_->open(receiver);
+  const http::StreamId stream = codec_->open(receiver);
+  pool_.stream_opened(*this);
+  return stream;
 }
 
 void Connection::pause(http::StreamId stream) {
@@ -57,6 +67,7 @@ void Connection::pause(http::StreamId stream) {
 void Connection::resume(http::StreamId stream) {
   codec_->resume(stream);
   transport_.resume_reading();
+  if (multiplexed_) transport_.schedule_flush();
 }
 
 void Connection::on_bytes(std::string_view bytes) {
@@ -91,13 +102,20 @@ void Connection::stream_done() {
 }
 
 void Connection::settle() {
-  if (!transport_.open() || !codec_->idle()) return;
-  if (codec_->done() || !codec_->can_open() || !pool_.may_reuse(streams_)) return close();
-  transport_.resume_reading();
-  pool_.connection_idle(*this);
+  if (!transport_.open()) return;
+  // What the codec says by itself (HTTP/2: settings, acknowledgements, windows, resets).
+  if (multiplexed_) transport_.schedule_flush();
+  if (codec_->idle()) {
+    if (codec_->done() || worn_out() || !pool_.keeps_idle()) return close();
+    transport_.resume_reading();
+    if (!timer_.armed()) arm_idle();
+  }
+  pool_.streams_changed(*this);
 }
 
-void Connection::arm_idle(Duration after) { transport_.loop().timers().arm(timer_, after); }
+void Connection::arm_idle() {
+  transport_.loop().timers().arm(timer_, pool_.settings().pool.idle_timeout);
+}
 
 void Connection::close() {
   timer_.disarm();

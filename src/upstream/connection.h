@@ -22,7 +22,8 @@ class DrainWaiter : public ListNode<DrainWaiter> {
   ~DrainWaiter() = default;
 };
 
-/// One connection to an endpoint. Owned by its pool, destroyed at the end of a loop turn.
+/// One connection to an endpoint, whose codec is chosen when it has been dialed. Owned by its pool,
+/// destroyed at the end of a loop turn.
 class Connection final : public net::Deferred,
                          public ListNode<Connection>,
                          private net::Transport::Handler,
@@ -34,12 +35,14 @@ class Connection final : public net::Deferred,
   /// Begins to connect to the endpoint. False: no socket to be had. The pool hears the outcome.
   bool connect();
 
+  /// REQUIRES: dialed.
   http::ClientCodec& codec() { return *codec_; }
   Pool& pool() { return pool_; }
-  /// It has carried no stream yet.
-  bool fresh() const { return streams_ == 0; }
-  /// It has carried an exchange before this one, so that its death may be no news of the request.
+  /// It has carried another exchange than the newest, so that its death may be no news of that one.
   bool reused() const { return streams_ > 1; }
+  /// A stream may be opened now.
+  bool can_open() const;
+  /// REQUIRES: can_open().
   http::StreamId open(http::ResponseReceiver& receiver);
   void schedule_flush() { transport_.schedule_flush(); }
   /// The origin takes nothing at present, on the whole connection or on this stream.
@@ -48,6 +51,8 @@ class Connection final : public net::Deferred,
   }
   /// Since the beginning; bytes that have left the process.
   uint64_t bytes_written() const { return transport_.bytes_written(); }
+  /// As above, once what waits now has been written.
+  uint64_t bytes_appended() { return transport_.bytes_written() + transport_.output().size(); }
   /// Copies output that was only borrowed.
   void keep_output() { transport_.output().settle(); }
   /// Calls back once what waits has been written.
@@ -60,7 +65,6 @@ class Connection final : public net::Deferred,
   void stream_done();
   /// Idle for longer than the pool allows, or no longer wanted.
   void close();
-  void arm_idle(Duration after);
 
  private:
   void on_bytes(std::string_view bytes) override;
@@ -74,6 +78,8 @@ class Connection final : public net::Deferred,
   void on_timeout();
   void end_dialing();
   void settle();
+  void arm_idle();
+  bool worn_out() const;
 
   Pool& pool_;
   net::Transport transport_;
@@ -83,6 +89,7 @@ class Connection final : public net::Deferred,
   List<DrainWaiter> drain_waiters_;
   uint64_t streams_ = 0;
   bool receiving_ = false;
+  bool multiplexed_ = false;  // many streams at once
 };
 
 }  // namespace tidegate::upstream

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/pool.h"
 
+#include <algorithm>
+
 namespace tidegate::upstream {
 
 bool Pool::Settings::operator==(const Settings& other) const {
@@ -15,23 +17,31 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings se
     : loop_(loop), endpoint_(std::move(endpoint)), settings_(settings), cells_(cells) {}
 
 Pool::~Pool() {
-  while (!idle_.empty()) idle_.front().close();
+  while (!available_.empty()) available_.front().close();
   while (!busy_.empty()) busy_.front().close();
 }
 
-Connection* Pool::take() {
-  if (idle_.empty()) return nullptr;
-  Connection& connection = idle_.back();
-  connection.ListNode<Connection>::unlink();
-  busy_.push_back(connection);
-  return &connection;
+bool Pool::may_grow() const {
+  const uint32_t cap = settings_.pool.max_connections;
+  return cap == 0 || total_ < cap;
+}
+
+Connection* Pool::take(bool fresh) {
+  if (fresh && may_grow()) return nullptr;
+  while (!available_.empty()) {
+    Connection& connection = available_.back();
+    if (connection.can_open()) return &connection;
+    // It has just learnt otherwise, and will say so.
+    place(connection);
+  }
+  return nullptr;
 }
 
 ErrorCode Pool::wait(PoolWaiter& waiter) {
   if (waiting_ >= settings_.pool.max_pending) return ErrorCode::PoolOverflow;
-  const uint32_t cap = settings_.pool.max_connections;
-  // Each waiter gets a connection of its own; one that falls idle meanwhile serves the oldest.
-  if (connecting_ <= waiting_ && (cap == 0 || total_ < cap) && !open_connection() && total_ == 0) {
+  // There is a stream for each waiter; one that gets free meanwhile serves the oldest.
+  if (connecting_ * streams_expected_ <= waiting_ && may_grow() && !open_connection() &&
+      total_ == 0) {
     return ErrorCode::ConnectFailed;
   }
   waiters_.push_back(waiter);
@@ -59,31 +69,41 @@ void Pool::cancel(PoolWaiter& waiter) {
 }
 
 bool Pool::may_reuse(uint64_t streams) const {
-  return settings_.pool.idle_timeout > Duration::zero() &&
-         (settings_.pool.max_requests == 0 || streams < settings_.pool.max_requests);
+  return settings_.pool.max_requests == 0 || streams < settings_.pool.max_requests;
 }
 
-void Pool::connection_idle(Connection& connection) {
-  if (connection.fresh()) {
-    --connecting_;
-    cells_.endpoint.connected();
-  }
-  if (waiting_ > 0) {
-    --waiting_;
-    return waiters_.pop_front().on_connection(connection);
-  }
+void Pool::place(Connection& connection) {
   connection.ListNode<Connection>::unlink();
-  idle_.push_back(connection);
-  connection.arm_idle(settings_.pool.idle_timeout);
+  (connection.can_open() ? available_ : busy_).push_back(connection);
+}
+
+void Pool::stream_opened(Connection& connection) { place(connection); }
+
+void Pool::connection_ready(Connection& connection) {
+  --connecting_;
+  cells_.endpoint.connected();
+  streams_changed(connection);
+}
+
+void Pool::streams_changed(Connection& connection) {
+  while (waiting_ > 0 && connection.can_open()) {
+    --waiting_;
+    waiters_.pop_front().on_connection(connection);
+  }
+  if (connection.ListNode<Connection>::linked()) place(connection);
+  serve_waiters();
 }
 
 void Pool::connect_failed(Connection& connection, ErrorCode code) {
   cells_.endpoint.connection_error(code);
   --connecting_;
   drop(connection);
-  if (waiting_ == 0) return;
-  --waiting_;
-  waiters_.pop_front().on_connection_failed(code);
+  // Those it was to carry; who fails may come back and wait again.
+  for (size_t failing = std::min(waiting_, streams_expected_); failing > 0; --failing) {
+    if (waiting_ == 0) return;
+    --waiting_;
+    waiters_.pop_front().on_connection_failed(code);
+  }
   serve_waiters();
 }
 
@@ -100,8 +120,7 @@ void Pool::drop(Connection& connection) {
 }
 
 void Pool::serve_waiters() {
-  const uint32_t cap = settings_.pool.max_connections;
-  while (connecting_ < waiting_ && (cap == 0 || total_ < cap)) {
+  while (connecting_ * streams_expected_ < waiting_ && may_grow()) {
     if (open_connection()) continue;
     if (total_ > 0) return;  // a connection at work will serve them
     --waiting_;

@@ -23,8 +23,10 @@ class PoolWaiter : public ListNode<PoolWaiter> {
   ~PoolWaiter() = default;
 };
 
-/// The connections to one endpoint in one worker: idle ones for reuse, the newest first; new ones as
-/// needed, up to a cap; and those who wait for one, in order.
+/// The connections to one endpoint in one worker: those that can carry a further stream, the newest
+/// first; new ones as needed, up to a cap; and those who wait for one, in order. A connection of
+/// HTTP/1 carries one stream, one of HTTP/2 as many as the origin allows; the pool learns how many
+/// to expect, so as to open neither a connection per waiter nor too few.
 class Pool {
  public:
   struct Settings {
@@ -48,8 +50,9 @@ class Pool {
   const http::Limits& limits() const { return limits_; }
   void configure(Settings settings) { settings_ = settings; }
 
-  /// An idle connection, ready to open a stream on; nullptr: `wait`.
-  Connection* take();
+  /// A connection to open a stream on, now; nullptr: `wait`. `fresh`: a new one is wanted, if one
+  /// may be made.
+  Connection* take(bool fresh);
   /// Queues `waiter` and opens a connection where the cap allows. Another code than None: refused,
   /// and the waiter is not queued. The waiter is never called from inside.
   ErrorCode wait(PoolWaiter& waiter);
@@ -59,12 +62,19 @@ class Pool {
 
   // ---- for its connections ----
   bool may_reuse(uint64_t streams) const;
-  void connection_idle(Connection& connection);
+  bool keeps_idle() const { return settings_.pool.idle_timeout > Duration::zero(); }
+  /// Dialed: it has its codec.
+  void connection_ready(Connection& connection);
   void connect_failed(Connection& connection, ErrorCode code);
+  void stream_opened(Connection& connection);
+  /// It may have room for a stream, or none any more.
+  void streams_changed(Connection& connection);
   void connection_closed(Connection& connection);
 
  private:
+  bool may_grow() const;
   bool open_connection();
+  void place(Connection& connection);
   void serve_waiters();
   void drop(Connection& connection);
 
@@ -73,12 +83,13 @@ class Pool {
   Settings settings_;
   Cells cells_;
   http::Limits limits_;
-  List<Connection> idle_;  // newest at the back
-  List<Connection> busy_;  // connecting or carrying a stream
+  List<Connection> available_;  // can carry a further stream; newest at the back
+  List<Connection> busy_;       // connecting, full, or only finishing
   List<PoolWaiter> waiters_;
   size_t total_ = 0;
   size_t connecting_ = 0;
   size_t waiting_ = 0;
+  size_t streams_expected_ = 1;  // of a connection that is being made
 };
 
 }  // namespace tidegate::upstream

@@ -13,7 +13,7 @@ from support import Client, eventually, scaled
 def refused(port):
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # the latter: just as it closes
         return True
     return False
 
