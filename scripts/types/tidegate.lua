@@ -107,6 +107,15 @@ local Blocks = {}
 ---@return boolean
 function Blocks:contains(ip) end
 
+---@class tidegate.Limit
+local Limit = {}
+---@param key string
+---@param cost? integer 1 unless given
+---@return boolean allowed
+---@return number retry_after seconds
+---@return integer remaining
+function Limit:take(key, cost) end
+
 ---@class tidegate.ClusterView
 ---@field name string
 ---@field healthy boolean
@@ -150,6 +159,9 @@ function proxy.cluster(name) end
 function proxy.clusters() end
 ---@return tidegate.RouteView[]
 function proxy.routes() end
+---@param name string
+---@return tidegate.Limit
+function proxy.limit(name) end
 ---A variable out of the policy's `env`.
 ---@param name string
 ---@return string?

@@ -18,6 +18,7 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"version_unsupported", "The HTTP version is not supported", Side::Client, 505, false},
     {"expectation_failed", "The expectation is not supported", Side::Client, 417, false},
     {"method_unsupported", "The method is not supported here", Side::Client, 501, false},
+    {"rate_limited", "Too many requests", Side::Client, 429, false},
     {"no_route", "No route matches the request", Side::Proxy, 404, false},
     {"no_endpoint", "No endpoint is available", Side::Proxy, 503, false},
     {"pool_overflow", "Too many requests are waiting", Side::Proxy, 503, false},

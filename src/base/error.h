@@ -23,6 +23,7 @@ enum class ErrorCode : uint8_t {
   VersionUnsupported,
   ExpectationFailed,
   MethodUnsupported,
+  RateLimited,
   // proxy
   NoRoute,
   NoEndpoint,

@@ -11,6 +11,10 @@
 namespace tidegate::config {
 namespace {
 
+// What the counters of proxy/sliding_window.h and proxy/token_bucket.h are made for.
+constexpr uint64_t kMostInWindow = 200'000;
+constexpr uint64_t kMostInBucket = 10'000'000;
+
 /// Same address and port; port 0 collides with nothing.
 bool collide(const Address& a, const Address& b) {
   if (a.is_unix || b.is_unix) return a.is_unix && a == b;
@@ -36,6 +40,7 @@ class Checker {
     check_listeners();
     check_clusters();
     check_policies("default_policies", snapshot_.default_policies);
+    check_limits();
     check_names("routes", snapshot_.routes);
     if (is_empty_list("routes", snapshot_.routes.size()))
       fail("routes", "needs at least one route");
@@ -165,12 +170,45 @@ class Checker {
     }
   }
 
+  void check_limits() {
+    for (const Limit& limit : snapshot_.limits) {
+      const std::string path = fmt::format("limits.{}", limit.name);
+      const bool window = limit.algorithm == LimitAlgorithm::SlidingWindow;
+      const uint64_t most = window ? kMostInWindow : kMostInBucket;
+      if (limit.rate.count + (window ? limit.burst.value_or(0) : 0) <= most) continue;
+      fail(path + ".rate", fmt::format("{} counts up to {} a period: {}",
+                                       window ? "sliding_window" : "token_bucket", most,
+                                       window ? "use token_bucket, or a rate by a shorter period"
+                                              : "use a rate by a shorter period"));
+    }
+  }
+
+  void check_route_limits(const Route& route, const std::string& path) {
+    const std::vector<std::string> known = names_of(snapshot_.limits);
+    for (size_t i = 0; i < route.limits.size(); ++i) {
+      const std::string at = fmt::format("{}[{}]", path, i);
+      if (route.limits[i].empty()) continue;
+      require_known(at, "limit", route.limits[i], known);
+      const Limit* limit = snapshot_.find_limit(route.limits[i]);
+      if (limit != nullptr && limit->key == LimitKey::Script) {
+        fail(at, fmt::format("limit '{}' has key: script, so only scripts can take from it: use "
+                             "proxy.limit, or give it another key",
+                             limit->name));
+      }
+      const auto end = route.limits.begin() + static_cast<std::ptrdiff_t>(i);
+      if (std::find(route.limits.begin(), end, route.limits[i]) != end) {
+        fail(at, fmt::format("'{}' is listed twice", route.limits[i]));
+      }
+    }
+  }
+
   void check_route(size_t index) {
     const Route& route = snapshot_.routes[index];
     std::string path = fmt::format("routes[{}]", index);
     check_action(route, path);
     check_match(route, path);
     check_policies(path + ".policies", route.policies);
+    check_route_limits(route, path + ".limits");
     if (route.respond) check_respond(*route.respond, path + ".respond");
     check_reached(index);
   }

@@ -94,6 +94,25 @@ Fallible<bool> parse_flag(std::string_view text) {
   return tl::unexpected(fmt::format("expected true or false, got '{}'", text));
 }
 
+Fallible<Rate> parse_rate(std::string_view text) {
+  auto quantity = split_quantity(text);
+  if (quantity && quantity->number > 0 && quantity->unit.size() == 2 && quantity->unit[0] == '/') {
+    for (const auto& unit : kTimeUnits) {
+      if (unit.name == quantity->unit.substr(1)) {
+        return Rate{quantity->number, nanoseconds(unit.amount)};
+      }
+    }
+  }
+  return tl::unexpected(fmt::format("expected a rate such as 1000/s, 10/m or 5/h, got '{}'", text));
+}
+
+std::string format_rate(const Rate& rate) {
+  for (const auto& unit : kTimeUnits) {
+    if (rate.period == nanoseconds(unit.amount)) return fmt::format("{}/{}", rate.count, unit.name);
+  }
+  return {};
+}
+
 Fallible<double> parse_share(std::string_view text) {
   auto quantity = split_quantity(text);
   if (quantity && quantity->unit == "%" && quantity->number <= 100) {

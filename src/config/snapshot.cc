@@ -27,6 +27,10 @@ const Cluster* Snapshot::find_cluster(std::string_view name) const {
   return find_named(clusters, name);
 }
 
+const Limit* Snapshot::find_limit(std::string_view name) const {
+  return find_named(limits, name);
+}
+
 const Policy* Snapshot::find_policy(std::string_view name) const {
   return find_named(policies, name);
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/ip.h"
+#include "config/limits.h"
 
 namespace tidegate::config {
 
@@ -137,6 +138,7 @@ struct Route {
   Duration idle_timeout = std::chrono::seconds(60);  // no byte either way
   Duration exchange_timeout = Duration::zero();      // whole exchange; 0: unlimited
   std::vector<std::string> policies;                 // default_policies first, resolved
+  std::vector<std::string> limits;                   // by name, in order
   uint64_t max_body = 0;                             // 0: unlimited
   bool allow_encoded_slashes = false;
   Origin origin;
@@ -161,6 +163,7 @@ struct Snapshot {
   std::vector<Listener> listeners;
   std::vector<Cluster> clusters;
   std::vector<Policy> policies;
+  std::vector<Limit> limits;
   std::vector<Route> routes;
   std::vector<std::string>
       default_policies;  // for requests that no route matches; routes have theirs
@@ -172,6 +175,7 @@ struct Snapshot {
 
   const Cluster* find_cluster(std::string_view name) const;
   const Policy* find_policy(std::string_view name) const;
+  const Limit* find_limit(std::string_view name) const;
   const Listener* find_listener(std::string_view name) const;
 };
 

@@ -13,6 +13,7 @@ const Section& endpoint_section();
 const Section& pool_section();
 const Section& policy_section();
 const Section& budget_section();
+const Section& limit_section();
 const Section& route_section();
 const Section& match_section();
 const Section& respond_section();

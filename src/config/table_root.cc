@@ -53,7 +53,8 @@ const Section& snapshot_section() {
                  "Where requests can go.")
           .field("policies", &Snapshot::policies, named(nested<Policy>(policy_section())),
                  "Scripts in use.")
-          .later("limits", "Named rate limits.")
+          .field("limits", &Snapshot::limits, named(nested<Limit>(limit_section())),
+                 "Named rate limits.")
           .required("routes", &Snapshot::routes, list_of(nested<Route>(route_section())),
                     "What to do with a request.")
           .field("default_policies", &Snapshot::default_policies, list_of(text()),
@@ -68,10 +69,10 @@ const Section& snapshot_section() {
 }
 
 std::vector<const Section*> all_sections() {
-  return {&snapshot_section(), &listener_section(), &cluster_section(),  &endpoint_section(),
-          &pool_section(),     &policy_section(),   &budget_section(),   &route_section(),
-          &match_section(),    &respond_section(),  &redirect_section(), &admin_section(),
-          &log_section()};
+  return {&snapshot_section(), &listener_section(), &cluster_section(), &endpoint_section(),
+          &pool_section(),     &policy_section(),   &budget_section(),  &limit_section(),
+          &route_section(),    &match_section(),    &respond_section(), &redirect_section(),
+          &admin_section(),    &log_section()};
 }
 
 }  // namespace tidegate::config

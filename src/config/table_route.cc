@@ -118,7 +118,9 @@ const Section& route_section() {
                  "The whole exchange; 0s: unlimited.")
           .field("policies", &Route::policies, list_of(text()),
                  "After `default_policies`, in order for requests, reversed for responses.")
-          .later("limits", "Rate limits by name.")
+          .field("limits", &Route::limits, list_of(text()),
+                 "Rate limits by name, taken in this order, before the policies; one that refuses "
+                 "leaves those before it charged.")
           .later("retry", "Further attempts after a failed one.")
           .later("async", "The asynchronous executor.")
           .field("max_body", &Route::max_body, size(0, 1ULL << 50),

@@ -19,6 +19,9 @@ std::string format_size(uint64_t bytes);
 Fallible<uint64_t> parse_count(std::string_view text);  // decimal digits
 Fallible<bool> parse_flag(std::string_view text);       // true, false
 
+Fallible<Rate> parse_rate(std::string_view text);  // 1000/s 10/m 5/h
+std::string format_rate(const Rate& rate);
+
 /// Share of a whole, "20%", as a fraction of 1.
 Fallible<double> parse_share(std::string_view text);
 

@@ -51,6 +51,7 @@ void Exchange::on_request_head(bool end) {
       request_.content_length > route.max_body) {
     return fail(ErrorCode::BodyTooLarge, "content-length"), start_failure();
   }
+  if (!runtime_->limits.empty() && !within_rates()) return start_failure();
   // 3. Filters see the request.
   stage_ = Stage::Filters;
   run_filters(Hook::Request);
@@ -95,7 +96,7 @@ void Exchange::identify(const Peer& peer) {
   request_id_ = from.request_id;
 }
 
-// 2. The router finds a route and its filter chain.
+// 2. The router finds a route, its filter chain and its limits.
 void Exchange::find_route() {
   runtime_ = &table_->match(request_, host_, downstream_->listener().name);
   cluster_ = runtime_->cluster;

@@ -25,6 +25,7 @@ namespace tidegate::proxy {
 struct Failure {
   ErrorCode code = ErrorCode::None;
   std::string_view detail;  // for the log, never for the client; in the exchange's arena
+  Duration retry_after{};   // for the client, when it is known
 };
 
 /// A response that the proxy makes itself. `headers` are added to content-type and framing.
@@ -50,7 +51,7 @@ class BodyWaiter {
 /// sources:
 ///
 ///   1. the request head arrives: forwarding headers, id, canonical path, hop-by-hop
-///   2. the router finds a route and, with it, the filter chain
+///   2. the router finds a route and, with it, the filter chain; its rate limits are taken
 ///   3. filters see the request (on_request); one may answer at once
 ///   4. the route's action: a local answer (respond, redirect, echo), or a cluster
 ///   5. an endpoint is chosen (select_backend, then the balancer) and an attempt begins
@@ -170,6 +171,12 @@ class Exchange final : public net::Deferred,
   void arm(TimerKind kind);
   void release_downstream();
 
+  // exchange_limits.cc
+  bool within_rates();
+  std::string_view limit_key(const config::Limit& limit);
+  void note_rate(const config::Limit& limit, const NamedLimit::Taken& taken);
+  void add_rate_fields(http::Headers& headers) const;
+
   // exchange_filters.cc
   void run_filters(Hook hook);
   void continue_filters();
@@ -261,6 +268,11 @@ class Exchange final : public net::Deferred,
   RouteTable* table_;
   const RouteRuntime* runtime_ = nullptr;
   ClusterRuntime* cluster_ = nullptr;
+  struct RateFields {
+    std::string_view policy;
+    std::string_view state;
+  };
+  RateFields* rates_ = nullptr;  // what responses say of the limits; nullptr: nothing
   FilterChain* chain_ = nullptr;
   FilterCall* calls_ = nullptr;
   FilterCall* waiting_ = nullptr;

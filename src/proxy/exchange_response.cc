@@ -92,11 +92,6 @@ void Exchange::start_failure() {
   run_filters(Hook::Error);
 }
 
-void Exchange::reply_with_problem() {
-  make_local_response(problem_reply(failure_.code, request_id_, arena_));
-  start_response();
-}
-
 void Exchange::make_local_response(const LocalReply& reply) {
   attempt_.cancel();
   timer_.disarm();
@@ -123,6 +118,7 @@ void Exchange::start_response() {
   stage_ = Stage::Responding;
   if (response_filters_ran_) return send_response();
   response_filters_ran_ = true;
+  if (rates_ != nullptr) add_rate_fields(response_->headers);
   run_filters(Hook::Response);
 }
 

@@ -8,8 +8,10 @@ RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSou
     : snapshot_(std::move(snapshot)),
       filters_(filters),
       pools_(pools),
-      none_{nullptr, "none", nullptr, nullptr, nullptr, telemetry::RouteMetrics(shard, "none")} {
+      none_{nullptr, "none", nullptr, nullptr, nullptr, telemetry::RouteMetrics(shard, "none"),
+            {}} {
   add_clusters(pools, shard);
+  add_limits(shard);
   add_routes(shard);
   refresh_chains();
 }
@@ -28,9 +30,9 @@ void RouteTable::add_clusters(upstream::Pools& pools, telemetry::Shard& shard) {
     const config::Cluster& cluster = config.clusters[i];
     std::vector<upstream::Cluster::Member> members;
     for (const auto& endpoint : snapshot_->endpoints[i]) {
-      upstream::Pool& pool = pools.acquire(
-          endpoint, {cluster.connect_timeout, cluster.pool},
-          telemetry::EndpointMetrics(shard, cluster.name, endpoint->address));
+      upstream::Pool& pool =
+          pools.acquire(endpoint, {cluster.connect_timeout, cluster.pool},
+                        telemetry::EndpointMetrics(shard, cluster.name, endpoint->address));
       members.push_back({endpoint.get(), &pool});
     }
     clusters_.push_back(std::make_unique<ClusterRuntime>(
@@ -40,10 +42,26 @@ void RouteTable::add_clusters(upstream::Pools& pools, telemetry::Shard& shard) {
   }
 }
 
+void RouteTable::add_limits(telemetry::Shard& shard) {
+  for (const auto& limit : snapshot_->limits) {
+    const std::string& name = limit->settings().name;
+    telemetry::Counter& rejected = shard.counter(telemetry::Family::LimitRejectedTotal, {name});
+    limits_.emplace(name, LimitRuntime{limit, rejected});
+  }
+}
+
 void RouteTable::add_routes(telemetry::Shard& shard) {
   for (const config::Route& route : snapshot_->config.routes) {
-    routes_.push_back({&route, route.name, nullptr, find_cluster(route.cluster),
-                       make_handler(route), telemetry::RouteMetrics(shard, route.name)});
+    routes_.push_back({&route,
+                       route.name,
+                       nullptr,
+                       find_cluster(route.cluster),
+                       make_handler(route),
+                       telemetry::RouteMetrics(shard, route.name),
+                       {}});
+    for (const std::string& name : route.limits) {
+      routes_.back().limits.push_back(find_limit(name));
+    }
   }
 }
 
@@ -71,6 +89,11 @@ const RouteRuntime& RouteTable::match(const http::RequestHead& head, std::string
 ClusterRuntime* RouteTable::find_cluster(std::string_view name) const {
   const auto at = cluster_by_name_.find(name);
   return at == cluster_by_name_.end() ? nullptr : at->second;
+}
+
+LimitRuntime* RouteTable::find_limit(std::string_view name) const {
+  const auto at = limits_.find(name);
+  return at == limits_.end() ? nullptr : const_cast<LimitRuntime*>(&at->second);
 }
 
 }  // namespace tidegate::proxy

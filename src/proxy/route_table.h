@@ -20,6 +20,12 @@ struct ClusterRuntime {
   telemetry::ClusterMetrics metrics;
 };
 
+/// A rate limit in one worker, with its counter.
+struct LimitRuntime {
+  std::shared_ptr<NamedLimit> limit;
+  telemetry::Counter& rejected;
+};
+
 /// A route in one worker: what an exchange needs once the route is known.
 struct RouteRuntime {
   const config::Route* route = nullptr;   // nullptr: no route matched
@@ -28,6 +34,7 @@ struct RouteRuntime {
   ClusterRuntime* cluster = nullptr;      // one of the two, or neither where no route matched
   std::unique_ptr<Handler> handler;
   telemetry::RouteMetrics metrics;
+  std::vector<LimitRuntime*> limits;
 };
 
 /// One configuration as one worker uses it. Exchanges pin the table they began with; the worker
@@ -45,6 +52,7 @@ class RouteTable {
   /// What holds for requests that no route matches.
   const RouteRuntime& none() const { return none_; }
   ClusterRuntime* find_cluster(std::string_view name) const;
+  LimitRuntime* find_limit(std::string_view name) const;
   const std::vector<std::unique_ptr<ClusterRuntime>>& clusters() const { return clusters_; }
 
   /// Some policy has a new generation: builds the chains anew for exchanges to come.
@@ -62,6 +70,7 @@ class RouteTable {
  private:
   ~RouteTable();
   void add_clusters(upstream::Pools& pools, telemetry::Shard& shard);
+  void add_limits(telemetry::Shard& shard);
   void add_routes(telemetry::Shard& shard);
 
   std::shared_ptr<const SharedSnapshot> snapshot_;
@@ -69,6 +78,7 @@ class RouteTable {
   upstream::Pools& pools_;
   std::vector<std::unique_ptr<ClusterRuntime>> clusters_;
   std::unordered_map<std::string_view, ClusterRuntime*> cluster_by_name_;
+  std::unordered_map<std::string_view, LimitRuntime> limits_;
   std::vector<RouteRuntime> routes_;  // in the snapshot's order
   RouteRuntime none_;
   uint32_t pins_ = 1;

@@ -31,7 +31,7 @@ void add_missing_table(lua_State* L, const char* table, const char* const* names
 }  // namespace
 
 void add_missing_api(lua_State* L) {
-  for (const char* name : {"fetch", "parallel", "spawn", "every", "store", "limit", "regex"}) {
+  for (const char* name : {"fetch", "parallel", "spawn", "every", "store", "regex"}) {
     add_missing(L, name, name);
   }
   static constexpr const char* kHash[] = {"sha1", "sha256", "sha384", "sha512", "md5", nullptr};
@@ -55,6 +55,7 @@ void add_api(lua_State* L, unsigned worker) {
   add_random_api(L);
   add_ip_api(L);
   add_config_api(L);
+  add_limit_api(L);
   add_missing_api(L);
   lua_pushliteral(L, TIDEGATE_VERSION);
   lua_setfield(L, -2, "version");

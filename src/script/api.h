@@ -14,6 +14,7 @@ void add_codec_api(lua_State* L);    // base64 base64url hex url
 void add_random_api(lua_State* L);   // uuid random_bytes secure_equals
 void add_ip_api(lua_State* L);       // ip
 void add_config_api(lua_State* L);   // cluster clusters routes env
+void add_limit_api(lua_State* L);    // limit
 void add_missing_api(lua_State* L);  // what the design has and this version has not
 
 }  // namespace tidegate::script

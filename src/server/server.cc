@@ -151,7 +151,8 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
       snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
   if (!errors.empty()) return errors;
   auto shared =
-      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), std::move(endpoints));
+      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), std::move(endpoints),
+                                                    snapshot_.get());
   auto handovers = listeners_.prepare(shared->config, workers_.size());
   if (!handovers) return {handovers.error()};
   errors = scripts_.load(shared->config);

@@ -36,6 +36,7 @@ enum class Family : uint8_t {
   BackendRequestDurationSeconds,
   EndpointHealthy,
   RetriesTotal,
+  LimitRejectedTotal,
   // scripts
   ScriptRunsTotal,
   ScriptErrorsTotal,

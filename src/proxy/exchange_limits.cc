@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// An exchange and its limits: rates are taken between steps 2 and 3, before any script runs, so
+// that what is refused costs next to nothing.
+#include <charconv>
+
+#include "http/header_id.h"
+#include "proxy/exchange.h"
+#include "proxy/local_reply.h"
+
+namespace tidegate::proxy {
+namespace {
+
+std::string_view append(std::string_view list, std::string_view item, Arena& arena) {
+  return list.empty() ? item : arena.join(list, ", ", item);
+}
+
+std::string_view decimal(uint64_t value, Arena& arena) {
+  constexpr size_t kDigits = 20;
+  char* to = arena.chars(kDigits);
+  return {to, static_cast<size_t>(std::to_chars(to, to + kDigits, value).ptr - to)};
+}
+
+}  // namespace
+
+std::string_view Exchange::limit_key(const config::Limit& limit) {
+  switch (limit.key) {
+    case config::LimitKey::Route:
+      return runtime_->name;
+    case config::LimitKey::Host:
+      return host_;
+    case config::LimitKey::ClientIp:
+      return client_key(client_ip_, client_ip_text_, limit.ipv6_prefix, arena_);
+    case config::LimitKey::Header: {
+      const http::HeaderField* field = request_.headers.find(limit.key_header);
+      return field == nullptr ? std::string_view() : field->value();
+    }
+    case config::LimitKey::Global:
+    case config::LimitKey::Script:
+      break;
+  }
+  return {};
+}
+
+bool Exchange::within_rates() {
+  for (LimitRuntime* runtime : runtime_->limits) {
+    NamedLimit& limit = *runtime->limit;
+    const config::Limit& settings = limit.settings();
+    const NamedLimit::Taken taken =
+        limit.take(limit_key(settings), 1, context_.loop.now(), settings.headers);
+    if (!taken.allowed) {
+      runtime->rejected.add();
+      note_rate(settings, taken);
+      fail(ErrorCode::RateLimited, settings.name);
+      failure_.retry_after = taken.retry_after;
+      return false;
+    }
+    if (settings.headers) note_rate(settings, taken);
+  }
+  return true;
+}
+
+void Exchange::note_rate(const config::Limit& limit, const NamedLimit::Taken& taken) {
+  if (rates_ == nullptr) rates_ = arena_.make<RateFields>();
+  rates_->policy = append(rates_->policy, policy_field(limit, arena_), arena_);
+  NamedLimit::Taken shown = taken;
+  if (!taken.allowed) shown.reset = taken.retry_after;
+  rates_->state = append(rates_->state, state_field(limit, shown, arena_), arena_);
+}
+
+void Exchange::add_rate_fields(http::Headers& headers) const {
+  headers.set("ratelimit-policy", rates_->policy);
+  headers.set("ratelimit", rates_->state);
+}
+
+void Exchange::reply_with_problem() {
+  LocalReply reply = problem_reply(failure_.code, request_id_, arena_);
+  std::pair<std::string_view, std::string_view> retry_after;
+  if (failure_.retry_after > Duration::zero()) {
+    retry_after = {"retry-after", decimal(seconds_up(failure_.retry_after), arena_)};
+    reply.headers = {&retry_after, 1};
+  }
+  make_local_response(reply);
+  start_response();
+}
+
+}  // namespace tidegate::proxy
