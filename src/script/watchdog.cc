@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/watchdog.h"
 
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 #if defined(__SANITIZE_THREAD__)
 // ThreadSanitizer holds signals back until a system call, so in that build alone the watchdog arms a
@@ -38,6 +43,14 @@ constexpr bool kSignals = true;
 
 constexpr auto kBusyPoll = std::chrono::milliseconds(1);
 constexpr auto kIdlePoll = std::chrono::milliseconds(5);
+// After so many polls that saw nothing run, the watchdog sleeps.
+constexpr int kQuietPolls = 20;
+// How long at most where the kernel has no barrier to offer, so that a wake-up can be missed.
+constexpr auto kSleepPoll = std::chrono::milliseconds(50);
+
+int membarrier(int command) {
+  return static_cast<int>(::syscall(SYS_membarrier, command, 0, 0));
+}
 
 int64_t cpu_ns(clockid_t clock) {
   timespec t{};
@@ -87,6 +100,7 @@ Watchdog::Watchdog() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
   thread_ = std::thread([this] { loop(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -96,6 +110,7 @@ Watchdog::~Watchdog() {
     const std::lock_guard lock(mutex_);
     assert(watches_.empty());
     stopping_ = true;
+    asleep_.store(false, std::memory_order_relaxed);
   }
   changed_.notify_one();
   thread_.join();
@@ -109,6 +124,15 @@ void Watchdog::add(Watch& watch) {
   {
     const std::lock_guard lock(mutex_);
     watches_.push_back(&watch);
+    asleep_.store(false, std::memory_order_relaxed);
+  }
+  changed_.notify_one();
+}
+
+void Watchdog::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    asleep_.store(false, std::memory_order_relaxed);
   }
   changed_.notify_one();
 }
@@ -143,7 +167,29 @@ bool Watchdog::look_at(Watch& watch) {
   return true;
 }
 
+// Since the last time this was asked.
+bool Watchdog::anything_ran() {
+  bool ran = false;
+  for (Watch* watch : watches_) {
+    const uint64_t sequence = watch->sequence_.load(std::memory_order_relaxed);
+    ran |= std::exchange(watch->last_, sequence) != sequence || (sequence & 1) != 0;
+  }
+  return ran;
+}
+
+void Watchdog::sleep_until_woken(std::unique_lock<std::mutex>& lock) {
+  asleep_.store(true, std::memory_order_relaxed);
+  // From here on each thread that begins a run either sees `asleep_`, or its run is seen below.
+  const bool fenced = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0;
+  const auto woken = [this] { return !asleep_.load(std::memory_order_relaxed); };
+  if (!anything_ran()) {
+    fenced ? changed_.wait(lock, woken) : (void)changed_.wait_for(lock, kSleepPoll, woken);
+  }
+  asleep_.store(false, std::memory_order_relaxed);
+}
+
 void Watchdog::loop() {
+  int quiet = 0;
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (watches_.empty()) {
@@ -152,6 +198,11 @@ void Watchdog::loop() {
     }
     bool busy = false;
     for (Watch* watch : watches_) busy |= look_at(*watch);
+    quiet = anything_ran() ? 0 : quiet + 1;
+    if (quiet >= kQuietPolls) {
+      sleep_until_woken(lock);
+      continue;
+    }
     // `wait_for` gives the lock away meanwhile, so that threads come and go at any time.
     changed_.wait_for(lock, busy ? kBusyPoll : kIdlePoll);
   }

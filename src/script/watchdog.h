@@ -6,6 +6,8 @@
 //   worker     even ──begin──▶ odd (running) ──end──▶ even         sequence number
 //   watchdog   sees odd: notes the thread's CPU time; sees the same odd again and too much CPU:
 //   signals handler    still the same run? raises `interrupted`, calls `arm`
+//
+// Where no run has been seen for a while the watchdog sleeps until the next one begins.
 #pragma once
 #include <pthread.h>
 
@@ -44,12 +46,7 @@ class Watch {
   ~Watch();
 
   /// REQUIRES: no run is under way.
-  void begin(Interruptible& target, Duration cpu_budget) {
-    target_.store(&target, std::memory_order_relaxed);
-    budget_ns_.store(static_cast<uint64_t>(cpu_budget.count()), std::memory_order_relaxed);
-    sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
+  void begin(Interruptible& target, Duration cpu_budget);
   /// After it the run can no longer be interrupted.
   void end() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -72,7 +69,8 @@ class Watch {
   pthread_t thread_;
   clockid_t clock_;
   // the watchdog's own notes
-  uint64_t seen_ = 0;
+  uint64_t seen_ = 0;   // the run that is timed
+  uint64_t last_ = 0;   // the sequence number at the last look
   int64_t cpu_at_seen_ns_ = 0;
 };
 
@@ -93,12 +91,25 @@ class Watchdog {
   void remove(Watch& watch);
   void loop();
   bool look_at(Watch& watch);  // true: a run was under way
+  bool anything_ran();
+  void sleep_until_woken(std::unique_lock<std::mutex>& lock);
+  void wake();
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Watch*> watches_;
+  std::atomic<bool> asleep_{false};  // no run was seen for a while: the next one wakes the watchdog
   bool stopping_ = false;
   std::thread thread_;
 };
+
+inline void Watch::begin(Interruptible& target, Duration cpu_budget) {
+  target_.store(&target, std::memory_order_relaxed);
+  budget_ns_.store(static_cast<uint64_t>(cpu_budget.count()), std::memory_order_relaxed);
+  sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  // The store above and this load are kept in order by the watchdog's barrier, not by one here.
+  if (watchdog_.asleep_.load(std::memory_order_relaxed)) [[unlikely]] watchdog_.wake();
+}
 
 }  // namespace tidegate::script
