@@ -41,6 +41,8 @@ enum class ErrorCode : uint8_t {
   ResponseTimeout,
   IdleTimeout,
   ExchangeTimeout,
+  StreamRefused,       // the origin has not processed the request: any may be sent again
+  UpgradeUnsupported,
   // script
   ScriptError,
   ScriptCpu,

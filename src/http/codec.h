@@ -39,7 +39,9 @@ class RequestReceiver {
   /// The body has ended; trailers, if any, stand in the head's `trailers`.
   virtual void on_request_end() = 0;
   /// What the client sent breaks the protocol or a limit. Nothing more of this request follows; a
-  /// response may still be sent, after which the codec closes the connection (HTTP/1).
+  /// response may still be sent, after which the codec closes the connection (HTTP/1) or resets the
+  /// stream (HTTP/2). ClientClosed (HTTP/2): the client has reset the stream, or the connection is
+  /// over; it may also come after the request's end, and what is still sent goes nowhere.
   virtual void on_request_error(ErrorCode code) = 0;
   /// The stream takes response bytes again after ServerCodec::write_blocked was true. On HTTP/1 it
   /// is the connection that says so.
@@ -128,7 +130,9 @@ class ServerCodec {
   virtual bool write_blocked(StreamId) const { return false; }
   /// The connection flushes: append what waits (HTTP/2: frames, as far as windows allow), and copy
   /// what of borrowed bytes can not go yet. `blocked`: the transport takes nothing at present, so
-  /// append nothing. HTTP/1 has appended everything already.
+  /// append nothing. HTTP/1 has appended everything already. At its end receivers may hear
+  /// on_response_writable, and those of streams that are over on_request_error; what they send then
+  /// is for the next flush.
   virtual void produce(bool blocked) { (void)blocked; }
 
   /// No stream is open and no partial request waits.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "http/http1/bytes.h"
+#include "http/trailer_rules.h"
 
 namespace tidegate::http::http1 {
 namespace {
@@ -21,56 +22,6 @@ inline Name lower_name(char* at) {
     if (byte == 0) return {at, (seen & 0x80) != 0};
     seen |= byte;
     *at = static_cast<char>(byte & 0x7f);
-  }
-}
-
-bool refused_in_trailers(HeaderId id) {
-  switch (id) {
-    case HeaderId::ContentLength:
-    case HeaderId::TransferEncoding:
-    case HeaderId::Host:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool dropped_in_trailers(HeaderId id) {
-  switch (id) {
-    case HeaderId::Authorization:
-    case HeaderId::CacheControl:
-    case HeaderId::Connection:
-    case HeaderId::ContentEncoding:
-    case HeaderId::ContentType:
-    case HeaderId::Cookie:
-    case HeaderId::Expect:
-    case HeaderId::Forwarded:
-    case HeaderId::Http2Settings:
-    case HeaderId::IfMatch:
-    case HeaderId::IfModifiedSince:
-    case HeaderId::IfNoneMatch:
-    case HeaderId::KeepAlive:
-    case HeaderId::Location:
-    case HeaderId::Origin:
-    case HeaderId::ProxyAuthenticate:
-    case HeaderId::ProxyAuthorization:
-    case HeaderId::ProxyConnection:
-    case HeaderId::Range:
-    case HeaderId::RetryAfter:
-    case HeaderId::SetCookie:
-    case HeaderId::Te:
-    case HeaderId::Trailer:
-    case HeaderId::Upgrade:
-    case HeaderId::Vary:
-    case HeaderId::WwwAuthenticate:
-    case HeaderId::XForwardedFor:
-    case HeaderId::XForwardedHost:
-    case HeaderId::XForwardedPort:
-    case HeaderId::XForwardedProto:
-    case HeaderId::XRealIp:
-      return true;
-    default:
-      return false;
   }
 }
 
@@ -109,12 +60,7 @@ bool parse_fields(HeadBlock fields, uint32_t lines, FieldFilter filter, Headers&
 bool parse_trailers(std::string_view block, uint32_t lines, FieldFilter filter, Headers& to) {
   if (lines == 0) return true;
   if (!parse_fields(copy_block(to.arena(), block), lines, filter, to)) return false;
-  bool refused = false;
-  to.remove_if([&](const HeaderField& field) {
-    refused = refused || refused_in_trailers(field.id());
-    return dropped_in_trailers(field.id());
-  });
-  return !refused;
+  return sift_trailers(to);
 }
 
 }  // namespace tidegate::http::http1

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "http/authority.h"
 #include "http/http1/bytes.h"
 #include "http/http1/field_parser.h"
 #include "http/http1/framing.h"

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <string_view>
-
 #include "http/message.h"
 
 namespace tidegate::http::http1 {
-
-/// host [":" port] of an http URI, without user information: a name, an IPv4 address or an IPv6
-/// address in brackets (RFC 9110 4.2, RFC 3986 3.2.2). Of the bytes that a registered name may hold
-/// in theory only letters, digits and "-._~" are taken, as no other resolves.
-bool is_authority(std::string_view text);
 
 /// Takes `head.target`, whose bytes are visible ASCII without '#', apart into path, query, scheme
 /// and authority, by the forms of RFC 9112 3.2. CONNECT gets the path "/". False: no form fits.

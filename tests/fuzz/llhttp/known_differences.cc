@@ -5,9 +5,9 @@
 #include <array>
 
 #include "fuzz/llhttp/reading.h"
+#include "http/authority.h"
 #include "http/http1/bytes.h"
 #include "http/http1/framing.h"
-#include "http/http1/target.h"
 
 namespace tidegate::llhttp_diff {
 namespace {
@@ -48,7 +48,7 @@ bool has_fold(const Refusal& c) {
 bool has_bad_host(const Refusal& c) {
   if (c.side != Side::Requests) return false;
   if (count(c.message, "host") == 0) return !is_old(c.message);
-  return count(c.message, "host") > 1 || !http::http1::is_authority(first(c.message, "host"));
+  return count(c.message, "host") > 1 || !http::is_authority(first(c.message, "host"));
 }
 
 bool has_odd_length(const Refusal& c) {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <nghttp2/nghttp2.h>
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "http/codec.h"
+
+namespace tidegate::http::http2 {
+
+/// The header block that a session is receiving, field by field. What the limits do not allow is
+/// counted and not held, so that a small block can not unfold into much memory (RFC 9113 10.5.1).
+/// Texts are nghttp2's own, referenced until `clear`.
+class FieldBlock {
+ public:
+  struct Field {
+    nghttp2_rcbuf* name_buffer;
+    nghttp2_rcbuf* value_buffer;
+
+    std::string_view name() const { return text(name_buffer); }
+    std::string_view value() const { return text(value_buffer); }
+
+   private:
+    static std::string_view text(nghttp2_rcbuf* buffer) {
+      const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+      return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+    }
+  };
+
+  FieldBlock() = default;
+  FieldBlock(const FieldBlock&) = delete;
+  FieldBlock& operator=(const FieldBlock&) = delete;
+  ~FieldBlock() { clear(); }
+
+  void add(nghttp2_rcbuf* name, nghttp2_rcbuf* value, const Limits& limits);
+  void clear();
+  /// Gives the memory back as well.
+  void release();
+
+  const Field* begin() const { return fields_.data(); }
+  const Field* end() const { return fields_.data() + fields_.size(); }
+  size_t size() const { return fields_.size(); }
+  /// Limits::header_bytes or header_count were passed.
+  bool too_large() const { return too_large_; }
+  /// Fields that came after that.
+  size_t dropped() const { return dropped_; }
+
+ private:
+  std::vector<Field> fields_;
+  size_t bytes_ = 0;
+  size_t dropped_ = 0;
+  bool has_target_ = false;
+  bool too_large_ = false;
+};
+
+}  // namespace tidegate::http::http2
