@@ -137,6 +137,16 @@ class Checker {
       std::string path = fmt::format("clusters.{}.endpoints", cluster.name);
       if (is_empty_list(path, cluster.endpoints.size())) fail(path, "needs at least one endpoint");
       check_endpoints(cluster, path);
+      check_hashing(cluster, fmt::format("clusters.{}", cluster.name));
+    }
+  }
+
+  void check_hashing(const Cluster& cluster, const std::string& path) {
+    if (cluster.balancer == "consistent_hash" || any_fault_in(path + ".balancer")) return;
+    for (const char* key : {"hash_on", "hash_load_factor"}) {
+      if (!given(path + "." + key)) continue;
+      fail_key(path + "." + key,
+               "is for balancer: consistent_hash; the balancer here is " + cluster.balancer);
     }
   }
 

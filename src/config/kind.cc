@@ -133,6 +133,13 @@ Kind<uint64_t> count(uint64_t min, uint64_t max) {
   return within<uint64_t>(any, min, max, print);
 }
 
+Kind<double> share(uint32_t min_percent, uint32_t max_percent) {
+  auto any = scalar_kind<double>(
+      "share", reference("text"),
+      [=](const std::string& given) { return parse_share(given, max_percent); }, format_share);
+  return within<double>(any, min_percent / 100.0, max_percent / 100.0, format_share);
+}
+
 Kind<std::string> choice(std::vector<std::string> now, std::vector<std::string> later) {
   std::string known = fmt::format("{}", fmt::join(now, ", "));
   auto parse = [=](const std::string& given) -> Fallible<std::string> {

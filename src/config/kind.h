@@ -66,6 +66,8 @@ Kind<bool> flag();
 Kind<Duration> duration(Duration min, Duration max);
 Kind<uint64_t> size(uint64_t min, uint64_t max);
 Kind<uint64_t> count(uint64_t min, uint64_t max);
+/// Percent, kept as a fraction of 1.
+Kind<double> share(uint32_t min_percent, uint32_t max_percent);
 /// One of `now`; one of `later` is refused as not available.
 Kind<std::string> choice(std::vector<std::string> now, std::vector<std::string> later = {});
 Kind<std::map<std::string, std::string>> header_map();

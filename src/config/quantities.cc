@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 
 #include "base/strings.h"
 #include "config/values.h"
@@ -113,12 +114,17 @@ std::string format_rate(const Rate& rate) {
   return {};
 }
 
-Fallible<double> parse_share(std::string_view text) {
+Fallible<double> parse_share(std::string_view text, uint64_t max_percent) {
   auto quantity = split_quantity(text);
-  if (quantity && quantity->unit == "%" && quantity->number <= 100) {
+  if (quantity && quantity->unit == "%" && quantity->number <= max_percent) {
     return static_cast<double>(quantity->number) / 100;
   }
-  return tl::unexpected(fmt::format("expected a share from 0% to 100%, got '{}'", text));
+  return tl::unexpected(
+      fmt::format("expected a share from 0% to {}%, got '{}'", max_percent, text));
+}
+
+std::string format_share(double share) {
+  return fmt::format("{}%", std::lround(share * 100));
 }
 
 }  // namespace tidegate::config

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/ip.h"
+#include "config/balancing.h"
 #include "config/limits.h"
 
 namespace tidegate::config {
@@ -70,7 +71,12 @@ struct Cluster {
   std::string name;
   std::vector<Endpoint> endpoints;
   std::string balancer = "round_robin";
-  std::string protocol = "auto";  // h1, auto
+  std::optional<HashOn> hash_on;           // none: client_ip
+  std::optional<double> hash_load_factor;  // 1.25: a quarter over the even share; none: no bound
+  std::optional<Locality> locality;
+  Duration slow_start = Duration::zero();  // zero: none
+  double panic_threshold = 0;              // healthy share below which all are used; 0: never
+  std::string protocol = "auto";           // h1, auto
   Duration connect_timeout = std::chrono::seconds(5);
   Pool pool;
   Origin origin;

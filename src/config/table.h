@@ -10,6 +10,7 @@ const Section& snapshot_section();  // the root
 const Section& listener_section();
 const Section& cluster_section();
 const Section& endpoint_section();
+const Section& locality_section();
 const Section& pool_section();
 const Section& policy_section();
 const Section& budget_section();
@@ -29,6 +30,7 @@ Kind<Address> address_kind();
 /// A unix socket's relative path starts from the config file's folder.
 void make_absolute(Reader& reader, const Node& node, Address& address);
 Kind<Endpoint> endpoint_kind();
+Kind<HashOn> hash_on_kind();
 Kind<Redirect> redirect_kind();
 /// A file that must exist and be readable; given as an absolute path.
 Kind<std::string> script_path_kind();

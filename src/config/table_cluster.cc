@@ -68,10 +68,19 @@ const Section& cluster_section() {
           .later("dns", "Endpoints from DNS.")
           .later("file", "Endpoints from a file.")
           .field("balancer", &Cluster::balancer,
-                 choice({"round_robin", "weighted"},
-                        {"random", "least_connections", "p2c", "ewma", "consistent_hash"}),
-                 "What picks an endpoint; `weighted` is smooth weighted round robin.")
-          .later("hash_on", "What `consistent_hash` hashes.")
+                 choice({"round_robin", "weighted", "random", "least_connections", "p2c", "ewma",
+                         "consistent_hash"}),
+                 "What picks an endpoint. All but `round_robin` heed weights; `weighted` is smooth "
+                 "weighted round robin, `p2c` the less busy of two random ones, `ewma` of two the "
+                 "one with the lower latency times requests under way.")
+          .field("hash_on", &Cluster::hash_on, optional(hash_on_kind()),
+                 "What `consistent_hash` hashes, `client_ip` unless given; a request without it "
+                 "goes to a random endpoint.")
+          .field("hash_load_factor", &Cluster::hash_load_factor, optional(share(101, 1000)),
+                 "Bounded load for `consistent_hash`: an endpoint over this share of the average "
+                 "passes keys on to the next; none: no bound.")
+          .field("locality", &Cluster::locality, optional(nested<Locality>(locality_section())),
+                 "Endpoints that go before others.")
           .field("protocol", &Cluster::protocol, choice({"auto", "h1"}, {"h2"}),
                  "HTTP version towards the origins; `auto` is HTTP/1.1 in cleartext.")
           .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
@@ -81,7 +90,12 @@ const Section& cluster_section() {
           .later("tls", "TLS towards the origins.")
           .later("outbound_proxy", "An HTTP proxy on the way to the origins.")
           .later("health_check", "Probing endpoints.")
-          .later("slow_start", "Gentle begin for an endpoint that came back.")
+          .field("panic_threshold", &Cluster::panic_threshold, share(0, 100),
+                 "With a smaller share of the endpoints healthy, health is disregarded and all "
+                 "are used; 0%: never.")
+          .field("slow_start", &Cluster::slow_start, duration(0ms, 24h),
+                 "Over this time the share of an endpoint that came new or came back grows from a "
+                 "tenth to all of it; not with `consistent_hash`; 0s: at once.")
           .later("breaker", "Circuit breaker per endpoint.")
           .later("limits", "Concurrent requests to the cluster.")
           .later("retry", "Further attempts after a failed one.");

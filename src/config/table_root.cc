@@ -70,9 +70,9 @@ const Section& snapshot_section() {
 
 std::vector<const Section*> all_sections() {
   return {&snapshot_section(), &listener_section(), &cluster_section(), &endpoint_section(),
-          &pool_section(),     &policy_section(),   &budget_section(),  &limit_section(),
-          &route_section(),    &match_section(),    &respond_section(), &redirect_section(),
-          &admin_section(),    &log_section()};
+          &locality_section(), &pool_section(),     &policy_section(),  &budget_section(),
+          &limit_section(),    &route_section(),    &match_section(),   &respond_section(),
+          &redirect_section(), &admin_section(),    &log_section()};
 }
 
 }  // namespace tidegate::config

@@ -22,8 +22,9 @@ Fallible<bool> parse_flag(std::string_view text);       // true, false
 Fallible<Rate> parse_rate(std::string_view text);  // 1000/s 10/m 5/h
 std::string format_rate(const Rate& rate);
 
-/// Share of a whole, "20%", as a fraction of 1.
-Fallible<double> parse_share(std::string_view text);
+/// Share of a whole, "20%", as a fraction of 1; at most `max_percent`.
+Fallible<double> parse_share(std::string_view text, uint64_t max_percent = 100);
+std::string format_share(double share);
 
 /// "127.0.0.1:8080", "[::1]:443", "localhost:80", "unix:/run/x.sock"; ":8080" is every IPv4 address
 /// of the machine.

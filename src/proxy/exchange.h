@@ -64,7 +64,8 @@ class Exchange final : public net::Deferred,
                        public ListNode<Exchange>,
                        public ListNode<Downstream>,
                        public http::RequestReceiver,
-                       private AttemptOwner {
+                       private AttemptOwner,
+                       private upstream::HashKeySource {
  public:
   /// Enters itself into the worker's list and destroys itself when it has been logged.
   Exchange(WorkerContext& context, Downstream& downstream, http::StreamId stream);
@@ -136,6 +137,8 @@ class Exchange final : public net::Deferred,
   unsigned attempts() const { return attempts_; }
   /// Endpoints of earlier attempts and the current one.
   std::span<const upstream::Endpoint* const> tried() const { return {tried_.data(), tried_count_}; }
+  /// For a pick on behalf of this exchange.
+  upstream::PickContext pick_context() { return {tried(), context_.loop.now(), this}; }
   bool response_from_origin() const { return response_from_origin_; }
   /// Since the request head arrived.
   Duration elapsed() const;
@@ -189,6 +192,7 @@ class Exchange final : public net::Deferred,
   // exchange_request.cc: steps 5 and 6
   void select_endpoint();
   void begin_attempt();
+  std::string_view hash_key(const config::HashOn& what) const override;
   void on_attempt_ready() override;
   void send_upstream_head();
   std::string_view upstream_path();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps 5 and 6 of an exchange: choosing an endpoint, and the request's way to it.
 #include "proxy/exchange.h"
+#include "proxy/hash_key.h"
 
 namespace tidegate::proxy {
 namespace {
@@ -22,7 +23,7 @@ void Exchange::select_endpoint() {
 void Exchange::begin_attempt() {
   const upstream::Cluster::Member* member =
       chosen_ == nullptr ? nullptr : cluster_->cluster.find(chosen_);
-  if (member == nullptr) member = cluster_->cluster.pick({tried()});
+  if (member == nullptr) member = cluster_->cluster.pick(pick_context());
   if (member == nullptr) {
     fail(ErrorCode::NoEndpoint, cluster_->cluster.name());
     return start_failure();
@@ -36,11 +37,15 @@ void Exchange::begin_attempt() {
   attempt_.begin(*member, free_retry_used_);
 }
 
+std::string_view Exchange::hash_key(const config::HashOn& what) const {
+  return proxy::hash_key(what, request_, client_ip_text_);
+}
+
 // 6. The request streams to the origin.
 void Exchange::on_attempt_ready() {
   // A body can only be sent again if it is kept, and only a reused connection asks for that.
-  keep_for_replay_ = attempt_.on_reused_connection() && request_.body != http::BodyKind::None &&
-                     !free_retry_used_;
+  keep_for_replay_ =
+      attempt_.on_reused_connection() && request_.body != http::BodyKind::None && !free_retry_used_;
   send_upstream_head();
   if (!body_.empty()) {
     attempt_.send_held_body(body_);
@@ -156,7 +161,8 @@ void Exchange::on_request_end() {
 void Exchange::request_complete() {
   request_complete_ = true;
   if (!attempt_.open()) {
-    // An attempt that still connects counts from now on; filters and handlers have their own limits.
+    // An attempt that still connects counts from now on; filters and handlers have their own
+    // limits.
     if (attempt_.active()) return arm(TimerKind::Response);
     if (timer_kind_ == TimerKind::RequestBody) timer_.disarm();
     return;
@@ -199,7 +205,8 @@ void Exchange::on_attempt_drained() {
 }
 
 bool Exchange::may_retry_for_free(ErrorCode code) const {
-  if (free_retry_used_ || !attempt_.on_reused_connection() || attempt_.response_begun()) return false;
+  if (free_retry_used_ || !attempt_.on_reused_connection() || attempt_.response_begun())
+    return false;
   if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
   if (request_broken_ || tunnel_) return false;
   if (!attempt_.request_sent()) return request_.body == http::BodyKind::None || keep_for_replay_;

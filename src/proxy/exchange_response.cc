@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps 7 to 9 of an exchange: the response, or what is put in its place, and its way to the client.
+// Steps 7 to 9 of an exchange: the response, or what is put in its place, and its way to the
+// client.
 #include "http/hop_by_hop.h"
 #include "proxy/exchange.h"
 #include "proxy/local_reply.h"
@@ -12,15 +13,6 @@ constexpr size_t kHoldLimit = 64 * 1024;
 // Bytes read and dropped of a response that was replaced.
 constexpr size_t kDropLimit = 64 * 1024;
 constexpr uint16_t kSwitchingProtocols = 101;
-
-void note_latency(const upstream::Endpoint& endpoint, Duration took) {
-  // An eighth of each new sample; losing one to another worker does no harm.
-  auto& average = const_cast<upstream::Endpoint&>(endpoint).latency_us;
-  const auto sample = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
-  const int64_t before = average.load(std::memory_order_relaxed);
-  const int64_t after = before == 0 ? sample : before + (sample - before) / 8;
-  average.store(static_cast<uint32_t>(std::max<int64_t>(after, 1)), std::memory_order_relaxed);
-}
 
 }  // namespace
 
@@ -43,7 +35,7 @@ void Exchange::on_attempt_head(bool end) {
   response_from_origin_ = true;
   origin_complete_ = end;
   upstream_time_ = context_.loop.now() - attempt_started_;
-  note_latency(*attempt_.endpoint(), upstream_time_);
+  cluster_->cluster.note_latency(*attempt_.endpoint(), upstream_time_, context_.loop.now());
   cluster_->metrics.attempt(upstream_time_);
   http::strip_hop_by_hop(*response_);
   body_ = {};

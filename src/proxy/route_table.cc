@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/route_table.h"
 
+#include <random>
+
 namespace tidegate::proxy {
+namespace {
+
+// Another one in each worker, so that they do not all pick the same endpoint at the same time.
+uint64_t random_seed() {
+  return std::random_device{}();
+}
+
+}  // namespace
 
 RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSource& filters,
                        upstream::Pools& pools, telemetry::Shard& shard)
@@ -36,7 +46,7 @@ void RouteTable::add_clusters(upstream::Pools& pools, telemetry::Shard& shard) {
       members.push_back({endpoint.get(), &pool});
     }
     clusters_.push_back(std::make_unique<ClusterRuntime>(
-        ClusterRuntime{upstream::Cluster(cluster, std::move(members)),
+        ClusterRuntime{upstream::Cluster(cluster, std::move(members), random_seed()),
                        telemetry::ClusterMetrics(shard, cluster.name)}));
     cluster_by_name_.emplace(cluster.name, clusters_.back().get());
   }

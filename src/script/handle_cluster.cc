@@ -62,7 +62,7 @@ int cluster_newindex(lua_State* L) {
 int cluster_pick(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Cluster);
   const upstream::Cluster::Member* member =
-      cluster_of(*to_handle(L, 1)).pick({call.exchange().tried()});
+      cluster_of(*to_handle(L, 1)).pick(call.exchange().pick_context());
   if (member == nullptr) return 0;
   push_handle(L, call, HandleKind::Endpoint, member->endpoint);
   return 1;

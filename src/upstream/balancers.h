@@ -4,11 +4,32 @@
 
 namespace tidegate::upstream {
 
-/// Each endpoint in turn, whatever its weight.
-std::unique_ptr<Balancer> make_round_robin(std::vector<Endpoint*> endpoints);
+/// Each endpoint in turn, whatever its weight. One in its slow start is passed over now and then.
+std::unique_ptr<Balancer> make_round_robin(Candidates candidates);
 
-/// Shares by weight, spread as evenly as can be: each pick adds every weight to its endpoint's
-/// score, takes the highest score and subtracts the sum of weights from it.
-std::unique_ptr<Balancer> make_weighted(std::vector<Endpoint*> endpoints);
+/// Shares by weight, spread as evenly as can be: each endpoint is due at intervals of one over its
+/// weight, and the one that is due first is picked, O(log n).
+std::unique_ptr<Balancer> make_weighted(Candidates candidates);
+
+/// By chance, in the ratio of the weights.
+std::unique_ptr<Balancer> make_random(Candidates candidates);
+
+/// The fewest requests under way for its weight; ties by chance. Of up to 32 candidates all are
+/// looked at, of more than that 16 in a row from a random one on: what the best of 16 lacks to the
+/// best of all is small, and so no newcomer is run over.
+std::unique_ptr<Balancer> make_least_connections(Candidates candidates);
+
+/// The less busy of two random ones ("power of two choices"): close to least_connections at the
+/// cost of random.
+std::unique_ptr<Balancer> make_p2c(Candidates candidates);
+
+/// Of two random ones the one with the lower product of peak latency and requests under way. One
+/// that has not answered yet gets a single request at a time.
+std::unique_ptr<Balancer> make_ewma(Candidates candidates);
+
+/// The same endpoint for the same key: a ring on which each endpoint holds many points. A key whose
+/// endpoint is gone moves to the next on the ring, all others stay; a full one (`hash_load_factor`)
+/// passes on what exceeds its share. No key: by chance.
+std::unique_ptr<Balancer> make_consistent_hash(Candidates candidates);
 
 }  // namespace tidegate::upstream

@@ -5,11 +5,11 @@
 
 namespace tidegate::upstream {
 
-Cluster::Cluster(const config::Cluster& config, std::vector<Member> members)
+Cluster::Cluster(const config::Cluster& config, std::vector<Member> members, uint64_t seed)
     : config_(config), members_(std::move(members)) {
   std::vector<Endpoint*> endpoints;
   for (const Member& member : members_) endpoints.push_back(member.endpoint);
-  balancer_ = find_balancer(config.balancer)(std::move(endpoints));
+  balancer_ = find_balancer(config.balancer)({std::move(endpoints), config, seed});
 }
 
 const Cluster::Member* Cluster::pick(const PickContext& context) {
@@ -26,6 +26,17 @@ const Cluster::Member* Cluster::find(std::string_view address) const {
   const auto at = std::ranges::find_if(
       members_, [&](const Member& member) { return member.endpoint->address == address; });
   return at == members_.end() ? nullptr : &*at;
+}
+
+void Cluster::note_latency(const Endpoint& of, Duration took, TimePoint now) const {
+  auto& endpoint = const_cast<Endpoint&>(of);
+  if (balancer_->wants_latency()) endpoint.peak_latency.note(took, now);
+  // An eighth of each new sample; losing one to another worker does no harm.
+  const auto sample = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+  const int64_t before = endpoint.latency_us.load(std::memory_order_relaxed);
+  const int64_t after = before == 0 ? sample : before + (sample - before) / 8;
+  endpoint.latency_us.store(static_cast<uint32_t>(std::max<int64_t>(after, 1)),
+                            std::memory_order_relaxed);
 }
 
 bool Cluster::healthy() const {

@@ -21,7 +21,8 @@ class Cluster {
     Pool* pool;
   };
 
-  Cluster(const config::Cluster& config, std::vector<Member> members);
+  /// `seed`: of the balancer's random numbers.
+  Cluster(const config::Cluster& config, std::vector<Member> members, uint64_t seed);
 
   const std::string& name() const { return config_.name; }
   const config::Cluster& config() const { return config_; }
@@ -31,6 +32,8 @@ class Cluster {
   const Member* find(const Endpoint* endpoint) const;
   /// By "host:port".
   const Member* find(std::string_view address) const;
+  /// The head of a response came from `endpoint` after that time.
+  void note_latency(const Endpoint& endpoint, Duration took, TimePoint now) const;
   /// Any endpoint available.
   bool healthy() const;
 

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "config/snapshot.h"
 #include "net/socket_address.h"
+#include "upstream/latency.h"
 
 namespace tidegate::upstream {
 
@@ -15,18 +17,44 @@ namespace tidegate::upstream {
 /// names it; what changes while serving is atomic.
 struct Endpoint {
   config::Endpoint config;
-  std::string address;                 // "10.0.0.1:8080": what logs, metrics and scripts call it
-  std::string authority;               // Host for `host: origin`: name[:port] as in the URL
+  std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it
+  std::string authority;  // Host for `host: origin`: name[:port] as in the URL
   std::vector<net::SocketAddress> resolved;  // at least one; tried in order
 
-  std::atomic<uint32_t> active{0};     // requests under way, all workers
-  std::atomic<uint32_t> latency_us{0}; // moving average of time to response head
-  std::atomic<bool> healthy{true};
-  std::atomic<bool> draining{false};
+  std::atomic<uint32_t> active{0};        // requests under way, all workers
+  std::atomic<uint32_t> latency_us{0};    // moving average of time to response head
+  PeakLatency peak_latency;               // what the balancer `ewma` goes by
+  std::atomic<bool> healthy{true};        // set by set_healthy
+  std::atomic<bool> draining{false};      // set by set_draining
+  std::atomic<int64_t> warm_since_ns{0};  // steady clock: came, or came back; 0: with the process
 
   bool available() const {
     return healthy.load(std::memory_order_relaxed) && !draining.load(std::memory_order_relaxed);
   }
+
+  /// Balancers keep lists of who is available; any change to it, of any endpoint, counts up here,
+  /// and they look again. Changes are rare, so one number for all clusters will do.
+  static uint64_t changes() { return changes_.load(std::memory_order_acquire); }
+  static void note_change() { changes_.fetch_add(1, std::memory_order_release); }
+
+  /// True: it was otherwise before. Any thread.
+  bool set_healthy(bool to, TimePoint now) { return set(healthy, to, to, now); }
+  bool set_draining(bool to, TimePoint now) { return set(draining, to, !to, now); }
+  /// Its slow start, if its cluster has one, begins.
+  void begin_slow_start(TimePoint now) {
+    warm_since_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+ private:
+  bool set(std::atomic<bool>& flag, bool to, bool comes_back, TimePoint now) {
+    if (flag.load(std::memory_order_relaxed) == to) return false;
+    if (comes_back) begin_slow_start(now);
+    const bool changed = flag.exchange(to, std::memory_order_relaxed) != to;
+    if (changed) note_change();
+    return changed;
+  }
+
+  static inline std::atomic<uint64_t> changes_{1};
 };
 
 }  // namespace tidegate::upstream

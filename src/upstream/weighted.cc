@@ -1,50 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <limits>
+
 #include "upstream/balancers.h"
 
 namespace tidegate::upstream {
 namespace {
 
+// Interval of weight 1. Divisible by 1 to 18, so that shares of small weights are exact for ever.
+constexpr double kInterval = 12'252'240.0 * 256;
+
 class Weighted final : public Balancer {
  public:
-  explicit Weighted(std::vector<Endpoint*> endpoints) {
-    for (Endpoint* endpoint : endpoints) entries_.push_back({endpoint, 0});
-  }
-
-  int pick(const PickContext& context) override {
-    const int fresh = best(context, true);
-    return fresh >= 0 || context.tried.empty() ? fresh : best(context, false);
-  }
+  explicit Weighted(Candidates candidates)
+      : Balancer(std::move(candidates)), due_(candidates_.endpoints().size()) {}
 
  private:
   struct Entry {
-    Endpoint* endpoint;
-    int64_t score;
+    uint64_t due;
+    uint32_t index;
   };
 
-  int best(const PickContext& context, bool avoid_tried) {
-    int64_t sum = 0;
-    int chosen = -1;
-    for (size_t i = 0; i < entries_.size(); ++i) {
-      Entry& entry = entries_[i];
-      const int64_t weight = entry.endpoint->config.weight;
-      if (weight == 0 || !eligible(*entry.endpoint, context, avoid_tried)) continue;
-      sum += weight;
-      entry.score += weight;
-      if (chosen < 0 || entry.score > entries_[static_cast<size_t>(chosen)].score) {
-        chosen = static_cast<int>(i);
-      }
+  /// Of a heap whose top is due first. Time goes round, so only differences count.
+  static bool later(const Entry& a, const Entry& b) {
+    const auto ahead = static_cast<int64_t>(a.due - b.due);
+    return ahead != 0 ? ahead > 0 : a.index > b.index;
+  }
+
+  uint64_t interval(uint32_t index, TimePoint now) const {
+    return static_cast<uint64_t>(kInterval / candidates_.weight(index, now));
+  }
+
+  // One that stays keeps its place; one that comes is due after half an interval, with nothing to
+  // catch up.
+  void on_candidates_changed() override {
+    std::vector<bool> known(due_.size());
+    for (const Entry& entry : heap_) {
+      known[entry.index] = true;
+      due_[entry.index] = entry.due;
     }
-    if (chosen >= 0) entries_[static_cast<size_t>(chosen)].score -= sum;
+    heap_.clear();
+    for (const uint32_t index : candidates_.list()) {
+      if (candidates_.endpoints()[index]->config.weight == 0) continue;
+      if (!known[index]) due_[index] = time_ + interval(index, TimePoint::max()) / 2;
+      heap_.push_back({due_[index], index});
+    }
+    std::ranges::make_heap(heap_, later);
+  }
+
+  int choose(const PickContext& context) override {
+    size_t passed_over = 0;  // stand behind the heap's end
+    int chosen = -1;
+    while (chosen < 0 && passed_over < heap_.size()) {
+      const auto end = heap_.end() - static_cast<std::ptrdiff_t>(passed_over);
+      std::pop_heap(heap_.begin(), end, later);
+      Entry& first = *(end - 1);
+      ++passed_over;
+      if (!fits(first.index, context)) continue;
+      chosen = static_cast<int>(first.index);
+      // One that could not be picked when it was due has nothing to catch up either.
+      if (static_cast<int64_t>(first.due - time_) < 0) first.due = time_;
+      time_ = first.due;
+      first.due += interval(first.index, context.now);
+    }
+    for (; passed_over > 0; --passed_over) {
+      const auto end = heap_.end() - static_cast<std::ptrdiff_t>(passed_over) + 1;
+      std::push_heap(heap_.begin(), end, later);
+    }
     return chosen;
   }
 
-  std::vector<Entry> entries_;
+  std::vector<Entry> heap_;
+  std::vector<uint64_t> due_;
+  uint64_t time_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Balancer> make_weighted(std::vector<Endpoint*> endpoints) {
-  return std::make_unique<Weighted>(std::move(endpoints));
+std::unique_ptr<Balancer> make_weighted(Candidates candidates) {
+  return std::make_unique<Weighted>(std::move(candidates));
 }
 
 }  // namespace tidegate::upstream

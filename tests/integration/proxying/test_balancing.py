@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests are shared among endpoints as configured, exactly."""
+import threading
+
+from support import eventually
 
 
 def share(client, origins, count):
@@ -62,3 +65,48 @@ def test_a_host_name_is_resolved(origin, proxy_to, connect):
     proxy = proxy_to(f"http://localhost:{origin.port}", route={"host": "origin"})
     assert connect(proxy).get("/").status == 200
     assert origin.last.headers.get("host") == f"localhost:{origin.port}"
+
+
+def test_every_balancer_serves_and_spreads(make_origin, proxy_to, connect):
+    origins = [make_origin(name) for name in "abc"]
+    for balancer in ("random", "least_connections", "p2c", "ewma"):
+        before = [len(origin.requests) for origin in origins]
+        client = connect(proxy_to(*origins, cluster={"balancer": balancer}))
+        share(client, origins, 60)
+        assert all(len(o.requests) > b for o, b in zip(origins, before)), balancer
+
+
+def test_a_hash_key_stays_with_its_endpoint(make_origin, proxy_to, connect):
+    origins = [make_origin(name) for name in "abcd"]
+    client = connect(proxy_to(*origins, cluster={"balancer": "consistent_hash", "hash_on": "header:X-Tenant"}))
+    homes = {}
+    for number in range(120):
+        tenant = f"tenant-{number % 40}"
+        before = [len(origin.requests) for origin in origins]
+        assert client.get("/", {"X-Tenant": tenant}).status == 200
+        home = next(i for i, o in enumerate(origins) if len(o.requests) > before[i])
+        assert homes.setdefault(tenant, home) == home
+    assert len(set(homes.values())) == 4
+
+
+def test_least_connections_keeps_off_a_busy_endpoint(make_origin, proxy_to, connect):
+    release = threading.Event()
+    origins = [make_origin(name) for name in "ab"]
+    for origin in origins:
+        origin.on("/slow", lambda exchange: (exchange.wait(release), exchange.reply()))
+    proxy = proxy_to(*origins, cluster={"balancer": "least_connections"})
+    slow = connect(proxy)
+    slow.send_request("GET", "/slow")
+    eventually(lambda: sum(len(o.requests) for o in origins) == 1)
+    idle = next(o for o in origins if not o.requests)
+    share(connect(proxy), origins, 20)
+    assert len(idle.requests) == 20
+    release.set()
+    assert slow.response().status == 200
+
+
+def test_the_locality_is_preferred(make_origin, proxy_to, connect):
+    origins = [make_origin(name) for name in "abc"]
+    endpoints = [{"url": o.url, "tags": {"zone": z}} for o, z in zip(origins, ("eu", "us", "eu"))]
+    client = connect(proxy_to(*endpoints, cluster={"locality": {"tag": "zone", "value": "eu"}}))
+    assert share(client, origins, 10) == [5, 0, 5]

@@ -82,11 +82,8 @@ TEST_CASE("faults in variables name the variable, all at once") {
 
 TEST_CASE("what is not available is refused only when it is asked for") {
   CHECK(errors_of(from({{"TIDEGATE_ENABLE_HEALTH_CHECK", "true"},
-                        {"TIDEGATE_ENABLE_TLS", "true"},
-                        {"TIDEGATE_LOAD_BALANCING_ALGORITHM", "p2c"}})) ==
+                        {"TIDEGATE_ENABLE_TLS", "true"}})) ==
         "TIDEGATE_ENABLE_HEALTH_CHECK: health checking is specified but not available in this "
         "version\n"
-        "TIDEGATE_ENABLE_TLS: TLS is specified but not available in this version\n"
-        "TIDEGATE_LOAD_BALANCING_ALGORITHM: clusters.default.balancer: 'p2c' is specified but not "
-        "available in this version\n");
+        "TIDEGATE_ENABLE_TLS: TLS is specified but not available in this version\n");
 }

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/candidates.h"
+
+#include <algorithm>
+
+namespace tidegate::upstream {
+namespace {
+
+constexpr double kColdest = 0.1;
+// Draws of endpoints in their slow start that are given back before one is taken as it comes.
+constexpr int kWarmerDraws = 8;
+
+}  // namespace
+
+Candidates::Candidates(std::vector<Endpoint*> endpoints, const config::Cluster& config,
+                       uint64_t seed)
+    : config_(config),
+      endpoints_(std::move(endpoints)),
+      listed_(endpoints_.size()),
+      random_(seed) {}
+
+bool Candidates::refresh() {
+  const uint64_t changes = Endpoint::changes();
+  if (changes == changes_seen_) return false;
+  changes_seen_ = changes;
+  list_available();
+  prepare_draws();
+  return true;
+}
+
+bool Candidates::usable(size_t index) const {
+  const Endpoint& endpoint = *endpoints_[index];
+  return endpoint.available() || (panic_ && !endpoint.draining.load(std::memory_order_relaxed));
+}
+
+bool Candidates::local(const Endpoint& endpoint) const {
+  const auto tag = endpoint.config.tags.find(config_.locality->tag);
+  return tag != endpoint.config.tags.end() && tag->second == config_.locality->value;
+}
+
+void Candidates::list_available() {
+  const auto healthy = std::ranges::count_if(
+      endpoints_, [](const Endpoint* one) { return one->healthy.load(std::memory_order_relaxed); });
+  const auto enough = config_.panic_threshold * static_cast<double>(endpoints_.size());
+  panic_ = static_cast<double>(healthy) < enough;
+  list_.clear();
+  size_t locals = 0;
+  std::vector<uint32_t> near;
+  for (uint32_t i = 0; i < endpoints_.size(); ++i) {
+    const bool is_local = config_.locality && local(*endpoints_[i]);
+    locals += is_local ? 1 : 0;
+    if (!usable(i)) continue;
+    list_.push_back(i);
+    if (is_local) near.push_back(i);
+  }
+  if (!near.empty() && static_cast<double>(near.size()) >=
+                           config_.locality->min_available * static_cast<double>(locals)) {
+    list_ = std::move(near);
+  }
+  listed_.assign(endpoints_.size(), false);
+  for (const uint32_t index : list_) listed_[index] = true;
+}
+
+void Candidates::prepare_draws() {
+  slots_.clear();
+  double sum = 0;
+  bool equal = true;
+  for (const uint32_t index : list_) {
+    const uint32_t weight = endpoints_[index]->config.weight;
+    sum += weight;
+    equal = equal && weight == endpoints_[list_.front()]->config.weight;
+  }
+  any_weight_ = sum > 0;
+  if (equal || !any_weight_) return;
+  std::vector<uint32_t> poor;
+  std::vector<uint32_t> rich;
+  for (uint32_t i = 0; i < list_.size(); ++i) {
+    const double limit =
+        endpoints_[list_[i]]->config.weight / sum * static_cast<double>(list_.size());
+    slots_.push_back({limit, i});
+    (limit < 1 ? poor : rich).push_back(i);
+  }
+  while (!poor.empty() && !rich.empty()) {
+    const uint32_t taker = poor.back();
+    const uint32_t giver = rich.back();
+    poor.pop_back();
+    slots_[taker].alias = giver;
+    slots_[giver].limit -= 1 - slots_[taker].limit;
+    if (slots_[giver].limit >= 1) continue;
+    rich.pop_back();
+    poor.push_back(giver);
+  }
+}
+
+double Candidates::warmth(size_t index, TimePoint now) const {
+  if (config_.slow_start <= Duration::zero()) return 1;
+  const int64_t since = endpoints_[index]->warm_since_ns.load(std::memory_order_relaxed);
+  if (since == 0) return 1;
+  const auto age = static_cast<double>(now.time_since_epoch().count() - since);
+  return std::clamp(age / static_cast<double>(config_.slow_start.count()), kColdest, 1.0);
+}
+
+int Candidates::draw(TimePoint now) {
+  if (!any_weight_) return -1;
+  for (int left = kWarmerDraws;; --left) {
+    uint32_t at = random_.below(static_cast<uint32_t>(list_.size()));
+    if (!slots_.empty() && random_.unit() >= slots_[at].limit) at = slots_[at].alias;
+    const uint32_t index = list_[at];
+    const double warm = warmth(index, now);
+    if (warm >= 1 || left == 0 || random_.unit() < warm) return static_cast<int>(index);
+  }
+}
+
+}  // namespace tidegate::upstream

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/random.h"
+#include "config/snapshot.h"
+#include "upstream/endpoint.h"
+
+namespace tidegate::upstream {
+
+/// Which endpoints of a cluster can be picked at present: those that are available, narrowed by
+/// `locality`, widened by `panic_threshold`. A list that one worker keeps and makes anew only when
+/// some endpoint has changed, so that a pick looks at no more endpoints than its algorithm needs.
+class Candidates {
+ public:
+  /// `seed`: of its random numbers. `config` must outlive it.
+  Candidates(std::vector<Endpoint*> endpoints, const config::Cluster& config, uint64_t seed);
+
+  /// Brings the list up to date; true: it is another one now.
+  bool refresh();
+
+  const config::Cluster& config() const { return config_; }
+  std::span<Endpoint* const> endpoints() const { return endpoints_; }
+  /// Indices into endpoints(), ascending.
+  const std::vector<uint32_t>& list() const { return list_; }
+  bool contains(size_t index) const { return listed_[index]; }
+  /// It can be picked at this moment, listed or not.
+  bool usable(size_t index) const;
+
+  /// Its weight of the moment: that of its settings, in a slow start a part of it.
+  double weight(size_t index, TimePoint now) const {
+    return static_cast<double>(endpoints_[index]->config.weight) * warmth(index, now);
+  }
+  /// From a tenth to 1: how far its slow start is.
+  double warmth(size_t index, TimePoint now) const;
+  /// A listed one at random, by weight; -1: none has a weight.
+  int draw(TimePoint now);
+
+  Random& random() { return random_; }
+
+ private:
+  void list_available();
+  bool local(const Endpoint& endpoint) const;
+  void prepare_draws();
+
+  const config::Cluster& config_;
+  const std::vector<Endpoint*> endpoints_;
+  std::vector<uint32_t> list_;
+  std::vector<bool> listed_;
+  // Weighted draws: slot i stands for list_[i] up to its limit, beyond it for the alias (Vose
+  // 1991). Empty while all weights are equal.
+  struct Slot {
+    double limit;
+    uint32_t alias;
+  };
+  std::vector<Slot> slots_;
+  uint64_t changes_seen_ = 0;
+  bool any_weight_ = false;
+  bool panic_ = false;
+  Random random_;
+};
+
+}  // namespace tidegate::upstream

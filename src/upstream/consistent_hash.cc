@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "upstream/balancers.h"
+#include "upstream/hash_ring.h"
+
+namespace tidegate::upstream {
+namespace {
+
+// With bounded load: how old the count of all requests under way may be. Counting takes a look at
+// every endpoint, which is too much for every pick.
+constexpr Duration kRecount = std::chrono::milliseconds(1);
+constexpr int kDraws = 8;
+
+HashRing ring_of(std::span<Endpoint* const> endpoints) {
+  std::vector<HashRing::Member> members;
+  for (const Endpoint* endpoint : endpoints) {
+    members.push_back({endpoint->address, endpoint->config.weight});
+  }
+  return HashRing(members);
+}
+
+class ConsistentHash final : public Balancer {
+ public:
+  explicit ConsistentHash(Candidates candidates)
+      : Balancer(std::move(candidates)),
+        ring_(ring_of(candidates_.endpoints())),
+        hash_on_(candidates_.config().hash_on.value_or(config::HashOn{})) {}
+
+ private:
+  void on_candidates_changed() override {
+    weights_ = 0;
+    for (const uint32_t index : candidates_.list()) {
+      weights_ += candidates_.endpoints()[index]->config.weight;
+    }
+    counted_at_ = {};
+  }
+
+  int choose(const PickContext& context) override {
+    if (weights_ == 0) return -1;
+    const std::string_view key =
+        context.keys == nullptr ? std::string_view() : context.keys->hash_key(hash_on_);
+    if (candidates_.config().hash_load_factor) count_active(context.now);
+    const int chosen = key.empty() ? by_chance(context) : on_ring(stable_hash(key), context);
+    if (chosen >= 0) ++active_;
+    return chosen;
+  }
+
+  int on_ring(uint64_t hash, const PickContext& context) const {
+    const bool bounded = candidates_.config().hash_load_factor.has_value();
+    size_t at = ring_.find(hash);
+    for (size_t i = 0; i < ring_.size(); ++i, at = ring_.next(at)) {
+      const uint32_t index = ring_.member(at);
+      if (!candidates_.contains(index) || !fits(index, context)) continue;
+      if (!bounded || has_room(index)) return static_cast<int>(index);
+    }
+    return -1;
+  }
+
+  int by_chance(const PickContext& context) {
+    for (int i = 0; i < kDraws; ++i) {
+      const int index = candidates_.draw(context.now);
+      if (index < 0 || fits(static_cast<size_t>(index), context)) return index;
+    }
+    return -1;
+  }
+
+  void count_active(TimePoint now) {
+    if (counted_at_ != TimePoint() && now - counted_at_ < kRecount) return;
+    counted_at_ = now;
+    active_ = 0;
+    for (const uint32_t index : candidates_.list()) {
+      active_ += candidates_.endpoints()[index]->active.load(std::memory_order_relaxed);
+    }
+  }
+
+  /// One more would not be over `hash_load_factor` times its share of what is under way.
+  bool has_room(uint32_t index) const {
+    const Endpoint& endpoint = *candidates_.endpoints()[index];
+    const double share = endpoint.config.weight / weights_ * static_cast<double>(active_ + 1);
+    const double most = std::ceil(share * *candidates_.config().hash_load_factor);
+    return endpoint.active.load(std::memory_order_relaxed) < most;
+  }
+
+  const HashRing ring_;
+  const config::HashOn hash_on_;
+  double weights_ = 0;   // of all candidates
+  uint64_t active_ = 0;  // on all candidates, when last counted, and picks since
+  TimePoint counted_at_{};
+};
+
+}  // namespace
+
+std::unique_ptr<Balancer> make_consistent_hash(Candidates candidates) {
+  return std::make_unique<ConsistentHash>(std::move(candidates));
+}
+
+}  // namespace tidegate::upstream
