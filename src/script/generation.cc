@@ -109,6 +109,15 @@ Fallible<std::shared_ptr<const Chunk>> Generation::module(const std::string& nam
   return tl::unexpected("module '" + name + "' not found:" + looked);
 }
 
+std::vector<std::string> Generation::hooks_of(const std::string& policy) const {
+  const auto at = hooks_.find(policy);
+  return at == hooks_.end() ? std::vector<std::string>() : at->second;
+}
+
+void Generation::note_hooks(const std::string& policy, std::vector<std::string> hooks) {
+  hooks_[policy] = std::move(hooks);
+}
+
 std::vector<std::string> Generation::files() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> files{main_->path};

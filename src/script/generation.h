@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -37,6 +38,11 @@ class Generation {
   const Chunk& main() const { return *main_; }
   const std::vector<config::Policy>& policies() const { return policies_; }
   uint64_t number() const { return number_; }
+  std::chrono::system_clock::time_point loaded_at() const { return loaded_at_; }
+  /// Names of the hooks that the script defines for a policy, as its top level left them.
+  std::vector<std::string> hooks_of(const std::string& policy) const;
+  /// By whoever loaded it, before anybody else knows of it.
+  void note_hooks(const std::string& policy, std::vector<std::string> hooks);
 
   /// The module of that name, compiled at its first use. Any thread; takes a lock, so only
   /// `require` calls it, once per module and environment.
@@ -51,6 +57,8 @@ class Generation {
   const std::vector<config::Policy> policies_;
   const std::vector<std::string> folders_;  // where modules are looked for, in order
   const uint64_t number_;
+  const std::chrono::system_clock::time_point loaded_at_ = std::chrono::system_clock::now();
+  std::map<std::string, std::vector<std::string>> hooks_;  // by policy
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::shared_ptr<const Chunk>> modules_;
 };

@@ -20,6 +20,15 @@ bool same_policy(const config::Policy& a, const config::Policy& b) {
          a.jit == b.jit && a.trusted == b.trusted;
 }
 
+std::vector<std::string> names_of(proxy::HookSet hooks) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < static_cast<size_t>(proxy::Hook::Count_); ++i) {
+    const auto hook = static_cast<proxy::Hook>(i);
+    if (hooks & proxy::hook_bit(hook)) names.emplace_back(to_string(hook));
+  }
+  return names;
+}
+
 std::string joined(const std::vector<std::string>& errors) {
   std::string text;
   for (const std::string& error : errors) text += (text.empty() ? "" : "\n") + error;
@@ -77,8 +86,8 @@ std::shared_ptr<const Generation> Scripts::make(const Use& use, std::vector<std:
     errors.push_back(chunk.error());
     return nullptr;
   }
-  auto generation = std::make_shared<const Generation>(*chunk, use.policies, folders_of(use.path),
-                                                       last_number_ + 1);
+  auto generation = std::make_shared<Generation>(*chunk, use.policies, folders_of(use.path),
+                                                 last_number_ + 1);
   // A thread that serves has a watch already.
   std::optional<Watch> own;
   Watch& watch = Watch::of_thread() != nullptr ? *Watch::of_thread() : own.emplace(watchdog_);
@@ -88,6 +97,9 @@ std::shared_ptr<const Generation> Scripts::make(const Use& use, std::vector<std:
   if (!found.empty()) {
     errors.insert(errors.end(), found.begin(), found.end());
     return nullptr;
+  }
+  for (const config::Policy& policy : use.policies) {
+    generation->note_hooks(policy.name, names_of(scratch.find(policy.name)->hooks()));
   }
   ++last_number_;
   return generation;
@@ -201,7 +213,8 @@ std::vector<PolicyStatus> Scripts::status() const {
   for (const auto& generation : *set) {
     for (const config::Policy& policy : generation->policies()) {
       const auto error = last_errors_.find(policy.name);
-      all.push_back({policy.name, policy.script, generation->number(),
+      all.push_back({policy.name, policy.script, generation->number(), generation->loaded_at(),
+                     generation->hooks_of(policy.name),
                      error == last_errors_.end() ? std::string() : error->second});
     }
   }

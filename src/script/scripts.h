@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +26,8 @@ struct PolicyStatus {
   std::string policy;
   std::string script;  // path
   uint64_t generation = 0;
+  std::chrono::system_clock::time_point loaded_at;
+  std::vector<std::string> hooks;  // names of those that it defines
   std::string
       last_error;  // of the version that was refused last; empty: none since the last good one
 };

@@ -306,6 +306,8 @@ std::vector<admin::PolicyState> Server::policy_states() const {
     state.name = status.policy;
     state.script = status.script;
     state.generation = status.generation;
+    state.loaded_at = status.loaded_at;
+    state.hooks = status.hooks;
     state.error = status.last_error;
   }
   return states;

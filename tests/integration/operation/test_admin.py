@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin address: health, readiness, status, policies, and who may change what."""
+import datetime
 import signal
 import threading
 
@@ -44,6 +45,8 @@ def test_policies_are_listed_with_their_generation(scripted):
     proxy = scripted("function on_request() end", config=ECHO)
     policies = proxy.admin("/policies").json()["policies"]
     assert [(p["name"], p["generation"]) for p in policies] == [("policy", proxy.generation("policy"))]
+    assert policies[0]["hooks"] == ["on_request"]
+    assert policies[0]["loaded_at"].startswith(str(datetime.datetime.now(datetime.timezone.utc).year))
 
 
 def test_unknown_paths_are_404_and_wrong_methods_405(proxy_to):
