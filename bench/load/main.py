@@ -11,10 +11,13 @@ import idle
 import machine
 import peers
 import process
+import protocol_report
+import protocols
 import report
 import rounds
 
-PARTS = ("plain", "lua", "syscalls", "instructions", "idle", "startup")
+PARTS = ("plain", "lua", "protocols", "syscalls", "instructions", "idle", "startup")
+COUNTED = PARTS[3:]
 
 
 def arguments():
@@ -26,12 +29,16 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=int, default=2, help="of each run in a round")
     parser.add_argument("--path", default="/", help="for plain and lua: /size/N asks for N bytes")
+    parser.add_argument("--workloads", default="", metavar="NAMES", help="of part protocols: comma list "
+                        "of " + ", ".join(workload.name for workload in protocols.WORKLOADS))
+    parser.add_argument("--protocol-rounds", type=int, default=5)
     options = parser.parse_args()
     options.only = options.only.split(",")
+    options.workloads = [name for name in options.workloads.split(",") if name]
     options.peers = [name for name in options.peers.split(",") if name]
     if unknown := set(options.only) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    if unknown := set(options.peers) - {*peers.PROXIES, "relay"}:
+    if unknown := set(options.peers) - {*peers.PROXIES, "nghttpx", "relay"}:
         parser.error(f"no such peer: {', '.join(sorted(unknown))}")
     return options
 
@@ -59,12 +66,14 @@ def measure(options, origin):
         chosen = peers.all_peers(origin, modes, options.peers)
         results = rounds.run(chosen, options, say)
     figures = {}
-    counted = [part for part in PARTS[2:] if part in options.only]
+    by_workload = protocols.run(origin, options, say) if "protocols" in options.only else {}
+    counted = [part for part in COUNTED if part in options.only]
     for peer in peers.all_peers(origin, modes or ("plain", "lua"), options.peers):
         for part in counted:
             say(f"{part}: {peer.label}")
             count(part, peer, figures.setdefault(peer.label, {}))
-    return results, figures
+    idle_protocols = idle.by_protocol(origin, options.peers, say) if "idle" in options.only else {}
+    return results, figures, by_workload, idle_protocols
 
 
 def how(options):
@@ -73,7 +82,8 @@ def how(options):
             f"core {process.LOAD_CORE}. Medians of {options.rounds} interleaved rounds of "
             f"{options.seconds} s; ratios are taken within each round, with their lowest and "
             "highest in brackets. Counts are of 32 connections in steady state: strace, callgrind, "
-            "10,000 idle clients, and the median of 20 starts.")
+            "10,000 idle clients, and the median of 20 starts. Protocol workloads are h2load's, "
+            f"{options.protocol_rounds} rounds.")
 
 
 def main():
@@ -84,11 +94,12 @@ def main():
     os.sched_setaffinity(0, {process.LOAD_CORE})
     origin = peers.Origin()
     try:
-        results, figures = measure(options, origin)
+        results, figures, by_workload, idle_protocols = measure(options, origin)
     finally:
         origin.stop()
     text = report.markdown(facts, results, figures, how(options))
-    complete = set(options.only) == set(PARTS) and not options.peers
+    text += protocol_report.markdown(by_workload, idle_protocols)
+    complete = set(options.only) == set(PARTS) and not options.peers and not options.workloads
     folder = peers.ROOT / "bench" if complete else peers.WORK
     (folder / "RESULTS.md").write_text(text, encoding="utf-8")
     if results:

@@ -4,6 +4,7 @@
 //   GET /          128 bytes
 //   GET /size/N    N bytes
 //   GET /head      "group=a\n" and the request head as received, to see what a policy changed
+// A request behind one for a large reply must wait for it: those are not to be pipelined.
 // Requests may carry a body with Content-Length; chunked request bodies are not read.
 #include <algorithm>
 #include <charconv>
@@ -15,13 +16,15 @@ namespace bench {
 namespace {
 
 constexpr size_t kReadSize = 64 * 1024;
-constexpr size_t kMaxReplySize = 64 * 1024 * 1024;
+constexpr size_t kMaxReplySize = 128 * 1024 * 1024;
+constexpr size_t kLarge = 256 * 1024;  // bodies from here on are written from one block, over and over
 
 struct Client {
   char group = 'a';
   size_t body_left = 0;  // of the request being skipped
   std::string input;     // a head that is not complete yet
   std::string pending;   // replies that the socket did not take
+  size_t filler = 0;     // bytes of a large body that are still to be written behind `pending`
   bool close_after = false;
 };
 
@@ -49,11 +52,15 @@ size_t body_size(std::string_view head) {
   return 0;
 }
 
-void append_reply(std::string& out, std::string_view body) {
+void append_head(std::string& out, size_t size) {
   out += "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nX-Origin-Node: n1\r\n";
   out += "Content-Length: ";
-  out += std::to_string(body.size());
+  out += std::to_string(size);
   out += "\r\n\r\n";
+}
+
+void append_reply(std::string& out, std::string_view body) {
+  append_head(out, body.size());
   out += body;
 }
 
@@ -66,7 +73,13 @@ void answer(Client& client, std::string_view head, std::string& out) {
   }();
   const std::string_view path = head.substr(head.find(' ') + 1);
   if (path.starts_with("/size/")) {
-    append_reply(out, std::string(std::min(number_at(path.substr(6)), kMaxReplySize), 'x'));
+    const size_t size = std::min(number_at(path.substr(6)), kMaxReplySize);
+    if (size >= kLarge) {
+      append_head(out, size);
+      client.filler = size;
+    } else {
+      append_reply(out, std::string(size, 'x'));
+    }
   } else if (path.starts_with("/head ")) {
     append_reply(out, std::string("group=") + client.group + "\n" + std::string(head));
   } else {
@@ -143,7 +156,7 @@ class Origin {
     out_.clear();
     answer_all(client, {buffer, static_cast<size_t>(n)}, out_);
     if (out_.empty()) return true;
-    switch (write_or_keep(fd, out_, client.pending)) {
+    switch (write(fd, out_, client)) {
       case Write::Done:
         return !client.close_after;
       case Write::Blocked:
@@ -155,10 +168,22 @@ class Origin {
     return false;
   }
 
+  /// `bytes`, then what is left of a large body.
+  Write write(int fd, std::string_view bytes, Client& client) {
+    static const std::string block(kLarge, 'x');
+    Write result = bytes.empty() ? Write::Done : write_or_keep(fd, bytes, client.pending);
+    while (result == Write::Done && client.filler > 0) {
+      const ssize_t n = ::send(fd, block.data(), std::min(client.filler, kLarge), MSG_NOSIGNAL);
+      if (n < 0) return errno == EAGAIN ? Write::Blocked : Write::Broken;
+      client.filler -= static_cast<size_t>(n);
+    }
+    return result;
+  }
+
   bool flush(int fd, Client& client) {
     const std::string bytes = std::move(client.pending);
     client.pending.clear();
-    const Write result = write_or_keep(fd, bytes, client.pending);
+    const Write result = write(fd, bytes, client);
     if (result == Write::Done) watch(epoll_, EPOLL_CTL_MOD, fd, EPOLLIN);
     return result != Write::Broken && !(result == Write::Done && client.close_after);
   }

@@ -13,9 +13,10 @@ ROOT = HERE.parent.parent
 RELEASE = ROOT / "build" / "release"
 WORK = ROOT / "build" / "bench"
 PROXIES = ("tidegate", "nginx", "haproxy")
-CONFIGS = {"tidegate": ("tidegate.yaml", "tidegate-lua.yaml"),
-           "nginx": ("nginx.conf", "nginx-lua.conf"),
-           "haproxy": ("haproxy.cfg", "haproxy-lua.cfg")}
+CONFIGS = {"plain": {"tidegate": "tidegate.yaml", "nginx": "nginx.conf", "haproxy": "haproxy.cfg"},
+           "lua": {"tidegate": "tidegate-lua.yaml", "nginx": "nginx-lua.conf", "haproxy": "haproxy-lua.cfg"},
+           "protocols": {"tidegate": "tidegate-protocols.yaml", "nginx": "nginx-protocols.conf",
+                         "haproxy": "haproxy-protocols.cfg", "nghttpx": "nghttpx-protocols.conf"}}
 
 
 def command_of(name, config, port, origin):
@@ -27,6 +28,8 @@ def command_of(name, config, port, origin):
                 "-e", str(config.parent / "nginx.log")]
     if name == "haproxy":
         return ["/usr/sbin/haproxy", "-db", "-q", "-f", str(config)]
+    if name == "nghttpx":
+        return ["/usr/sbin/nghttpx", f"--conf={config}"]
     return [str(RELEASE / "bench" / "bench_relay"), str(port), str(origin.ports[0])]
 
 
@@ -46,12 +49,14 @@ class Origin:
 
 @dataclasses.dataclass
 class Peer:
-    """One program in one mode ("plain" or "lua"), started by start()."""
+    """One program in one mode (a key of CONFIGS), started by start(). What only some modes' configs
+    name stands in `more`."""
     name: str
     mode: str
     origin: Origin
     port: int = 0
     process: object = None
+    more: dict = dataclasses.field(default_factory=dict)
 
     @property
     def label(self):
@@ -62,13 +67,13 @@ class Peer:
         run = WORK / self.label
         run.mkdir(parents=True, exist_ok=True)
         self.port = process.free_port()
-        if self.name not in CONFIGS:
+        if self.name not in CONFIGS[self.mode]:
             return command_of(self.name, None, self.port, self.origin)
-        template = HERE / "configs" / CONFIGS[self.name][self.mode == "lua"]
+        template = HERE / "configs" / CONFIGS[self.mode][self.name]
         values = {"PORT": self.port, "ADMIN": process.free_port(), "RUN": run,
                   "ORIGIN_A": self.origin.ports[0], "ORIGIN_B": self.origin.ports[1],
                   "POLICIES": HERE / "policies", "NOFILE": process.descriptor_limit(),
-                  "CONNECTIONS": min(12000, process.descriptor_limit() - 200)}
+                  "CONNECTIONS": min(12000, process.descriptor_limit() - 200), **self.more}
         text = template.read_text(encoding="utf-8")
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
