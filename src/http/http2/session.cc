@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kEmptyCost = 20;  // of a DATA frame without bytes
 constexpr int64_t kDataEarns = 10;  // WINDOW_UPDATEs may answer it
 constexpr int64_t kHeadEarns = 2;
+constexpr uint32_t kContinuations = 8;  // of one header block
 
 uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
@@ -76,17 +77,24 @@ void Session::receive(std::string_view bytes) {
 void Session::on_begin_frame(const nghttp2_frame_hd& header) {
   switch (header.type) {
     case NGHTTP2_HEADERS:
+      continuations_ = 0;
       budget_.earn_frames(kHeadEarns);
       return;
     case NGHTTP2_DATA:
-      if (header.length == 0 && (header.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
-        budget_.spend_frames(kEmptyCost);
-        break;
-      }
-      return;
+      if (header.length > 0 || (header.flags & NGHTTP2_FLAG_END_STREAM) != 0) return;
+      budget_.spend_frames(kEmptyCost);
+      break;
+    case NGHTTP2_CONTINUATION:
+      if (++continuations_ > kContinuations) return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+      break;
+    case NGHTTP2_PRIORITY:
+      // Otherwise ignored by a nghttp2 that was told to do without priorities.
+      if (header.stream_id == 0) return terminate(NGHTTP2_PROTOCOL_ERROR);
+      break;
     default:
-      budget_.spend_frames(1);
+      break;
   }
+  budget_.spend_frames(1);
   if (budget_.spent()) terminate(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

@@ -156,6 +156,7 @@ class Session {
   bool producing_ = false;
   bool in_block_ = false;
   int32_t block_stream_ = 0;
+  uint32_t continuations_ = 0;  // of the block at work
   bool terminating_ = false;
   bool over_ = false;
   bool settings_received_ = false;

@@ -11,8 +11,9 @@ namespace {
 constexpr size_t kFrameHeader = 9;
 // nghttp2 counts resets by the wall clock; FrameBudget does it by work.
 constexpr uint64_t kNoResetLimit = uint64_t{1} << 40;
-constexpr size_t kMaxSettings = 32;      // entries of one frame
-constexpr size_t kMaxContinuations = 8;  // of one header block
+constexpr size_t kMaxSettings = 32;  // entries of one frame
+// nghttp2 counts reads of a CONTINUATION's header too; Session counts the frames themselves.
+constexpr size_t kNoContinuationLimit = size_t{1} << 20;
 
 std::string_view text_of(const uint8_t* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
@@ -114,7 +115,7 @@ nghttp2_session* new_session(bool server, const Settings& settings, Session& own
   nghttp2_option_set_stream_reset_rate_limit(option, kNoResetLimit, kNoResetLimit);
   nghttp2_option_set_max_outbound_ack(option, settings.unsent_acks);
   nghttp2_option_set_max_settings(option, kMaxSettings);
-  nghttp2_option_set_max_continuations(option, kMaxContinuations);
+  nghttp2_option_set_max_continuations(option, kNoContinuationLimit);
   nghttp2_option_set_max_reserved_remote_streams(option, 0);
   nghttp2_session* session = nullptr;
   const int failed = server ? nghttp2_session_server_new2(&session, callbacks, &owner, option)
