@@ -79,6 +79,7 @@ ServerCodec::ServerStream& ServerCodec::open_stream(int32_t wire_id) {
 }
 
 void ServerCodec::begin_request(int32_t wire_id, bool end) {
+  if (last_named_) return;  // above the last: the GOAWAY, once sent, ends it as not processed
   ServerStream& stream = open_stream(wire_id);
   RequestHead& head = *stream.head;
   const ErrorCode error = read_request(session_.fields(), limits_, end, head);
@@ -316,7 +317,9 @@ void ServerCodec::give_up_request(StreamId) {
 void ServerCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   auto* stream = static_cast<ServerStream*>(&base);
   --streams_;
-  if (code == NGHTTP2_NO_ERROR) {
+  if (stream->request == ServerStream::Request::Broken) {
+    // Counted when it broke.
+  } else if (code == NGHTTP2_NO_ERROR) {
     session_.budget().earn_reset();
   } else if (by_peer || !stream->reset) {
     // Broken off by the client, or by nghttp2 for what the client did.

@@ -46,7 +46,9 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   void produce(bool blocked) override { session_.produce(blocked); }
 
   bool idle() const override { return streams_ == 0 && !receiving_head(); }
-  bool receiving_head() const override { return session_.in_header_block(); }
+  bool receiving_head() const override {
+    return !session_.terminating() && session_.in_header_block();
+  }
   bool done() const override { return session_.over(); }
   bool write_finished() const override { return false; }
 

@@ -11,6 +11,7 @@
 namespace tidegate::http::http2 {
 namespace {
 
+constexpr size_t kFrameHeader = 9;
 constexpr int64_t kEmptyCost = 20;  // of a DATA frame without bytes
 constexpr int64_t kDataEarns = 10;  // WINDOW_UPDATEs may answer it
 constexpr int64_t kHeadEarns = 2;
@@ -62,8 +63,10 @@ void Session::receive(std::string_view bytes) {
   read_.clear();
   if (terminating_) return;
   assert(!receiving_ && !producing_);
-  receiving_ = true;
   budget_.earn_frames(1);
+  budget_.read(bytes.size());
+  if (budget_.spent()) return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+  receiving_ = true;
   const ssize_t taken = nghttp2_session_mem_recv(session_, bytes_of(bytes), bytes.size());
   receiving_ = false;
   if (taken < 0 && !terminating_) {
@@ -75,9 +78,11 @@ void Session::receive(std::string_view bytes) {
 }
 
 void Session::on_begin_frame(const nghttp2_frame_hd& header) {
+  budget_.looked_at(header.length + kFrameHeader);
   switch (header.type) {
     case NGHTTP2_HEADERS:
       continuations_ = 0;
+      budget_.begin_stream();
       budget_.earn_frames(kHeadEarns);
       return;
     case NGHTTP2_DATA:

@@ -14,9 +14,10 @@ struct Settings {
   uint32_t header_table = 4096;         // HPACK's, for what the peer sends
 
   // Against floods; see FrameBudget. Each ends the connection with ENHANCE_YOUR_CALM.
-  uint32_t frame_budget = 2000;  // frames that get nothing done, above what work has earned
-  uint32_t reset_budget = 200;   // streams broken off, above those that were completed
-  uint32_t unsent_acks = 500;    // PING and SETTINGS acknowledgements the peer does not read
+  uint32_t frame_budget = 2000;          // frames that get nothing done, above what work has earned
+  uint32_t reset_budget = 200;           // streams broken off, above those that were completed
+  uint32_t ignored_bytes = 1024 * 1024;  // of unknown frames and streams that are over
+  uint32_t unsent_acks = 500;  // PING and SETTINGS acknowledgements the peer does not read
 };
 
 }  // namespace tidegate::http::http2

@@ -12,6 +12,7 @@ ClientRecord::ClientRecord(const Settings& settings, Limits given)
 void ClientRecord::begin(std::string_view settings_frame) {
   flush();
   feed(settings_frame.empty() ? settings() : settings_frame);
+  feed(frame(kSettings, kAck, 0));
   frames();
 }
 

@@ -47,9 +47,14 @@ void ServerRecord::begin() {
 void ServerRecord::flush(bool blocked) {
   codec.produce(blocked);
   if (blocked) return;
-  const std::string bytes = http1::take_output(output);
-  bytes_sent_ += bytes.size();
-  for (Frame& frame : reader_.read(bytes)) frames_.push_back(std::move(frame));
+  for (Frame& frame : reader_.read(http1::take_output(output))) {
+    frames_.push_back(std::move(frame));
+  }
+}
+
+void ServerRecord::forget() {
+  if (frames_.size() > 1) frames_.erase(frames_.begin(), frames_.end() - 1);
+  std::erase_if(calls_, [](const auto& entry) { return entry.second->over; });
 }
 
 std::vector<Frame> ServerRecord::frames() {
@@ -87,6 +92,7 @@ void ServerRecord::Call::on_request_end() {
 }
 
 void ServerRecord::Call::on_request_error(ErrorCode code) {
+  over = true;
   record.event("error " + std::string(tidegate::describe(code).token));
   if (owner_.when_error) owner_.when_error(*this, code);
 }
@@ -110,12 +116,14 @@ void ServerRecord::Call::send_head(uint16_t status, BodyKind body, uint64_t leng
   response.body = body;
   response.content_length = length;
   add_fields(response.headers, fields);
+  over |= end;
   owner_.codec.send_head(id, response, end);
 }
 
 void ServerRecord::Call::send_end(const FieldTexts& trailers) {
   Headers fields(arena_);
   add_fields(fields, trailers);
+  over = true;
   owner_.codec.send_end(id, fields);
 }
 

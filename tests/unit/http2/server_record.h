@@ -47,6 +47,7 @@ class ServerRecord final : private ServerCodecOwner {
     http1::Record record;
     size_t body_bytes = 0;
     size_t writable = 0;  // times it was said
+    bool over = false;    // its response ended, or an error was heard
   };
 
   explicit ServerRecord(const Settings& settings = {}, Limits given = {});
@@ -69,7 +70,8 @@ class ServerRecord final : private ServerCodecOwner {
   size_t calls() const { return calls_.size(); }
   /// Of all streams, each under its number.
   std::string events() const;
-  size_t bytes_sent() const { return bytes_sent_; }
+  /// Drops what was recorded of streams that are over, and of frames.
+  void forget();
 
   /// The stream after which the connection takes no other; 0: none.
   StreamId last_stream = 0;
@@ -91,7 +93,6 @@ class ServerRecord final : private ServerCodecOwner {
   std::map<StreamId, std::unique_ptr<Call>> calls_;
   FrameReader reader_{false};
   std::vector<Frame> frames_;
-  size_t bytes_sent_ = 0;
 
  public:
   OutputBuffer output;
