@@ -84,6 +84,8 @@ function Response:set_body(body) end
 local Cluster = {}
 ---@return tidegate.Endpoint?
 function Cluster:pick() end
+---@param endpoints (string|{ url: string, weight: integer?, tags: table<string, string>? })[]
+function Cluster:set_endpoints(endpoints) end
 
 ---@class tidegate.Endpoint
 ---@field address string

@@ -31,6 +31,13 @@ std::vector<std::string> names_of(const std::vector<T>& items) {
   return names;
 }
 
+/// What two endpoints must not share.
+std::string identity_of(const Address& address) {
+  if (address.is_unix) return address.to_string();
+  const auto ip = IpAddress::parse(address.host);
+  return (ip ? ip->to_string() : address.host) + " " + std::to_string(address.port);
+}
+
 class Checker {
  public:
   Checker(const Snapshot& snapshot, const Reader& reader, Errors& errors)
@@ -134,10 +141,19 @@ class Checker {
 
   void check_clusters() {
     for (const Cluster& cluster : snapshot_.clusters) {
-      std::string path = fmt::format("clusters.{}.endpoints", cluster.name);
-      if (is_empty_list(path, cluster.endpoints.size())) fail(path, "needs at least one endpoint");
-      check_endpoints(cluster, path);
-      check_hashing(cluster, fmt::format("clusters.{}", cluster.name));
+      const std::string path = fmt::format("clusters.{}", cluster.name);
+      check_source(path);
+      if (cluster.dns) check_dns(*cluster.dns, path + ".dns");
+      if (given(path + ".endpoints")) check_endpoints(cluster.endpoints, path + ".endpoints");
+      check_hashing(cluster, path);
+    }
+  }
+
+  void check_endpoints(const std::vector<Endpoint>& endpoints, const std::string& path) {
+    for (const EndpointFault& fault : faults_of(endpoints)) {
+      const bool whole = fault.index == EndpointFault::kAll;
+      if (whole && any_fault_in(path)) continue;
+      fail(whole ? path : fmt::format("{}[{}]", path, fault.index), fault.message);
     }
   }
 
@@ -150,20 +166,28 @@ class Checker {
     }
   }
 
-  void check_endpoints(const Cluster& cluster, const std::string& path) {
-    const auto& endpoints = cluster.endpoints;
-    bool any_weight = std::any_of(endpoints.begin(), endpoints.end(),
-                                  [](const Endpoint& endpoint) { return endpoint.weight > 0; });
-    if (!endpoints.empty() && !any_weight)
-      fail(path, "every weight is 0: none would get a request");
-    for (size_t i = 0; i < endpoints.size(); ++i) {
-      bool repeated = std::any_of(
-          endpoints.begin(), endpoints.begin() + static_cast<std::ptrdiff_t>(i),
-          [&](const Endpoint& other) { return collide(endpoints[i].address, other.address); });
-      if (!repeated) continue;
-      fail(fmt::format("{}[{}]", path, i),
-           fmt::format("{} is given twice: use weight for a larger share",
-                       endpoints[i].address.to_string()));
+  void check_source(const std::string& path) {
+    std::vector<std::string> sources;
+    for (const char* key : {"endpoints", "dns", "file"}) {
+      if (given(path + "." + key)) sources.push_back(key);
+    }
+    if (sources.empty() && !any_fault_in(path)) {
+      fail_key(path, "has no endpoints: give one of endpoints, dns and file");
+    } else if (sources.size() > 1) {
+      fail_key(path, fmt::format("takes only one of {}", fmt::join(sources, ", ")));
+    }
+  }
+
+  void check_dns(const Dns& dns, const std::string& path) {
+    if (any_fault_in(path)) return;
+    if (dns.type == DnsType::A && dns.port == 0) {
+      fail_key(path, "needs a port: an address has none");
+    }
+    if (dns.type == DnsType::Srv && dns.port != 0) {
+      fail_key(path + ".port", "comes with the answer of type srv: leave it out");
+    }
+    if (dns.min_refresh > dns.max_refresh) {
+      fail_key(path + ".max_refresh", "must not be less than min_refresh");
     }
   }
 
@@ -288,6 +312,24 @@ class Checker {
 };
 
 }  // namespace
+
+std::vector<EndpointFault> faults_of(const std::vector<Endpoint>& endpoints) {
+  if (endpoints.empty()) return {{EndpointFault::kAll, "needs at least one endpoint"}};
+  std::vector<EndpointFault> faults;
+  bool any_weight = std::any_of(endpoints.begin(), endpoints.end(),
+                                [](const Endpoint& endpoint) { return endpoint.weight > 0; });
+  if (!any_weight) {
+    faults.push_back({EndpointFault::kAll, "every weight is 0: none would get a request"});
+  }
+  std::set<std::string> seen;
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    const Address& address = endpoints[i].address;
+    if (address.host.empty() || seen.insert(identity_of(address)).second) continue;
+    faults.push_back(
+        {i, fmt::format("{} is given twice: use weight for a larger share", address.to_string())});
+  }
+  return faults;
+}
 
 void check(const Snapshot& snapshot, const Reader& reader, Errors& errors) {
   Checker(snapshot, reader, errors).run();

@@ -4,14 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "config/check.h"
+#include "config/endpoint_file.h"
 #include "config/table.h"
+#include "config/text_file.h"
 #include "config/yaml.h"
 
 namespace tidegate::config {
@@ -42,7 +40,20 @@ Loaded failed(Errors errors) {
   return tl::unexpected(std::move(errors));
 }
 
-Loaded build(const Node& root, const std::string& folder, std::string source, Errors errors) {
+void read_endpoint_files(Snapshot& snapshot, const Environment& environment, Errors& errors) {
+  for (Cluster& cluster : snapshot.clusters) {
+    if (cluster.file.empty()) continue;
+    auto loaded = load_endpoints(cluster.file, environment);
+    if (loaded) {
+      cluster.endpoints = std::move(*loaded);
+    } else {
+      errors.insert(errors.end(), loaded.error().begin(), loaded.error().end());
+    }
+  }
+}
+
+Loaded build(const Node& root, const std::string& folder, std::string source,
+             const Environment& environment, Errors errors) {
   Snapshot snapshot;
   snapshot.source = std::move(source);
   Reader reader(folder, errors);
@@ -50,21 +61,12 @@ Loaded build(const Node& root, const std::string& folder, std::string source, Er
     snapshot_section().read(reader, root, &snapshot);
     name_by_index(snapshot.listeners, "listeners");
     name_by_index(snapshot.routes, "routes");
+    read_endpoint_files(snapshot, environment, errors);
     check(snapshot, reader, errors);
   }
   if (!errors.empty()) return failed(std::move(errors));
   complete(snapshot);
   return snapshot;
-}
-
-Fallible<std::string> read_text(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return tl::unexpected(std::string("is a folder"));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return tl::unexpected(fmt::format("cannot be read: {}", strerror(errno)));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 std::string folder_of(const std::string& file) {
@@ -77,7 +79,7 @@ Loaded load_yaml(std::string_view text, const std::string& name, const Overrides
   auto root = parse_yaml(text, name, environment, errors);
   if (!root) return failed(std::move(errors));
   overlay(*root, overrides, environment, errors);
-  return build(*root, folder_of(name), name, std::move(errors));
+  return build(*root, folder_of(name), name, environment, std::move(errors));
 }
 
 Loaded load_path(const std::string& path, const Overrides& overrides,
@@ -91,7 +93,7 @@ Loaded load_environment(const Overrides& overrides, const Environment& environme
   Errors errors;
   Node root = environment_tree(environment, errors);
   overlay(root, overrides, environment, errors);
-  return build(root, "", "(environment)", std::move(errors));
+  return build(root, "", "(environment)", environment, std::move(errors));
 }
 
 }  // namespace

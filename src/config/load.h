@@ -34,6 +34,7 @@ class Source {
   Loaded load() const;
   /// The config file; empty when there is none. Scripts are not among what it names.
   const std::string& file() const { return file_; }
+  const Environment& environment() const { return environment_; }
 
  private:
   std::string file_;

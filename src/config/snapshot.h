@@ -67,9 +67,34 @@ struct Pool {
   uint64_t max_requests = 0;    // per connection; 0: unlimited
 };
 
+enum class DnsType : uint8_t { A, Srv };
+
+/// Endpoints from DNS.
+struct Dns {
+  std::string name;
+  uint16_t port = 0;  // of type a
+  DnsType type = DnsType::A;
+  std::string scheme = "http";
+  Duration min_refresh = std::chrono::seconds(1);
+  Duration max_refresh = std::chrono::minutes(5);
+  bool operator==(const Dns&) const = default;
+};
+
+/// Who answers DNS.
+struct Resolver {
+  std::vector<std::string> servers;  // "address:port"; empty: the system's
+  Duration timeout = std::chrono::seconds(2);
+  uint32_t attempts = 2;
+  bool operator==(const Resolver&) const = default;
+};
+
 struct Cluster {
   std::string name;
-  std::vector<Endpoint> endpoints;
+  // exactly one of the three:
+  std::vector<Endpoint> endpoints;  // also those that `file` held when it was read
+  std::optional<Dns> dns;
+  std::string file;  // absolute path
+
   std::string balancer = "round_robin";
   std::optional<HashOn> hash_on;           // none: client_ip
   std::optional<double> hash_load_factor;  // 1.25: a quarter over the even share; none: no bound
@@ -168,6 +193,7 @@ struct Snapshot {
   uint32_t workers = 0;  // 0: one per core
   std::vector<Listener> listeners;
   std::vector<Cluster> clusters;
+  Resolver resolver;
   std::vector<Policy> policies;
   std::vector<Limit> limits;
   std::vector<Route> routes;

@@ -11,6 +11,8 @@ const Section& listener_section();
 const Section& cluster_section();
 const Section& endpoint_section();
 const Section& locality_section();
+const Section& dns_section();
+const Section& resolver_section();
 const Section& pool_section();
 const Section& policy_section();
 const Section& budget_section();
@@ -31,6 +33,10 @@ Kind<Address> address_kind();
 void make_absolute(Reader& reader, const Node& node, Address& address);
 Kind<Endpoint> endpoint_kind();
 Kind<HashOn> hash_on_kind();
+/// `endpoints` of a cluster.
+Kind<Cluster> endpoint_list_kind();
+/// Given as an absolute path; read by endpoint_file.h.
+Kind<std::string> endpoint_file_kind();
 Kind<Redirect> redirect_kind();
 /// A file that must exist and be readable; given as an absolute path.
 Kind<std::string> script_path_kind();

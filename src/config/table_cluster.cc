@@ -63,10 +63,15 @@ const Section& cluster_section() {
       SectionOf<Cluster>(
           "clusters.NAME",
           "A named group of interchangeable endpoints and the policy for using them.")
-          .required("endpoints", &Cluster::endpoints, list_of(endpoint_kind()),
-                    "Where its origins are.")
-          .later("dns", "Endpoints from DNS.")
-          .later("file", "Endpoints from a file.")
+          .field("endpoints", endpoint_list_kind(),
+                 "Where its origins are; this, `dns` or `file`. Scripts can replace them by "
+                 "`cluster:set_endpoints`.")
+          .field("dns", &Cluster::dns, optional(nested<Dns>(dns_section())),
+                 "Its origins are found by DNS.")
+          .field(
+              "file", &Cluster::file, endpoint_file_kind(),
+              "Its origins stand in this YAML file, a list as `endpoints` takes it; watched, and "
+              "read again when it changes.")
           .field("balancer", &Cluster::balancer,
                  choice({"round_robin", "weighted", "random", "least_connections", "p2c", "ewma",
                          "consistent_hash"}),

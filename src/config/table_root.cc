@@ -55,6 +55,8 @@ const Section& snapshot_section() {
                  "Scripts in use.")
           .field("limits", &Snapshot::limits, named(nested<Limit>(limit_section())),
                  "Named rate limits.")
+          .field("resolver", &Snapshot::resolver, nested<Resolver>(resolver_section()),
+                 "Who answers DNS.")
           .required("routes", &Snapshot::routes, list_of(nested<Route>(route_section())),
                     "What to do with a request.")
           .field("default_policies", &Snapshot::default_policies, list_of(text()),
@@ -70,9 +72,10 @@ const Section& snapshot_section() {
 
 std::vector<const Section*> all_sections() {
   return {&snapshot_section(), &listener_section(), &cluster_section(), &endpoint_section(),
-          &locality_section(), &pool_section(),     &policy_section(),  &budget_section(),
-          &limit_section(),    &route_section(),    &match_section(),   &respond_section(),
-          &redirect_section(), &admin_section(),    &log_section()};
+          &dns_section(),      &resolver_section(), &locality_section(), &pool_section(),
+          &policy_section(),   &budget_section(),  &limit_section(),     &route_section(),
+          &match_section(),    &respond_section(), &redirect_section(),  &admin_section(),
+          &log_section()};
 }
 
 }  // namespace tidegate::config

@@ -54,11 +54,13 @@ EventLoop::~EventLoop() {
 }
 
 void EventLoop::run() {
-  while (running_) {
-    schedule_sweep();
-    event_base_loop(base_, EVLOOP_ONCE);
-    end_turn();
-  }
+  while (running_) turn();
+}
+
+void EventLoop::turn() {
+  schedule_sweep();
+  event_base_loop(base_, EVLOOP_ONCE);
+  end_turn();
 }
 
 void EventLoop::schedule_sweep() {

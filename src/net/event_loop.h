@@ -36,6 +36,8 @@ class EventLoop {
 
   /// Turns until `stop`.
   void run();
+  /// Waits until something happens, and sees to it.
+  void turn();
   void stop() { running_ = false; }
 
   /// Runs `task` in the loop's thread at its next turn. Any thread.

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "base/arena.h"
 #include "base/intrusive_list.h"
+#include "config/snapshot.h"
+#include "http/date.h"
 #include "net/event_loop.h"
 #include "proxy/forwarding.h"
 #include "telemetry/access_log.h"
-#include "http/date.h"
 #include "telemetry/metrics.h"
 #include "telemetry/wall_clock.h"
 
@@ -28,6 +33,8 @@ struct WorkerContext {
   http::DateText date;
   telemetry::AccessLog* access_log = nullptr;  // nullptr: off
   RouteTable* routes = nullptr;                // the current one; the worker holds its pin
+  /// A script gives a cluster other endpoints; set by the server.
+  std::function<void(const std::string& cluster, std::vector<config::Endpoint>)> set_endpoints;
   List<Exchange> exchanges;                    // all that are not finished
   unsigned worker = 0;
   bool draining = false;

@@ -25,6 +25,7 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
 
 Exchange::~Exchange() {
   attempt_.cancel();
+  for (; pinned_ != nullptr; pinned_ = pinned_->next) pinned_->members->unpin();
   if (chain_ != nullptr) chain_->unpin();
   table_->unpin();
 }
@@ -131,6 +132,15 @@ bool Exchange::set_cluster(std::string_view name) {
   if (found == nullptr) return false;
   cluster_ = found;
   return true;
+}
+
+void Exchange::pin_members(upstream::Cluster& cluster) {
+  upstream::Membership& members = cluster.membership();
+  for (const PinnedMembers* one = pinned_; one != nullptr; one = one->next) {
+    if (one->members == &members) return;
+  }
+  void* place = arena_.allocate(sizeof(PinnedMembers));
+  pinned_ = new (place) PinnedMembers{members.pin(), pinned_};
 }
 
 void Exchange::set_path(std::string_view path) {

@@ -105,6 +105,9 @@ class Exchange final : public net::Deferred,
 
   /// The cluster to send to; before the first attempt. False: no cluster of that name.
   bool set_cluster(std::string_view name);
+  /// Keeps the cluster's present endpoints for as long as the exchange. To be called before a
+  /// pointer to one of them is kept.
+  void pin_members(upstream::Cluster& cluster);
   upstream::Cluster* cluster() const {
     return cluster_ == nullptr ? nullptr : &cluster_->cluster;
   }
@@ -162,6 +165,11 @@ class Exchange final : public net::Deferred,
  private:
   enum class Stage : uint8_t { Head, Filters, Handling, Attempting, Responding, Finished };
   enum class Decision : uint8_t { None, Reply, Fail };
+  /// In the arena.
+  struct PinnedMembers {
+    upstream::Membership* members;
+    PinnedMembers* next;
+  };
   enum class TimerKind : uint8_t { RequestBody, Response, Idle };
 
   // exchange.cc: steps 1 to 4
@@ -292,6 +300,7 @@ class Exchange final : public net::Deferred,
   IpAddress client_ip_;
   Vars vars_;
   Failure failure_;
+  PinnedMembers* pinned_ = nullptr;
   upstream::Endpoint* chosen_ = nullptr;
   std::array<const upstream::Endpoint*, 8> tried_;
   Attempt attempt_;

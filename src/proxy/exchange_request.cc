@@ -21,6 +21,7 @@ void Exchange::select_endpoint() {
 }
 
 void Exchange::begin_attempt() {
+  pin_members(cluster_->cluster);
   const upstream::Cluster::Member* member =
       chosen_ == nullptr ? nullptr : cluster_->cluster.find(chosen_);
   if (member == nullptr) member = cluster_->cluster.pick(pick_context());

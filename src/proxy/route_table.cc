@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/route_table.h"
 
+#include <algorithm>
 #include <random>
 
 namespace tidegate::proxy {
@@ -18,56 +19,68 @@ RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSou
     : snapshot_(std::move(snapshot)),
       filters_(filters),
       pools_(pools),
+      shard_(shard),
       none_{nullptr, "none", nullptr, nullptr, nullptr, telemetry::RouteMetrics(shard, "none"),
             {}} {
-  add_clusters(pools, shard);
-  add_limits(shard);
-  add_routes(shard);
+  add_clusters();
+  add_limits();
+  add_routes();
   refresh_chains();
 }
 
 RouteTable::~RouteTable() {
   for (RouteRuntime& runtime : routes_) runtime.chain->unpin();
   none_.chain->unpin();
-  for (const auto& runtime : clusters_) {
-    for (const auto& member : runtime->cluster.members()) pools_.give_back(*member.pool);
-  }
 }
 
-void RouteTable::add_clusters(upstream::Pools& pools, telemetry::Shard& shard) {
+void RouteTable::add_clusters() {
   const auto& config = snapshot_->config;
   for (size_t i = 0; i < config.clusters.size(); ++i) {
     const config::Cluster& cluster = config.clusters[i];
-    std::vector<upstream::Cluster::Member> members;
-    for (const auto& endpoint : snapshot_->endpoints[i]) {
-      upstream::Pool& pool =
-          pools.acquire(endpoint, {cluster.connect_timeout, cluster.pool},
-                        telemetry::EndpointMetrics(shard, cluster.name, endpoint->address));
-      members.push_back({endpoint.get(), &pool});
-    }
     clusters_.push_back(std::make_unique<ClusterRuntime>(
-        ClusterRuntime{upstream::Cluster(cluster, std::move(members), random_seed()),
-                       telemetry::ClusterMetrics(shard, cluster.name)}));
+        cluster, make_members(i, snapshot_->endpoints[i]), random_seed(),
+        telemetry::ClusterMetrics(shard_, cluster.name)));
     cluster_by_name_.emplace(cluster.name, clusters_.back().get());
   }
 }
 
-void RouteTable::add_limits(telemetry::Shard& shard) {
+upstream::Membership* RouteTable::make_members(size_t cluster,
+                                               const upstream::Endpoints& endpoints) {
+  const config::Cluster& config = snapshot_->config.clusters[cluster];
+  std::vector<upstream::Member> members;
+  members.reserve(endpoints.size());
+  for (const auto& endpoint : endpoints) {
+    upstream::Pool& pool =
+        pools_.acquire(endpoint, {config.connect_timeout, config.pool},
+                       telemetry::EndpointMetrics(shard_, config.name, endpoint->address));
+    members.push_back({endpoint.get(), &pool});
+  }
+  return new upstream::Membership(pools_, std::move(members));
+}
+
+void RouteTable::set_endpoints(std::string_view cluster, const upstream::Endpoints& endpoints) {
+  const auto at = std::ranges::find(snapshot_->config.clusters, cluster, &config::Cluster::name);
+  if (at == snapshot_->config.clusters.end()) return;  // a reload has dropped it meanwhile
+  const auto index = static_cast<size_t>(at - snapshot_->config.clusters.begin());
+  clusters_[index]->cluster.replace_members(make_members(index, endpoints));
+}
+
+void RouteTable::add_limits() {
   for (const auto& limit : snapshot_->limits) {
     const std::string& name = limit->settings().name;
-    telemetry::Counter& rejected = shard.counter(telemetry::Family::LimitRejectedTotal, {name});
+    telemetry::Counter& rejected = shard_.counter(telemetry::Family::LimitRejectedTotal, {name});
     limits_.emplace(name, LimitRuntime{limit, rejected});
   }
 }
 
-void RouteTable::add_routes(telemetry::Shard& shard) {
+void RouteTable::add_routes() {
   for (const config::Route& route : snapshot_->config.routes) {
     routes_.push_back({&route,
                        route.name,
                        nullptr,
                        find_cluster(route.cluster),
                        make_handler(route),
-                       telemetry::RouteMetrics(shard, route.name),
+                       telemetry::RouteMetrics(shard_, route.name),
                        {}});
     for (const std::string& name : route.limits) {
       routes_.back().limits.push_back(find_limit(name));

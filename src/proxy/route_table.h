@@ -16,6 +16,10 @@ namespace tidegate::proxy {
 
 /// A cluster in one worker, with its counters.
 struct ClusterRuntime {
+  ClusterRuntime(const config::Cluster& config, upstream::Membership* members, uint64_t seed,
+                 const telemetry::ClusterMetrics& cells)
+      : cluster(config, members, seed), metrics(cells) {}
+
   upstream::Cluster cluster;
   telemetry::ClusterMetrics metrics;
 };
@@ -53,6 +57,8 @@ class RouteTable {
   const RouteRuntime& none() const { return none_; }
   ClusterRuntime* find_cluster(std::string_view name) const;
   LimitRuntime* find_limit(std::string_view name) const;
+  /// Attempts to come use these endpoints; those that have left finish what they carry.
+  void set_endpoints(std::string_view cluster, const upstream::Endpoints& endpoints);
   const std::vector<std::unique_ptr<ClusterRuntime>>& clusters() const { return clusters_; }
 
   /// Some policy has a new generation: builds the chains anew for exchanges to come.
@@ -69,13 +75,15 @@ class RouteTable {
 
  private:
   ~RouteTable();
-  void add_clusters(upstream::Pools& pools, telemetry::Shard& shard);
-  void add_limits(telemetry::Shard& shard);
-  void add_routes(telemetry::Shard& shard);
+  void add_clusters();
+  upstream::Membership* make_members(size_t cluster, const upstream::Endpoints& endpoints);
+  void add_limits();
+  void add_routes();
 
   std::shared_ptr<const SharedSnapshot> snapshot_;
   FilterSource& filters_;
   upstream::Pools& pools_;
+  telemetry::Shard& shard_;
   std::vector<std::unique_ptr<ClusterRuntime>> clusters_;
   std::unordered_map<std::string_view, ClusterRuntime*> cluster_by_name_;
   std::unordered_map<std::string_view, LimitRuntime> limits_;

@@ -11,19 +11,43 @@ namespace tidegate::proxy {
 
 /// What all workers share of one configuration: immutable, but for the endpoints' atomics.
 struct SharedSnapshot {
-  /// `previous`: the one in use until now, whose counts go on where their settings are the same.
-  SharedSnapshot(config::Snapshot snapshot, upstream::EndpointSet resolved,
-                 const SharedSnapshot* previous = nullptr)
-      : config(std::move(snapshot)),
-        endpoints(std::move(resolved)),
-        limits(make_limits(config.limits, previous == nullptr ? nullptr : &previous->limits,
-                           std::chrono::steady_clock::now())),
-        router(config) {}
+ private:
+  /// What stays while discovery changes the endpoints.
+  struct Configured {
+    Configured(config::Snapshot snapshot, const SharedSnapshot* previous)
+        : config(std::move(snapshot)),
+          limits(make_limits(config.limits, previous == nullptr ? nullptr : &previous->limits,
+                             std::chrono::steady_clock::now())),
+          router(config) {}
+    const config::Snapshot config;
+    const NamedLimits limits;
+    const Router router;
+  };
+  const std::shared_ptr<const Configured> configured_;
 
-  const config::Snapshot config;
+  SharedSnapshot(std::shared_ptr<const Configured> configured, upstream::EndpointSet present)
+      : configured_(std::move(configured)),
+        config(configured_->config),
+        limits(configured_->limits),
+        router(configured_->router),
+        endpoints(std::move(present)) {}
+
+ public:
+  /// `previous`: the one in use until now, whose counts go on where their settings are the same.
+  SharedSnapshot(config::Snapshot snapshot, upstream::EndpointSet present,
+                 const SharedSnapshot* previous = nullptr)
+      : SharedSnapshot(std::make_shared<const Configured>(std::move(snapshot), previous),
+                       std::move(present)) {}
+  /// The same configuration with other endpoints, which discovery found.
+  SharedSnapshot(const SharedSnapshot& same, upstream::EndpointSet present)
+      : SharedSnapshot(same.configured_, std::move(present)) {}
+
+  const config::Snapshot& config;
+  const NamedLimits& limits;
+  const Router& router;
+  /// The control thread's newest snapshot has the present ones. A worker's has those that it began
+  /// with; what has changed since, its clusters know.
   const upstream::EndpointSet endpoints;
-  const NamedLimits limits;
-  const Router router;
 };
 
 }  // namespace tidegate::proxy

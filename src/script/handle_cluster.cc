@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handles `cluster` and `endpoint`.
+#include "config/endpoint_file.h"
 #include "script/hook_call.h"
+#include "script/json.h"
 #include "script/loaded_script.h"
 
 namespace tidegate::script {
 namespace {
 
-constexpr int kPick = 1;  // upvalue
+constexpr int kPick = 1;  // upvalues
+constexpr int kSetEndpoints = 2;
 
 upstream::Cluster& cluster_of(const Handle& handle) {
   return *static_cast<upstream::Cluster*>(handle.target);
@@ -16,7 +19,8 @@ upstream::Endpoint& endpoint_of(const Handle& handle) {
   return *static_cast<upstream::Endpoint*>(handle.target);
 }
 
-void push_endpoints(lua_State* L, HookCall& call, const upstream::Cluster& cluster) {
+void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
+  call.exchange().pin_members(cluster);
   const auto& members = cluster.members();
   lua_createtable(L, static_cast<int>(members.size()), 0);
   int count = 0;
@@ -43,10 +47,12 @@ int cluster_index(lua_State* L) {
     case Field::Pick:
       lua_pushvalue(L, lua_upvalueindex(kPick));
       break;
+    case Field::SetEndpoints:
+      lua_pushvalue(L, lua_upvalueindex(kSetEndpoints));
+      break;
     case Field::Breaker:
     case Field::Request:
     case Field::HealthCheck:
-    case Field::SetEndpoints:
       return luaL_error(L, "cluster.%s is not available in this version", lua_tostring(L, 2));
     default:
       lua_pushnil(L);
@@ -61,11 +67,62 @@ int cluster_newindex(lua_State* L) {
 
 int cluster_pick(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Cluster);
-  const upstream::Cluster::Member* member =
-      cluster_of(*to_handle(L, 1)).pick(call.exchange().pick_context());
+  upstream::Cluster& cluster = cluster_of(*to_handle(L, 1));
+  call.exchange().pin_members(cluster);
+  const upstream::Cluster::Member* member = cluster.pick(call.exchange().pick_context());
   if (member == nullptr) return 0;
   push_handle(L, call, HandleKind::Endpoint, member->endpoint);
   return 1;
+}
+
+struct Message {
+  char text[512];
+};
+
+void write(Message& to, std::string_view text) {
+  const size_t size = text.copy(to.text, sizeof to.text - 1);
+  to.text[size] = '\0';
+}
+
+// A function of its own, since a Lua error must not pass over what it owns.
+bool set_endpoints(HookCall& call, const upstream::Cluster& cluster, std::string_view json,
+                   Message& wrong) {
+  auto endpoints = config::endpoints_from_json(json);
+  if (!endpoints) {
+    const config::Error& first = endpoints.error().front();
+    write(wrong, first.path + (first.path.empty() ? "" : ": ") + first.message);
+    return false;
+  }
+  for (const config::Endpoint& endpoint : *endpoints) {
+    // Looking a name up takes time, and its answer does not hold for ever.
+    if (endpoint.address.is_unix || IpAddress::parse(endpoint.address.host)) continue;
+    write(wrong,
+          "'" + endpoint.address.host + "' is a name: give IP addresses, or use the cluster's dns");
+    return false;
+  }
+  call.exchange().context().set_endpoints(cluster.name(), std::move(*endpoints));
+  return true;
+}
+
+// cluster:set_endpoints{url or { url, weight, tags }, ...}
+int cluster_set_endpoints(lua_State* L) {
+  HookCall& call = check_self(L, HandleKind::Cluster);
+  const upstream::Cluster& cluster = cluster_of(*to_handle(L, 1));
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (lua_objlen(L, 2) == 0)
+    return luaL_error(L, "set_endpoints: needs a list of at least one endpoint");
+  if (cluster.config().dns || !cluster.config().file.empty()) {
+    return luaL_error(L, "set_endpoints: the endpoints of cluster %s come from %s",
+                      cluster.name().c_str(), cluster.config().dns ? "dns" : "a file");
+  }
+  lua_pushcfunction(L, encode_json);
+  lua_pushvalue(L, 2);
+  lua_call(L, 1, 1);
+  size_t size;
+  const char* json = luaL_checklstring(L, -1, &size);
+  Message wrong;
+  if (set_endpoints(call, cluster, {json, size}, wrong)) return 0;
+  return luaL_error(L, "set_endpoints: %s", wrong.text);
 }
 
 void push_tags(lua_State* L, const upstream::Endpoint& endpoint) {
@@ -128,7 +185,8 @@ int endpoint_equal(lua_State* L) {
 
 void fill_cluster(lua_State* L) {
   lua_pushcfunction(L, cluster_pick);
-  lua_pushcclosure(L, cluster_index, 1);
+  lua_pushcfunction(L, cluster_set_endpoints);
+  lua_pushcclosure(L, cluster_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, cluster_newindex);
   lua_setfield(L, -2, "__newindex");

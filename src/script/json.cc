@@ -442,6 +442,10 @@ void push_json(lua_State* L, std::string_view text) {
   lua_pushnil(L);
 }
 
+int encode_json(lua_State* L) {
+  return encode(L);
+}
+
 void add_json(lua_State* L) {
   static const luaL_Reg kFunctions[] = {
       {"decode", decode}, {"encode", encode}, {"array", array}, {nullptr, nullptr}};

@@ -15,6 +15,9 @@ namespace tidegate::script {
 /// of the proxy's own.
 void push_json(lua_State* L, std::string_view text);
 
+/// json.encode as a function of Lua.
+int encode_json(lua_State* L);
+
 /// json.decode, json.encode, json.array and json.null into the table on top of the stack.
 void add_json(lua_State* L);
 

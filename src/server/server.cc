@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "admin/admin_handler.h"
@@ -59,6 +60,8 @@ script::WorkerScripts& scripts_of(Worker& worker) {
 
 // A worker's turn takes milliseconds; one that takes longer than this is in trouble already.
 constexpr auto kAdoptWithin = std::chrono::seconds(2);
+// Longer than name servers take that answer at all.
+constexpr auto kDiscoverWithin = std::chrono::seconds(5);
 
 /// Some settings hold for the life of the process.
 void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapshot& after) {
@@ -78,14 +81,17 @@ Server::Server(const config::Source& source)
       scripts_(watchdog_, script_options()),
       control_(0, control_registry_.add_shard(), nullptr,
                [] { return std::make_unique<NoFilters>(); }),
+      discovery_(control_.loop(), cells_, source.environment(),
+                 [this](const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
+                   set_endpoints(cluster, std::move(specs));
+                 }),
       second_([](void* self) { static_cast<Server*>(self)->each_second(); }, this),
       drain_deadline_(
           [](void* self) {
             log::warn("drain_timeout has passed: what still runs is broken off");
             static_cast<Server*>(self)->stop_all();
           },
-          this) {
-}
+          this) {}
 
 Server::~Server() {
   stop_all();
@@ -110,7 +116,10 @@ void Server::watch_signals() {
   };
   on(SIGTERM, [this] { on_terminate(); });
   on(SIGINT, [this] { on_terminate(); });
-  on(SIGHUP, [this] { reload(); });
+  on(SIGHUP, [this] {
+    reload_due_ = threads_.empty();
+    if (!reload_due_) reload();
+  });
 }
 
 bool Server::start(config::Snapshot snapshot) {
@@ -122,13 +131,16 @@ bool Server::start(config::Snapshot snapshot) {
   start_workers(snapshot);
   const std::vector<std::string> errors = apply(std::move(snapshot));
   for (const std::string& error : errors) log::error("cannot start", {{"error", error}});
-  if (!errors.empty() || !start_admin(snapshot_->config.admin)) return false;
+  if (!errors.empty()) return false;
+  wait_for_discovery();
+  if (!start_admin(snapshot_->config.admin)) return false;
   for (const auto& worker : workers_) {
     threads_.emplace_back([&one = *worker] { one.run(); });
   }
   watch_files();
   on_files_changed();  // what was written between loading and watching
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
+  if (reload_due_) reload();
   return true;
 }
 
@@ -141,6 +153,12 @@ void Server::start_workers(const config::Snapshot& snapshot) {
     workers_.push_back(std::make_unique<Worker>(i, shard, &log, [this, &shard, i] {
       return std::make_unique<script::WorkerScripts>(watchdog_, shard, i);
     }));
+    workers_.back()->context().set_endpoints = [this](const std::string& cluster,
+                                                      std::vector<config::Endpoint> endpoints) {
+      control_.post([this, cluster, endpoints = std::move(endpoints)] {
+        set_script_endpoints(cluster, endpoints);
+      });
+    };
   }
 }
 
@@ -150,6 +168,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
       snapshot, snapshot_ == nullptr ? nullptr : &snapshot_->config,
       snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
   if (!errors.empty()) return errors;
+  keep_script_endpoints(snapshot, endpoints);
   auto shared =
       std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), std::move(endpoints),
                                                     snapshot_.get());
@@ -160,6 +179,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
     report_policies();
     return errors;
   }
+  if (const auto follows = discovery_.follow(shared->config); !follows) return {follows.error()};
   listeners_.commit(shared->config);
   snapshot_ = std::move(shared);
   hand_out(std::move(*handovers));
@@ -190,6 +210,63 @@ void Server::hand_out(Listeners::Handovers handovers) {
 // So that what is reported as loaded is what the next request meets.
 void Server::wait_for_workers(Countdown& adopted) {
   if (!adopted.wait_for(kAdoptWithin)) log::warn("some worker is slow to take the change over");
+}
+
+void Server::wait_for_discovery() {
+  bool late = false;
+  Timer limit([](void* flag) { *static_cast<bool*>(flag) = true; }, &late);
+  control_.loop().timers().arm(limit, kDiscoverWithin);
+  while (!discovery_.settled() && !late && !draining_) control_.loop().turn();
+  if (late) log::warn("DNS is slow: serving begins with the endpoints that are known");
+}
+
+void Server::set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
+  const auto& clusters = snapshot_->config.clusters;
+  const auto at = std::ranges::find(clusters, cluster, &config::Cluster::name);
+  if (at == clusters.end()) return;
+  upstream::EndpointSet all = snapshot_->endpoints;
+  upstream::Endpoints& present = all[static_cast<size_t>(at - clusters.begin())];
+  upstream::Endpoints wanted = upstream::make_endpoints(std::move(specs), &present);
+  if (wanted == present) return;
+  log::info("endpoints changed",
+            {{"cluster", cluster}, {"before", present.size()}, {"now", wanted.size()}});
+  upstream::warm_up(wanted, present, control_.loop().now());
+  present = std::move(wanted);
+  const auto shared = std::make_shared<const upstream::Endpoints>(present);
+  snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(all));
+  for (const auto& worker : workers_) {
+    worker->post([&one = *worker, cluster, shared] {
+      if (one.routes() != nullptr) one.routes()->set_endpoints(cluster, *shared);
+    });
+  }
+}
+
+void Server::set_script_endpoints(const std::string& cluster,
+                                  std::vector<config::Endpoint> endpoints) {
+  std::vector<std::string> errors;
+  std::vector<upstream::EndpointSpec> specs = upstream::resolve_names(endpoints, errors);
+  if (!errors.empty())
+    return log::error("endpoints of a script refused", {{"error", errors.front()}});
+  by_script_.insert(cluster);
+  set_endpoints(cluster, std::move(specs));
+}
+
+// What a script has set holds until the configuration says something else than it did.
+void Server::keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to) {
+  std::set<std::string> kept;
+  for (const std::string& name : by_script_) {
+    const config::Cluster* now = snapshot.find_cluster(name);
+    const config::Cluster* before = snapshot_->config.find_cluster(name);
+    const auto same = [](const config::Endpoint& a, const config::Endpoint& b) {
+      return a.url == b.url && a.weight == b.weight && a.tags == b.tags;
+    };
+    if (now == nullptr || before == nullptr || now->dns || !now->file.empty()) continue;
+    if (!std::ranges::equal(now->endpoints, before->endpoints, same)) continue;
+    to[static_cast<size_t>(now - snapshot.clusters.data())] =
+        snapshot_->endpoints[static_cast<size_t>(before - snapshot_->config.clusters.data())];
+    kept.insert(name);
+  }
+  by_script_ = std::move(kept);
 }
 
 bool Server::start_admin(const config::Admin& config) {

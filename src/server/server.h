@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "telemetry/access_log_writer.h"
 #include "telemetry/rate_window.h"
 #include "telemetry/registry.h"
+#include "upstream/discovery.h"
 
 namespace tidegate::server {
 
@@ -42,6 +44,13 @@ class Server {
   /// Resolves names, opens listeners, hands all to the workers; what is wrong, or nothing.
   std::vector<std::string> apply(config::Snapshot snapshot);
   void hand_out(Listeners::Handovers handovers);
+  /// Waits, before serving, for what DNS says; no longer than a moment.
+  void wait_for_discovery();
+  /// All workers use these endpoints for attempts to come.
+  void set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs);
+  /// The same, by a script's wish.
+  void set_script_endpoints(const std::string& cluster, std::vector<config::Endpoint> endpoints);
+  void keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to);
   void wait_for_workers(Countdown& adopted);
   void watch_files();
   /// Some script has changed on disk.
@@ -76,12 +85,15 @@ class Server {
   Worker control_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  upstream::Discovery discovery_;
+  std::set<std::string> by_script_;  // clusters whose endpoints a script has set
   std::vector<std::unique_ptr<net::SignalWatch>> signals_;
   std::unique_ptr<net::FileWatch> files_;
   Timer second_;
   Timer drain_deadline_;
   std::atomic<size_t> listening_{0};  // workers that accept
   size_t drained_ = 0;
+  bool reload_due_ = false;  // asked for before serving began
   bool draining_ = false;
   bool stopped_ = false;
 };

@@ -37,6 +37,7 @@ enum class Family : uint8_t {
   EndpointHealthy,
   RetriesTotal,
   LimitRejectedTotal,
+  DiscoveriesTotal,
   // scripts
   ScriptRunsTotal,
   ScriptErrorsTotal,

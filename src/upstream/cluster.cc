@@ -5,27 +5,31 @@
 
 namespace tidegate::upstream {
 
-Cluster::Cluster(const config::Cluster& config, std::vector<Member> members, uint64_t seed)
-    : config_(config), members_(std::move(members)) {
+Cluster::Cluster(const config::Cluster& config, Membership* members, uint64_t seed)
+    : config_(config), membership_(members), seed_(seed) {
+  make_balancer();
+}
+
+Cluster::~Cluster() {
+  membership_->unpin();
+}
+
+void Cluster::make_balancer() {
   std::vector<Endpoint*> endpoints;
-  for (const Member& member : members_) endpoints.push_back(member.endpoint);
-  balancer_ = find_balancer(config.balancer)({std::move(endpoints), config, seed});
+  for (const Member& member : members()) endpoints.push_back(member.endpoint);
+  balancer_ = find_balancer(config_.balancer)({std::move(endpoints), config_, seed_++});
 }
 
-const Cluster::Member* Cluster::pick(const PickContext& context) {
+void Cluster::replace_members(Membership* members) {
+  Membership* const before = std::exchange(membership_, members);
+  make_balancer();
+  before->retire(*members);
+  before->unpin();
+}
+
+const Member* Cluster::pick(const PickContext& context) {
   const int index = balancer_->pick(context);
-  return index < 0 ? nullptr : &members_[static_cast<size_t>(index)];
-}
-
-const Cluster::Member* Cluster::find(const Endpoint* endpoint) const {
-  const auto at = std::ranges::find(members_, endpoint, &Member::endpoint);
-  return at == members_.end() ? nullptr : &*at;
-}
-
-const Cluster::Member* Cluster::find(std::string_view address) const {
-  const auto at = std::ranges::find_if(
-      members_, [&](const Member& member) { return member.endpoint->address == address; });
-  return at == members_.end() ? nullptr : &*at;
+  return index < 0 ? nullptr : &members()[static_cast<size_t>(index)];
 }
 
 void Cluster::note_latency(const Endpoint& of, Duration took, TimePoint now) const {
@@ -40,7 +44,7 @@ void Cluster::note_latency(const Endpoint& of, Duration took, TimePoint now) con
 }
 
 bool Cluster::healthy() const {
-  return std::ranges::any_of(members_, [](const Member& m) { return m.endpoint->available(); });
+  return std::ranges::any_of(members(), [](const Member& m) { return m.endpoint->available(); });
 }
 
 }  // namespace tidegate::upstream

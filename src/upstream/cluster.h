@@ -6,40 +6,47 @@
 
 #include "config/snapshot.h"
 #include "upstream/balancer.h"
-#include "upstream/endpoint.h"
+#include "upstream/membership.h"
 
 namespace tidegate::upstream {
 
-class Pool;
-
-/// A cluster as one worker uses it: the endpoints (shared with the other workers), a pool for each,
-/// and a balancer. Built per snapshot and worker; the pools outlive it where endpoints stay.
+/// A cluster as one worker uses it: its members (endpoints, which are shared with the other
+/// workers, and a pool for each) and a balancer over them. Built per snapshot and worker; the pools
+/// outlive it where endpoints stay.
 class Cluster {
  public:
-  struct Member {
-    Endpoint* endpoint;
-    Pool* pool;
-  };
+  using Member = upstream::Member;
 
-  /// `seed`: of the balancer's random numbers.
-  Cluster(const config::Cluster& config, std::vector<Member> members, uint64_t seed);
+  /// Takes over the caller's pin of `members`. `seed`: of the balancer's random numbers.
+  Cluster(const config::Cluster& config, Membership* members, uint64_t seed);
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+  ~Cluster();
 
   const std::string& name() const { return config_.name; }
   const config::Cluster& config() const { return config_; }
-  const std::vector<Member>& members() const { return members_; }
+  /// The current ones. Who keeps a pointer to one of them beyond the call pins this.
+  Membership& membership() { return *membership_; }
+  const std::vector<Member>& members() const { return membership_->members(); }
+  /// The endpoints have changed; takes over the caller's pin of `members`.
+  void replace_members(Membership* members);
+
   /// The balancer's choice among available endpoints, or nullptr.
   const Member* pick(const PickContext& context);
-  const Member* find(const Endpoint* endpoint) const;
+  const Member* find(const Endpoint* endpoint) const { return membership_->find(endpoint); }
   /// By "host:port".
-  const Member* find(std::string_view address) const;
+  const Member* find(std::string_view address) const { return membership_->find(address); }
   /// The head of a response came from `endpoint` after that time.
   void note_latency(const Endpoint& endpoint, Duration took, TimePoint now) const;
   /// Any endpoint available.
   bool healthy() const;
 
  private:
+  void make_balancer();
+
   const config::Cluster& config_;
-  std::vector<Member> members_;
+  Membership* membership_;
+  uint64_t seed_;
   std::unique_ptr<Balancer> balancer_;
 };
 

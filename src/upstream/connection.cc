@@ -117,6 +117,10 @@ void Connection::arm_idle() {
   transport_.loop().timers().arm(timer_, pool_.settings().pool.idle_timeout);
 }
 
+void Connection::close_if_idle() {
+  if (codec_ != nullptr && codec_->idle()) close();
+}
+
 void Connection::close() {
   timer_.disarm();
   transport_.close();

@@ -65,6 +65,7 @@ class Connection final : public net::Deferred,
   void stream_done();
   /// Idle for longer than the pool allows, or no longer wanted.
   void close();
+  void close_if_idle();
 
  private:
   void on_bytes(std::string_view bytes) override;

@@ -13,8 +13,8 @@
 
 namespace tidegate::upstream {
 
-/// One address in a cluster. Shared by all workers and kept over reloads for as long as its cluster
-/// names it; what changes while serving is atomic.
+/// One address in a cluster. Shared by all workers and kept over reloads and changes of the
+/// cluster's endpoints for as long as it is among them; what changes while serving is atomic.
 struct Endpoint {
   config::Endpoint config;
   std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it

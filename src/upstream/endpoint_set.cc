@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/endpoint_set.h"
 
-#include <cstring>
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace tidegate::upstream {
 namespace {
 
-std::string authority_of(const config::Endpoint& endpoint) {
-  const std::string full = endpoint.address.to_string();
+std::string authority_of(const config::Endpoint& endpoint, const std::string& host) {
   if (endpoint.address.is_unix) return "localhost";
+  config::Address named = endpoint.address;
+  if (!host.empty()) named.host = host;
+  const std::string full = named.to_string();
   const uint16_t standard = endpoint.scheme == "https" ? 443 : 80;
-  return endpoint.address.port == standard ? full.substr(0, full.rfind(':')) : full;
+  return named.port == standard ? full.substr(0, full.rfind(':')) : full;
 }
 
 bool same_addresses(const std::vector<net::SocketAddress>& a,
                     const std::vector<net::SocketAddress>& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].to_string() != b[i].to_string()) return false;
-  }
-  return true;
+  return std::ranges::equal(a, b, [](const auto& left, const auto& right) {
+    return left.to_string() == right.to_string();
+  });
 }
 
 Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& address) {
@@ -29,56 +32,80 @@ Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& ad
   });
 }
 
-bool same_settings(const config::Endpoint& a, const config::Endpoint& b) {
-  return a.url == b.url && a.weight == b.weight && a.tags == b.tags;
+bool fits(const Endpoint& endpoint, const EndpointSpec& wanted, const std::string& authority) {
+  return endpoint.config.weight == wanted.config.weight &&
+         endpoint.config.tags == wanted.config.tags && endpoint.authority == authority &&
+         same_addresses(endpoint.resolved, wanted.resolved);
 }
 
-std::shared_ptr<Endpoint> find_previous(const std::vector<std::shared_ptr<Endpoint>>* among,
-                                        const config::Endpoint& wanted,
-                                        const std::vector<net::SocketAddress>& addresses) {
-  if (among == nullptr) return nullptr;
-  for (const auto& endpoint : *among) {
-    if (same_settings(endpoint->config, wanted) && same_addresses(endpoint->resolved, addresses)) {
-      return endpoint;
-    }
-  }
-  return nullptr;
-}
-
-const std::vector<std::shared_ptr<Endpoint>>* cluster_of(const config::Snapshot* snapshot,
-                                                         const EndpointSet* set,
-                                                         const std::string& name) {
+const Endpoints* cluster_of(const config::Snapshot* snapshot, const EndpointSet* set,
+                            const std::string& name) {
   if (snapshot == nullptr) return nullptr;
-  for (size_t i = 0; i < snapshot->clusters.size(); ++i) {
-    if (snapshot->clusters[i].name == name) return &(*set)[i];
-  }
-  return nullptr;
+  const auto at = std::ranges::find(snapshot->clusters, name, &config::Cluster::name);
+  if (at == snapshot->clusters.end()) return nullptr;
+  return &(*set)[static_cast<size_t>(at - snapshot->clusters.begin())];
 }
 
 }  // namespace
+
+Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* previous) {
+  // By URL, so that a large cluster is not compared with all of itself.
+  std::unordered_multimap<std::string_view, const std::shared_ptr<Endpoint>*> known;
+  if (previous != nullptr) {
+    for (const auto& endpoint : *previous) known.emplace(endpoint->config.url, &endpoint);
+  }
+  Endpoints made;
+  made.reserve(wanted.size());
+  for (EndpointSpec& spec : wanted) {
+    std::string authority = authority_of(spec.config, spec.host);
+    auto [at, end] = known.equal_range(spec.config.url);
+    while (at != end && !fits(**at->second, spec, authority)) ++at;
+    if (at != end) {
+      made.push_back(*at->second);
+      continue;
+    }
+    auto& endpoint = made.emplace_back(std::make_shared<Endpoint>());
+    endpoint->address = spec.config.address.to_string();
+    endpoint->authority = std::move(authority);
+    endpoint->config = std::move(spec.config);
+    endpoint->resolved = std::move(spec.resolved);
+  }
+  return made;
+}
+
+void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now) {
+  if (before.empty()) return;
+  const std::unordered_set<std::shared_ptr<Endpoint>> known(before.begin(), before.end());
+  for (const auto& endpoint : endpoints) {
+    if (!known.contains(endpoint)) endpoint->begin_slow_start(now);
+  }
+}
+
+std::vector<EndpointSpec> resolve_names(const std::vector<config::Endpoint>& endpoints,
+                                        std::vector<std::string>& errors) {
+  std::vector<EndpointSpec> specs;
+  specs.reserve(endpoints.size());
+  for (const config::Endpoint& endpoint : endpoints) {
+    auto addresses = addresses_of(endpoint.address);
+    if (addresses) {
+      specs.push_back({endpoint, std::move(*addresses), {}});
+    } else {
+      errors.push_back(endpoint.origin.file + ":" + std::to_string(endpoint.origin.line) + ": " +
+                       addresses.error());
+    }
+  }
+  return specs;
+}
 
 EndpointSet resolve_endpoints(const config::Snapshot& snapshot, const config::Snapshot* previous,
                               const EndpointSet* previous_set, std::vector<std::string>& errors) {
   EndpointSet set;
   for (const config::Cluster& cluster : snapshot.clusters) {
-    const auto* before = cluster_of(previous, previous_set, cluster.name);
-    auto& members = set.emplace_back();
-    for (const config::Endpoint& wanted : cluster.endpoints) {
-      auto addresses = addresses_of(wanted.address);
-      if (!addresses) {
-        errors.push_back(wanted.origin.file + ":" + std::to_string(wanted.origin.line) + ": " +
-                         addresses.error());
-        continue;
-      }
-      auto endpoint = find_previous(before, wanted, *addresses);
-      if (endpoint == nullptr) {
-        endpoint = std::make_shared<Endpoint>();
-        endpoint->config = wanted;
-        endpoint->address = wanted.address.to_string();
-        endpoint->authority = authority_of(wanted);
-        endpoint->resolved = std::move(*addresses);
-      }
-      members.push_back(std::move(endpoint));
+    const Endpoints* before = cluster_of(previous, previous_set, cluster.name);
+    if (cluster.dns) {
+      set.push_back(before == nullptr ? Endpoints() : *before);
+    } else {
+      set.push_back(make_endpoints(resolve_names(cluster.endpoints, errors), before));
     }
   }
   return set;

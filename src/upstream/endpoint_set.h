@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "config/snapshot.h"
@@ -8,12 +9,32 @@
 
 namespace tidegate::upstream {
 
-/// The endpoints of all clusters of one snapshot, in its order; shared by the workers.
-using EndpointSet = std::vector<std::vector<std::shared_ptr<Endpoint>>>;
+/// The endpoints of one cluster; shared by the workers.
+using Endpoints = std::vector<std::shared_ptr<Endpoint>>;
+/// Those of all clusters of one snapshot, in its order.
+using EndpointSet = std::vector<Endpoints>;
 
-/// Resolves the endpoints' names (blocks: off the workers). An endpoint that `previous` has under
-/// the same cluster, with equal settings and addresses, is taken over with its state. Every failure
-/// is appended to `errors` as "file:line: what".
+/// What an endpoint is made from.
+struct EndpointSpec {
+  config::Endpoint config;
+  std::vector<net::SocketAddress> resolved;  // at least one
+  std::string host;                          // the origin's name; empty: that in `config`
+};
+
+/// Endpoints for these, in their order. One that `previous` has with equal settings and addresses
+/// is taken over with its state.
+Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* previous);
+
+/// Begins the slow start of those that `before` does not have, unless all are new.
+void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now);
+
+/// Resolves names (blocks: off the workers). Every failure is appended to `errors` as "file:line:
+/// what".
+std::vector<EndpointSpec> resolve_names(const std::vector<config::Endpoint>& endpoints,
+                                        std::vector<std::string>& errors);
+
+/// The endpoints that a snapshot begins with: those it names, resolved as above; of a cluster that
+/// is to be discovered, those that the cluster of that name has in `previous`, until more is known.
 EndpointSet resolve_endpoints(const config::Snapshot& snapshot, const config::Snapshot* previous,
                               const EndpointSet* previous_set, std::vector<std::string>& errors);
 

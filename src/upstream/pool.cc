@@ -26,6 +26,11 @@ bool Pool::may_grow() const {
   return cap == 0 || total_ < cap;
 }
 
+void Pool::retire() {
+  settings_.pool.idle_timeout = Duration::zero();
+  available_.for_each([](Connection& connection) { connection.close_if_idle(); });
+}
+
 Connection* Pool::take(bool fresh) {
   if (fresh && may_grow()) return nullptr;
   while (!available_.empty()) {

@@ -57,6 +57,8 @@ class Pool {
   /// and the waiter is not queued. The waiter is never called from inside.
   ErrorCode wait(PoolWaiter& waiter);
   void cancel(PoolWaiter& waiter);
+  /// The endpoint has left its cluster: what runs ends as it would, and nothing is kept idle.
+  void retire();
   bool empty() const { return total_ == 0 && waiting_ == 0; }
   size_t total() const { return total_; }
 

@@ -19,6 +19,7 @@ endfunction()
 tidegate_fuzz_replay(server_codec requests tidegate::http1 ${TIDEGATE_HTTP1_RECORDS})
 tidegate_fuzz_replay(client_codec responses tidegate::http1 ${TIDEGATE_HTTP1_RECORDS})
 tidegate_fuzz_replay(proxy_protocol proxy_protocol tidegate::net)
+tidegate_fuzz_replay(dns_answer dns tidegate::net)
 
 # A second opinion on the same corpora.
 include(${CMAKE_CURRENT_LIST_DIR}/llhttp/library.cmake)

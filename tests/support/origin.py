@@ -108,7 +108,7 @@ class Origin:
     exchange, unless the handler says `may_break=True`.
     """
 
-    def __init__(self, name="origin", backlog=256, host="127.0.0.1", path=None):
+    def __init__(self, name="origin", backlog=256, host="127.0.0.1", port=0, path=None):
         self.name = name
         self.requests = []     # in order of their heads' arrival
         self.connections = 0   # accepted so far
@@ -127,7 +127,7 @@ class Origin:
             self.address = f"unix:{path}"
         else:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind((host, 0))
+            self._listener.bind((host, port))
             self.port = self._listener.getsockname()[1]
             self.address = f"{host}:{self.port}"
         self._listener.listen(backlog)

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upstream/dns_source.h"
+
+#include <algorithm>
+
+namespace tidegate::upstream {
+namespace {
+
+constexpr double kJitter = 0.1;
+
+/// Those of the best priority (RFC 2782): the lowest number.
+std::vector<net::DnsService> best_services(std::vector<net::DnsService> all) {
+  std::erase_if(all, [](const net::DnsService& service) { return service.target.empty(); });
+  const auto best = std::ranges::min_element(all, {}, &net::DnsService::priority);
+  if (best == all.end()) return {};
+  std::erase_if(all, [priority = best->priority](const net::DnsService& service) {
+    return service.priority != priority;
+  });
+  return all;
+}
+
+bool by_address(const EndpointSpec& a, const EndpointSpec& b) {
+  const auto key = [](const EndpointSpec& spec) {
+    return std::pair(spec.resolved.front().ip().bytes(), spec.config.address.port);
+  };
+  return key(a) < key(b);
+}
+
+bool same_address(const EndpointSpec& a, const EndpointSpec& b) {
+  return a.config.address == b.config.address;
+}
+
+}  // namespace
+
+/// One asking: a lookup of services, or none, and lookups of addresses.
+struct DnsSource::Round {
+  size_t waiting = 0;  // lookups
+  bool any_failed = false;
+  Duration ttl = Duration::max();
+  std::vector<EndpointSpec> specs;
+  std::string detail;
+};
+
+EndpointSpec endpoint_at(const config::Dns& dns, const IpAddress& address,
+                         const net::DnsService& service) {
+  EndpointSpec spec;
+  spec.config.scheme = dns.scheme;
+  spec.config.address = {address.to_string(), service.port, false};
+  spec.config.url = dns.scheme + "://" + spec.config.address.to_string();
+  // In SRV a weight of 0 stands for very little, with the balancers for nothing.
+  spec.config.weight = std::max<uint32_t>(service.weight, 1);
+  spec.resolved = {net::SocketAddress::from_ip(address, service.port)};
+  spec.host = dns.type == config::DnsType::Srv ? service.target : dns.name;
+  if (spec.host.ends_with('.')) spec.host.pop_back();
+  return spec;
+}
+
+DnsSource::DnsSource(net::EventLoop& loop, config::Dns dns, std::function<double()> random,
+                     OnOutcome on_outcome)
+    : loop_(loop),
+      dns_(std::move(dns)),
+      random_(std::move(random)),
+      on_outcome_(std::move(on_outcome)),
+      refresh_([](void* self) { static_cast<DnsSource*>(self)->ask(); }, this) {}
+
+void DnsSource::use(net::Resolver& resolver) {
+  resolver_ = &resolver;
+  ask();
+}
+
+void DnsSource::ask() {
+  refresh_.disarm();
+  const auto round = round_ = std::make_shared<Round>();
+  if (dns_.type == config::DnsType::A) {
+    return ask_addresses(round, dns_.name, {.target = {}, .port = dns_.port, .weight = 1});
+  }
+  ++round->waiting;
+  const std::weak_ptr<Round> asked = round;
+  resolver_->look_up(dns_.name, net::DnsRecordType::Srv, [this, asked](net::Lookup lookup) {
+    if (const auto still = asked.lock()) take_services(still, std::move(lookup));
+  });
+}
+
+void DnsSource::ask_addresses(const std::shared_ptr<Round>& round, const std::string& host,
+                              const net::DnsService& service) {
+  round->waiting += 2;
+  const std::weak_ptr<Round> asked = round;
+  for (const auto type : {net::DnsRecordType::A, net::DnsRecordType::Aaaa}) {
+    resolver_->look_up(host, type, [this, asked, service](net::Lookup lookup) {
+      if (const auto still = asked.lock()) take_addresses(still, service, std::move(lookup));
+    });
+  }
+}
+
+void DnsSource::take_services(const std::shared_ptr<Round>& round, net::Lookup lookup) {
+  if (lookup.state == net::LookupState::Found) {
+    round->ttl = std::chrono::seconds(lookup.answer.ttl);
+    const auto services = best_services(std::move(lookup.answer.services));
+    if (services.empty()) round->detail = "the service is said not to exist";
+    for (const net::DnsService& service : services) {
+      // The target is a whole name: search domains are not for it.
+      ask_addresses(round, service.target + ".", service);
+    }
+  } else {
+    round->any_failed = lookup.state == net::LookupState::Failed;
+    round->detail = std::move(lookup.detail);
+  }
+  if (--round->waiting == 0) finish(*round);
+}
+
+void DnsSource::take_addresses(const std::shared_ptr<Round>& round, const net::DnsService& service,
+                               net::Lookup lookup) {
+  if (lookup.state == net::LookupState::Found) {
+    round->ttl = std::min<Duration>(round->ttl, std::chrono::seconds(lookup.answer.ttl));
+    for (const IpAddress& address : lookup.answer.addresses) {
+      round->specs.push_back(endpoint_at(dns_, address, service));
+    }
+  } else {
+    round->any_failed = round->any_failed || lookup.state == net::LookupState::Failed;
+    round->detail = std::move(lookup.detail);
+  }
+  if (--round->waiting == 0) finish(*round);
+}
+
+void DnsSource::finish(Round& round) {
+  Outcome outcome{net::LookupState::Found, {}, {}};
+  if (round.any_failed || round.specs.empty()) {
+    // Half an answer would take the other half's endpoints away.
+    outcome.state = round.any_failed ? net::LookupState::Failed : net::LookupState::None;
+    outcome.detail = std::move(round.detail);
+    outcome.specs = std::move(round.specs);
+    const unsigned doublings = std::min(failures_++, 16u);
+    ask_later(std::min<Duration>(dns_.min_refresh * (1 << doublings), dns_.max_refresh));
+  } else {
+    failures_ = 0;
+    outcome.specs = std::move(round.specs);
+    ask_later(std::clamp<Duration>(round.ttl, dns_.min_refresh, dns_.max_refresh));
+  }
+  std::ranges::sort(outcome.specs, by_address);
+  const auto repeated = std::ranges::unique(outcome.specs, same_address);
+  outcome.specs.erase(repeated.begin(), repeated.end());
+  round_.reset();
+  on_outcome_(std::move(outcome));
+}
+
+void DnsSource::ask_later(Duration after) {
+  const auto jitter = std::chrono::duration<double>(after) * (random_() * kJitter);
+  loop_.timers().arm(refresh_, after + std::chrono::duration_cast<Duration>(jitter));
+}
+
+}  // namespace tidegate::upstream

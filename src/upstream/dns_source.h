@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/timers.h"
+#include "config/snapshot.h"
+#include "net/event_loop.h"
+#include "net/resolver.h"
+#include "upstream/endpoint_set.h"
+
+namespace tidegate::upstream {
+
+/// Keeps the endpoints of one cluster as DNS says: asks, asks again when the answer's time to live
+/// has passed (within the cluster's bounds, and up to a tenth later, so that processes which began
+/// together do not ask together), and tells what it learnt. Control thread.
+class DnsSource {
+ public:
+  struct Outcome {
+    net::LookupState state;
+    std::vector<EndpointSpec> specs;  // if Found: sorted, each address once
+    std::string detail;               // if not
+  };
+  using OnOutcome = std::function<void(Outcome)>;
+
+  /// `resolver` outlives it, or is replaced by `use`. `random` gives numbers from 0 to below 1.
+  DnsSource(net::EventLoop& loop, config::Dns dns, std::function<double()> random,
+            OnOutcome on_outcome);
+  DnsSource(const DnsSource&) = delete;
+  DnsSource& operator=(const DnsSource&) = delete;
+
+  const config::Dns& config() const { return dns_; }
+  /// Asks this one from now on, and at once.
+  void use(net::Resolver& resolver);
+
+ private:
+  struct Round;
+  void ask();
+  void ask_addresses(const std::shared_ptr<Round>& round, const std::string& host,
+                     const net::DnsService& service);
+  void take_services(const std::shared_ptr<Round>& round, net::Lookup lookup);
+  void take_addresses(const std::shared_ptr<Round>& round, const net::DnsService& service,
+                      net::Lookup lookup);
+  void finish(Round& round);
+  void ask_later(Duration after);
+
+  net::EventLoop& loop_;
+  const config::Dns dns_;
+  const std::function<double()> random_;
+  const OnOutcome on_outcome_;
+  net::Resolver* resolver_ = nullptr;
+  std::shared_ptr<Round> round_;  // the present one; older ones are not heard any more
+  Timer refresh_;
+  unsigned failures_ = 0;  // in a row
+};
+
+/// The endpoint that `address` makes; `dns` says the rest. For tests too.
+EndpointSpec endpoint_at(const config::Dns& dns, const IpAddress& address,
+                         const net::DnsService& service);
+
+}  // namespace tidegate::upstream
