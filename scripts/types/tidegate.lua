@@ -37,6 +37,7 @@ function Headers:count() end
 ---@field cluster string? name; writable in on_request
 ---@field attempt integer
 ---@field tried table<string, true>
+---@field last_failure string?
 ---@field client_ip string?
 ---@field client_port integer
 ---@field tls nil
@@ -76,6 +77,9 @@ function Response:body() end
 ---In on_response.
 ---@param body string
 function Response:set_body(body) end
+---In on_response: another attempt instead of this response, if the cluster's retry settings allow.
+---@return boolean
+function Response:retry() end
 
 ---@class tidegate.Cluster
 ---@field name string

@@ -24,10 +24,14 @@ enum class ErrorCode : uint8_t {
   ExpectationFailed,
   MethodUnsupported,
   RateLimited,
+  ClientBusy,
   // proxy
   NoRoute,
   NoEndpoint,
   PoolOverflow,
+  PendingTimeout,
+  ClusterBusy,
+  RouteBusy,
   Overloaded,
   Draining,
   Internal,
@@ -39,6 +43,7 @@ enum class ErrorCode : uint8_t {
   BadResponse,
   ResponseHeadersTooLarge,
   ResponseTimeout,
+  PerTryTimeout,
   IdleTimeout,
   ExchangeTimeout,
   StreamRefused,       // the origin has not processed the request: any may be sent again

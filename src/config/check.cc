@@ -146,6 +146,7 @@ class Checker {
       if (cluster.dns) check_dns(*cluster.dns, path + ".dns");
       if (given(path + ".endpoints")) check_endpoints(cluster.endpoints, path + ".endpoints");
       check_hashing(cluster, path);
+      check_adaptive(cluster);
     }
   }
 
@@ -164,6 +165,13 @@ class Checker {
       fail_key(path + "." + key,
                "is for balancer: consistent_hash; the balancer here is " + cluster.balancer);
     }
+  }
+
+  void check_adaptive(const Cluster& cluster) {
+    const auto& adaptive = cluster.limits.adaptive_concurrency;
+    if (!adaptive || adaptive->min <= adaptive->max) return;
+    fail(fmt::format("clusters.{}.limits.adaptive_concurrency.min", cluster.name),
+         fmt::format("{} is more than max, which is {}", adaptive->min, adaptive->max));
   }
 
   void check_source(const std::string& path) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -33,6 +34,36 @@ struct Limit {
   uint32_t max_keys = 65536;
   bool headers = false;
   bool operator==(const Limit&) const = default;
+};
+
+/// How a cluster's limit of concurrent requests is found out; see upstream/adaptive_limit.h.
+struct AdaptiveConcurrency {
+  uint32_t min = 10;
+  uint32_t max = 1000;
+  double tolerance = 0.5;
+  Duration window = std::chrono::seconds(1);
+  bool operator==(const AdaptiveConcurrency&) const = default;
+};
+
+struct Backoff {
+  Duration base = std::chrono::milliseconds(25);
+  Duration max = std::chrono::milliseconds(250);
+};
+
+struct Retry {
+  uint32_t max_retries = 0;  // 0: none
+  std::vector<std::string> on = {"connect", "reset", "502", "503", "504"};
+  bool non_idempotent = false;
+  Duration per_try_timeout = Duration::zero();  // 0: the route's timeout
+  Backoff backoff;
+  double budget = 0.2;      // of the attempts under way
+  uint32_t budget_min = 3;  // but at least so many
+  uint64_t buffer = 64 * 1024;
+};
+
+struct ClusterLimits {
+  uint64_t max_requests = 0;  // under way at once, all workers; 0: unlimited
+  std::optional<AdaptiveConcurrency> adaptive_concurrency;
 };
 
 }  // namespace tidegate::config

@@ -182,6 +182,16 @@ Fallible<std::string> parse_name(std::string_view text) {
       "expected a name of at most 64 letters, digits, '_', '-' and '.', got '{}'", text));
 }
 
+Fallible<std::string> parse_retry_on(std::string_view text) {
+  for (const std::string_view word : {"connect", "reset", "timeout", "4xx", "5xx"}) {
+    if (text == word) return std::string(text);
+  }
+  const auto status = parse_decimal(text, 599);
+  if (status && *status >= 400 && text.size() == 3) return std::string(text);
+  return tl::unexpected(fmt::format(
+      "expected connect, reset, timeout, 4xx, 5xx or a status from 400 to 599, got '{}'", text));
+}
+
 Fallible<std::string> parse_method(std::string_view text) {
   if (!is_token(text)) {
     return tl::unexpected(fmt::format("expected an HTTP method such as GET, got '{}'", text));

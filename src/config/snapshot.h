@@ -64,6 +64,7 @@ struct Pool {
   uint32_t max_connections = 0;  // per endpoint and worker; 0: unlimited
   Duration idle_timeout = std::chrono::seconds(60);
   uint32_t max_pending = 1024;  // requests waiting for a connection, per endpoint and worker
+  Duration pending_timeout = Duration::zero();  // wait for a connection; 0: the route's timeout
   uint64_t max_requests = 0;    // per connection; 0: unlimited
 };
 
@@ -103,6 +104,8 @@ struct Cluster {
   double panic_threshold = 0;              // healthy share below which all are used; 0: never
   std::string protocol = "auto";           // h1, auto
   Duration connect_timeout = std::chrono::seconds(5);
+  ClusterLimits limits;
+  Retry retry;
   Pool pool;
   Origin origin;
 };
@@ -168,8 +171,11 @@ struct Route {
   Duration timeout = std::chrono::seconds(30);       // to the response head
   Duration idle_timeout = std::chrono::seconds(60);  // no byte either way
   Duration exchange_timeout = Duration::zero();      // whole exchange; 0: unlimited
+  std::string deadline_header;                       // tells the origin what time is left; lower case
   std::vector<std::string> policies;                 // default_policies first, resolved
   std::vector<std::string> limits;                   // by name, in order
+  uint64_t max_requests = 0;                         // under way at once; 0: unlimited
+  uint64_t max_requests_per_client = 0;
   uint64_t max_body = 0;                             // 0: unlimited
   bool allow_encoded_slashes = false;
   Origin origin;
@@ -202,6 +208,7 @@ struct Snapshot {
   Admin admin;
   Log log;
   Duration drain_timeout = std::chrono::seconds(30);
+  uint64_t max_memory = 0;  // resident, of the process; 0: unlimited
   std::string store = "memory";
   std::string source;  // file it came from, or "(environment)"
 

@@ -53,6 +53,9 @@ const Section& pool_section() {
                  "An unused connection is closed after this; 0s: not kept at all.")
           .field("max_pending", &Pool::max_pending, count32(0, 1'000'000),
                  "Requests that wait for a connection, per endpoint and worker; over it: 503.")
+          .field("pending_timeout", &Pool::pending_timeout, duration(0ms, 1h),
+                 "Longest wait for a connection, in a queue that is fair over clients; over it: "
+                 "503; 0s: the route's `timeout`.")
           .field("max_requests", &Pool::max_requests, count(0, UINT32_MAX),
                  "Requests on one connection before it is replaced; 0: unlimited.");
   return kSection;
@@ -102,8 +105,10 @@ const Section& cluster_section() {
                  "Over this time the share of an endpoint that came new or came back grows from a "
                  "tenth to all of it; not with `consistent_hash`; 0s: at once.")
           .later("breaker", "Circuit breaker per endpoint.")
-          .later("limits", "Concurrent requests to the cluster.")
-          .later("retry", "Further attempts after a failed one.");
+          .field("limits", &Cluster::limits, nested<ClusterLimits>(cluster_limits_section()),
+                 "Concurrent requests to the cluster.")
+          .field("retry", &Cluster::retry, nested<Retry>(retry_section()),
+                 "Further attempts after a failed one.");
   return kSection;
 }
 

@@ -80,4 +80,73 @@ const Section& limit_section() {
   return kSection;
 }
 
+const Section& adaptive_concurrency_section() {
+  using namespace std::chrono_literals;
+  static const Section kSection =
+      SectionOf<AdaptiveConcurrency>(
+          "clusters.NAME.limits.adaptive_concurrency",
+          "Finds out how many requests the cluster takes before a queue forms in it, from the "
+          "median "
+          "time to the response head; nothing is refused to measure it. Given, it is on.")
+          .field("min", &AdaptiveConcurrency::min, count32(1, 1'000'000),
+                 "The limit never goes below this.")
+          .field("max", &AdaptiveConcurrency::max, count32(1, 1'000'000), "Nor above this.")
+          .field("tolerance", &AdaptiveConcurrency::tolerance, share(0, 100),
+                 "How much longer than without a queue requests may take before the limit shrinks.")
+          .field("window", &AdaptiveConcurrency::window, duration(100ms, 1min),
+                 "How often the limit is worked out.");
+  return kSection;
+}
+
+const Section& backoff_section() {
+  using namespace std::chrono_literals;
+  static const Section kSection =
+      SectionOf<Backoff>("clusters.NAME.retry.backoff",
+                         "The wait before a retry: at random up to base, doubled with each.")
+          .field("base", &Backoff::base, duration(0ms, 1h), "Longest wait before the first retry.")
+          .field("max", &Backoff::max, duration(0ms, 1h), "Longest wait before any.");
+  return kSection;
+}
+
+const Section& retry_section() {
+  using namespace std::chrono_literals;
+  static const Section kSection =
+      SectionOf<Retry>(
+          "clusters.NAME.retry",
+          "Further attempts, at another endpoint if there is one; never once a response "
+          "has begun to go to the client.")
+          .field("max_retries", &Retry::max_retries, count32(0, 100),
+                 "Attempts after the first; 0: none.")
+          .field("on", &Retry::on, list_of(checked_text("failure", parse_retry_on)),
+                 "`connect`: no connection; `reset`: it broke before the response; `timeout`: "
+                 "`per_try_timeout`; `4xx`, `5xx` or a status. `Retry-After` in seconds is waited "
+                 "for, if the route's `timeout` allows.")
+          .field("non_idempotent", &Retry::non_idempotent, flag(),
+                 "Also repeat POST and PATCH that may have reached the origin.")
+          .field("per_try_timeout", &Retry::per_try_timeout, duration(0ms, 1h),
+                 "For one attempt, from the request's end to the response head; 0s: the route's "
+                 "`timeout`, which is for all of them.")
+          .field("backoff", &Retry::backoff, nested<Backoff>(backoff_section()),
+                 "How long to wait before a retry.")
+          .field("budget", &Retry::budget, share(0, 100),
+                 "Exchanges at a retry, of all attempts under way at the cluster; over it: none.")
+          .field("budget_min", &Retry::budget_min, count32(0, 1'000'000),
+                 "So many may be at a retry anyway.")
+          .field("buffer", &Retry::buffer, size(0, 1ULL << 30),
+                 "Largest part of a request's body that is kept to be sent again.");
+  return kSection;
+}
+
+const Section& cluster_limits_section() {
+  static const Section kSection =
+      SectionOf<ClusterLimits>("clusters.NAME.limits",
+                               "Requests under way at the cluster at once; over it: 503 at once.")
+          .field("max_requests", &ClusterLimits::max_requests, count(0, UINT32_MAX),
+                 "Over all workers; 0: unlimited.")
+          .field("adaptive_concurrency", &ClusterLimits::adaptive_concurrency,
+                 optional(nested<AdaptiveConcurrency>(adaptive_concurrency_section())),
+                 "A limit that finds itself.");
+  return kSection;
+}
+
 }  // namespace tidegate::config

@@ -66,15 +66,34 @@ const Section& snapshot_section() {
           .field("drain_timeout", &Snapshot::drain_timeout, duration(0ms, 24h),
                  "How long a stop waits for exchanges under way.")
           .later("tracing", "OpenTelemetry traces.")
+          .field("max_memory", &Snapshot::max_memory, size(0, 1ULL << 50),
+                 "Resident memory of the process: from 90 % of it on, new connections are refused, "
+                 "from 100 % on new requests too, with 503; 0: unlimited.")
           .field("store", &Snapshot::store, store_kind(), "Where scripts' shared state lives.");
   return kSection;
 }
 
 std::vector<const Section*> all_sections() {
-  return {&snapshot_section(), &listener_section(), &cluster_section(), &endpoint_section(),
-          &dns_section(),      &resolver_section(), &locality_section(), &pool_section(),
-          &policy_section(),   &budget_section(),  &limit_section(),     &route_section(),
-          &match_section(),    &respond_section(), &redirect_section(),  &admin_section(),
+  return {&snapshot_section(),
+          &listener_section(),
+          &cluster_section(),
+          &endpoint_section(),
+          &dns_section(),
+          &resolver_section(),
+          &locality_section(),
+          &pool_section(),
+          &cluster_limits_section(),
+          &adaptive_concurrency_section(),
+          &retry_section(),
+          &backoff_section(),
+          &policy_section(),
+          &budget_section(),
+          &limit_section(),
+          &route_section(),
+          &match_section(),
+          &respond_section(),
+          &redirect_section(),
+          &admin_section(),
           &log_section()};
 }
 

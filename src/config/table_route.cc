@@ -116,12 +116,19 @@ const Section& route_section() {
                  "Without a byte either way; 0s: unlimited.")
           .field("exchange_timeout", &Route::exchange_timeout, duration(0ms, 168h),
                  "The whole exchange; 0s: unlimited.")
+          .field("deadline_header", &Route::deadline_header,
+                 checked_text("header name", parse_header_name),
+                 "Header that tells the origin how many milliseconds are left for its response; "
+                 "none by default. gRPC requests carry `grpc-timeout`, which is kept true anyway.")
           .field("policies", &Route::policies, list_of(text()),
                  "After `default_policies`, in order for requests, reversed for responses.")
           .field("limits", &Route::limits, list_of(text()),
                  "Rate limits by name, taken in this order, before the policies; one that refuses "
                  "leaves those before it charged.")
-          .later("retry", "Further attempts after a failed one.")
+          .field("max_requests", &Route::max_requests, count(0, UINT32_MAX),
+                 "Requests under way at once, over all workers; over it: 503; 0: unlimited.")
+          .field("max_requests_per_client", &Route::max_requests_per_client, count(0, UINT32_MAX),
+                 "The same for each client address (IPv6: each /64); over it: 429.")
           .later("async", "The asynchronous executor.")
           .field("max_body", &Route::max_body, size(0, 1ULL << 50),
                  "Largest request body; over it: 413; 0: unlimited.")

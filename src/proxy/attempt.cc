@@ -3,7 +3,8 @@
 
 namespace tidegate::proxy {
 
-void Attempt::begin(const upstream::Cluster::Member& member, bool fresh) {
+void Attempt::begin(const upstream::Cluster::Member& member, bool fresh, uint8_t client_line) {
+  line = client_line;
   endpoint_ = member.endpoint;
   pool_ = member.pool;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
@@ -12,10 +13,18 @@ void Attempt::begin(const upstream::Cluster::Member& member, bool fresh) {
   state_ = State::Waiting;
   if (upstream::Connection* connection = pool_->take(fresh)) return on_connection(*connection);
   const ErrorCode refused = pool_->wait(*this);
-  if (refused != ErrorCode::None) on_connection_failed(refused);
+  if (refused != ErrorCode::None) return on_connection_failed(refused);
+  const Duration longest = pool_->settings().pool.pending_timeout;
+  if (longest > Duration::zero()) pool_->timers().arm(pending_timer_, longest);
+}
+
+void Attempt::on_pending_timeout() {
+  pool_->cancel(*this);
+  on_connection_failed(ErrorCode::PendingTimeout);
 }
 
 void Attempt::on_connection(upstream::Connection& connection) {
+  pending_timer_.disarm();
   connection_ = &connection;
   written_before_ = connection.bytes_appended();
   stream_ = connection.open(*this);
@@ -34,6 +43,7 @@ void Attempt::leave() {
   sent_on_closed_ = request_sent();
   state_ = State::Idle;
   drain_wait_ = false;
+  pending_timer_.disarm();
   upstream::DrainWaiter::unlink();
   endpoint_->active.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -82,7 +92,9 @@ void Attempt::send_end(const http::Headers& trailers) {
   connection.schedule_flush();
 }
 
-void Attempt::pause() { connection_->pause(stream_); }
+void Attempt::pause() {
+  connection_->pause(stream_);
+}
 
 void Attempt::resume() {
   if (state_ == State::Open) connection_->resume(stream_);

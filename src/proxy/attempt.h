@@ -32,7 +32,9 @@ class Attempt final : private http::ResponseReceiver,
                       private upstream::PoolWaiter,
                       private upstream::DrainWaiter {
  public:
-  explicit Attempt(AttemptOwner& owner) : owner_(owner) {}
+  explicit Attempt(AttemptOwner& owner)
+      : owner_(owner),
+        pending_timer_([](void* self) { static_cast<Attempt*>(self)->on_pending_timeout(); }, this) {}
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt() { cancel(); }
@@ -40,7 +42,8 @@ class Attempt final : private http::ResponseReceiver,
   /// REQUIRES: not active. The owner hears on_attempt_ready or on_attempt_error, perhaps from
   /// inside this call.
   /// `fresh`: on a connection that has carried nothing before.
-  void begin(const upstream::Cluster::Member& member, bool fresh);
+  /// `client_line`: of the client, in the queue for a connection.
+  void begin(const upstream::Cluster::Member& member, bool fresh, uint8_t client_line);
   /// The result is no longer wanted; the owner hears nothing more.
   void cancel();
 
@@ -83,6 +86,7 @@ class Attempt final : private http::ResponseReceiver,
   void on_response_end() override;
   void on_response_error(ErrorCode code) override;
   void on_request_writable() override;
+  void on_pending_timeout();
   void leave();
 
   AttemptOwner& owner_;
@@ -90,6 +94,7 @@ class Attempt final : private http::ResponseReceiver,
   upstream::Pool* pool_ = nullptr;
   upstream::Connection* connection_ = nullptr;
   http::StreamId stream_ = 0;
+  Timer pending_timer_;
   uint64_t written_before_ = 0;  // the connection's bytes before the stream's first
   State state_ = State::Idle;
   bool reused_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <functional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "http/date.h"
 #include "net/event_loop.h"
 #include "proxy/forwarding.h"
+#include "proxy/overload.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
 #include "telemetry/wall_clock.h"
@@ -27,11 +29,13 @@ struct WorkerContext {
   net::EventLoop& loop;
   ArenaBlocks arena_blocks;
   IdGenerator ids;
+  std::minstd_rand random{std::random_device()()};  // for jitter, not for secrets
   telemetry::Shard& shard;
   telemetry::WorkerMetrics metrics;
   telemetry::WallClock wall_clock;
   http::DateText date;
   telemetry::AccessLog* access_log = nullptr;  // nullptr: off
+  const Overload* overload = nullptr;          // nullptr: never overloaded
   RouteTable* routes = nullptr;                // the current one; the worker holds its pin
   /// A script gives a cluster other endpoints; set by the server.
   std::function<void(const std::string& cluster, std::vector<config::Endpoint>)> set_endpoints;

@@ -4,6 +4,7 @@
 #include "http/hop_by_hop.h"
 #include "http/host.h"
 #include "http/path.h"
+#include "proxy/deadline.h"
 
 namespace tidegate::proxy {
 
@@ -18,6 +19,8 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
       attempt_(*this),
       timer_([](void* self) { static_cast<Exchange*>(self)->on_timeout(); }, this),
       exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); }, this),
+      try_timer_([](void* self) { static_cast<Exchange*>(self)->on_try_timeout(); }, this),
+      retry_timer_([](void* self) { static_cast<Exchange*>(self)->select_endpoint(); }, this),
       started_(context.loop.now()) {
   context_.exchanges.push_back(*this);
   context_.metrics.requests_active.add();
@@ -45,14 +48,12 @@ void Exchange::on_request_head(bool end) {
     return fail(ErrorCode::BadRequest, "encoded slash"), start_failure();
   }
   timeout_ = route.timeout;
-  if (route.exchange_timeout > Duration::zero()) {
-    context_.loop.timers().arm(exchange_timer_, route.exchange_timeout);
-  }
+  arm_exchange(route.exchange_timeout);
   if (route.max_body > 0 && request_.body == http::BodyKind::Sized &&
       request_.content_length > route.max_body) {
     return fail(ErrorCode::BodyTooLarge, "content-length"), start_failure();
   }
-  if (!runtime_->limits.empty() && !within_rates()) return start_failure();
+  if (!admit()) return start_failure();
   // 3. Filters see the request.
   stage_ = Stage::Filters;
   run_filters(Hook::Request);
@@ -192,14 +193,40 @@ void Exchange::abandon() {
   finish_filters();
 }
 
+// By the route, or by the client where that is sooner.
+void Exchange::arm_exchange(Duration after) {
+  const auto asked = parse_grpc_timeout(request_.headers.get(http::HeaderId::GrpcTimeout));
+  if (asked && (after <= Duration::zero() || *asked < after)) after = std::max(*asked, Duration(1));
+  if (after <= Duration::zero()) return;
+  deadline_ = context_.loop.now() + after;
+  context_.loop.timers().arm(exchange_timer_, after);
+}
+
+// What is left for the response, over all attempts.
+Duration Exchange::arm_response() {
+  const TimePoint now = context_.loop.now();
+  const Duration one = cluster_ == nullptr ? Duration() : cluster_->retry.settings().per_try_timeout;
+  if (one > Duration::zero()) context_.loop.timers().arm(try_timer_, one);
+  if (timeout_ <= Duration::zero()) return timeout_;
+  if (!request_complete_ || response_deadline_ == TimePoint()) response_deadline_ = now + timeout_;
+  return std::max(response_deadline_ - now, Duration(1));
+}
+
+void Exchange::on_try_timeout() {
+  attempt_.cancel();
+  const bool last = timeout_ > Duration::zero() && context_.loop.now() >= response_deadline_;
+  on_attempt_error(last ? ErrorCode::ResponseTimeout : ErrorCode::PerTryTimeout);
+}
+
 void Exchange::arm(TimerKind kind) {
   Duration after{};
+  try_timer_.disarm();
   switch (kind) {
     case TimerKind::RequestBody:
       after = downstream_->listener().body_timeout;
       break;
     case TimerKind::Response:
-      after = timeout_;
+      after = arm_response();
       break;
     case TimerKind::Idle:
       after = runtime_->route == nullptr ? Duration::zero() : runtime_->route->idle_timeout;

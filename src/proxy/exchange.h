@@ -51,7 +51,7 @@ class BodyWaiter {
 /// sources:
 ///
 ///   1. the request head arrives: forwarding headers, id, canonical path, hop-by-hop
-///   2. the router finds a route and, with it, the filter chain; its rate limits are taken
+///   2. the router finds a route and, with it, the filter chain; its limits are looked at
 ///   3. filters see the request (on_request); one may answer at once
 ///   4. the route's action: a local answer (respond, redirect, echo), or a cluster
 ///   5. an endpoint is chosen (select_backend, then the balancer) and an attempt begins
@@ -112,7 +112,7 @@ class Exchange final : public net::Deferred,
     return cluster_ == nullptr ? nullptr : &cluster_->cluster;
   }
   /// Time to the response head.
-  void set_timeout(Duration timeout) { timeout_ = timeout; }
+  void set_timeout(Duration timeout) { timeout_ = timeout, response_deadline_ = {}; }
   Duration timeout() const { return timeout_; }
   /// Path and query for the origin; the route has been chosen and stays. REQUIRES: in arena().
   void set_path(std::string_view path);
@@ -142,6 +142,11 @@ class Exchange final : public net::Deferred,
   std::span<const upstream::Endpoint* const> tried() const { return {tried_.data(), tried_count_}; }
   /// For a pick on behalf of this exchange.
   upstream::PickContext pick_context() { return {tried(), context_.loop.now(), this}; }
+  /// In on_response: drops the origin's response and makes another attempt; the filter then gives
+  /// Verdict::Stop. False: the request can not be repeated, or no more retries are allowed.
+  bool request_retry();
+  /// Why the attempt before failed: an error's token, or the status that was not wanted; else empty.
+  std::string_view last_failure() const { return last_failure_; }
   bool response_from_origin() const { return response_from_origin_; }
   /// Since the request head arrived.
   Duration elapsed() const;
@@ -164,7 +169,7 @@ class Exchange final : public net::Deferred,
 
  private:
   enum class Stage : uint8_t { Head, Filters, Handling, Attempting, Responding, Finished };
-  enum class Decision : uint8_t { None, Reply, Fail };
+  enum class Decision : uint8_t { None, Reply, Fail, Retry };
   /// In the arena.
   struct PinnedMembers {
     upstream::Membership* members;
@@ -179,10 +184,18 @@ class Exchange final : public net::Deferred,
   void act_on_route();
   void on_timeout();
   void on_exchange_timeout();
+  void on_try_timeout();
+  void arm_exchange(Duration after);
   void arm(TimerKind kind);
+  Duration arm_response();
   void release_downstream();
 
   // exchange_limits.cc
+  bool admit();
+  bool enter_route(RouteLoad& load);
+  bool enter_cluster();
+  void hold(uint64_t& count);
+  void give_back_places();
   bool within_rates();
   std::string_view limit_key(const config::Limit& limit);
   void note_rate(const config::Limit& limit, const NamedLimit::Taken& taken);
@@ -201,6 +214,7 @@ class Exchange final : public net::Deferred,
   void select_endpoint();
   void begin_attempt();
   std::string_view hash_key(const config::HashOn& what) const override;
+  uint8_t client_line() const;
   void on_attempt_ready() override;
   void send_upstream_head();
   std::string_view upstream_path();
@@ -212,7 +226,21 @@ class Exchange final : public net::Deferred,
   void resume_client();
   void on_attempt_drained() override;
   bool may_retry_for_free(ErrorCode code) const;
+  void tell_deadline();
   void finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error);
+
+  // exchange_retry.cc
+  bool may_repeat() const;
+  bool wants_replay() const;
+  size_t replay_limit() const;
+  void drop_replay();
+  bool retry_failure(ErrorCode code);
+  bool retry_status();
+  bool take_retry();
+  bool retry(telemetry::RetryReason reason, Duration at_least);
+  void begin_retry(telemetry::RetryReason reason, Duration wait);
+  void forget_response();
+  void disarm_attempt();
 
   // exchange_response.cc: steps 7 to 9
   http::ResponseHead& begin_response() override;
@@ -255,6 +283,7 @@ class Exchange final : public net::Deferred,
   bool continue_sent_ = false;
   bool keep_for_replay_ = false;
   bool free_retry_used_ = false;
+  bool body_lost_ = false;           // some of it has been sent and not kept
   bool tunnel_ = false;
   // the response's side
   bool response_from_origin_ = false;
@@ -267,6 +296,8 @@ class Exchange final : public net::Deferred,
   bool response_filters_ran_ = false;
   bool log_filters_ran_ = false;
   uint8_t tried_count_ = 0;
+  uint8_t held_count_ = 0;
+  uint8_t retries_ = 0;
   uint16_t attempts_ = 0;
   uint16_t filter_count_ = 0;
   uint16_t filters_reached_ = 0;     // those whose on_request has been run, or passed over
@@ -284,6 +315,7 @@ class Exchange final : public net::Deferred,
     std::string_view policy;
     std::string_view state;
   };
+  std::array<uint64_t*, 4> held_;  // places taken: of route, client, cluster, its retry budget
   RateFields* rates_ = nullptr;  // what responses say of the limits; nullptr: nothing
   FilterChain* chain_ = nullptr;
   FilterCall* calls_ = nullptr;
@@ -297,6 +329,7 @@ class Exchange final : public net::Deferred,
   std::string_view listener_;
   std::string_view host_;
   std::string_view local_body_;
+  std::string_view last_failure_;
   IpAddress client_ip_;
   Vars vars_;
   Failure failure_;
@@ -308,9 +341,13 @@ class Exchange final : public net::Deferred,
   std::string response_body_;    // response bytes held while filters run
   Timer timer_;
   Timer exchange_timer_;
+  Timer try_timer_;
+  Timer retry_timer_;
   Duration timeout_{};
   TimePoint started_;
   TimePoint attempt_started_{};
+  TimePoint response_deadline_{};  // of all attempts; once the request is complete
+  TimePoint deadline_{};           // of the whole exchange; none: the epoch
   Duration upstream_time_{-1};
   uint64_t bytes_in_ = 0;
   uint64_t bytes_in_before_ = 0;  // when the body's timer was last looked at

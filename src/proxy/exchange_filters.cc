@@ -77,6 +77,10 @@ void Exchange::filters_stopped() {
     case Decision::Fail:
       if (hook_ == Hook::Log) return continue_filters();
       return start_failure();
+    case Decision::Retry:
+      // The script's policy decided, within the cluster's budget.
+      return begin_retry(telemetry::RetryReason::Script,
+                         cluster_->retry.backoff(retries_, context_.random));
     case Decision::None:
       if (hook_ == Hook::Log) return continue_filters();
       fail(ErrorCode::Internal, "a filter stopped without an answer");

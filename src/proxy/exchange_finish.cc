@@ -24,9 +24,10 @@ std::string_view protocol_name(http::Version version) {
 void Exchange::finish() {
   if (stage_ == Stage::Finished) return;
   stage_ = Stage::Finished;
-  timer_.disarm();
+  disarm_attempt();
   exchange_timer_.disarm();
   record();
+  give_back_places();
   release_downstream();
   if (log_filters_ran_) return finish_filters();
   log_filters_ran_ = true;

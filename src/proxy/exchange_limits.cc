@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An exchange and its limits: rates are taken between steps 2 and 3, before any script runs, so
-// that what is refused costs next to nothing.
+// An exchange and its limits: overload, what is under way on the route, and rates are looked at
+// between steps 2 and 3, before any script runs, so that what is refused costs next to nothing;
+// what is under way at the cluster, before the first attempt.
 #include <charconv>
 
 #include "http/header_id.h"
@@ -39,6 +40,54 @@ std::string_view Exchange::limit_key(const config::Limit& limit) {
       break;
   }
   return {};
+}
+
+bool Exchange::admit() {
+  if (context_.overload != nullptr &&
+      context_.overload->refuse_requests.load(std::memory_order_relaxed)) {
+    fail(ErrorCode::Overloaded, "max_memory");
+    return false;
+  }
+  if (runtime_->load != nullptr && !enter_route(*runtime_->load)) return false;
+  return runtime_->limits.empty() || within_rates();
+}
+
+bool Exchange::enter_route(RouteLoad& load) {
+  constexpr unsigned kPrefix = 64;
+  const config::Route& route = *runtime_->route;
+  if (route.max_requests > 0) {
+    if (!load.enter(route.max_requests)) {
+      fail(ErrorCode::RouteBusy, route.name);
+      return false;
+    }
+    hold(load.active());
+  }
+  if (route.max_requests_per_client == 0) return true;
+  const std::string_view client = client_key(client_ip_, client_ip_text_, kPrefix, arena_);
+  uint64_t* count = load.enter_client(client, route.max_requests_per_client);
+  if (count == nullptr) {
+    fail(ErrorCode::ClientBusy, client);
+    return false;
+  }
+  hold(*count);
+  return true;
+}
+
+bool Exchange::enter_cluster() {
+  upstream::ClusterLoad& load = *cluster_->load;
+  const uint64_t limit = load.limit(cluster_->cluster.config().limits);
+  if (limit == 0) return true;
+  if (!take_place(load.active, limit)) return false;
+  hold(load.active);
+  return true;
+}
+
+void Exchange::hold(uint64_t& count) {
+  held_[held_count_++] = &count;
+}
+
+void Exchange::give_back_places() {
+  while (held_count_ > 0) give_place_back(*held_[--held_count_]);
 }
 
 bool Exchange::within_rates() {

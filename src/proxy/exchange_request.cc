@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps 5 and 6 of an exchange: choosing an endpoint, and the request's way to it.
+#include <cstring>
+
+#include "proxy/deadline.h"
 #include "proxy/exchange.h"
 #include "proxy/hash_key.h"
 
@@ -8,8 +11,6 @@ namespace {
 
 // Request bytes held while nobody takes them, before the client is told to wait.
 constexpr size_t kHoldLimit = 64 * 1024;
-// Request bytes kept so that they can be sent again on a fresh connection.
-constexpr size_t kReplayLimit = 64 * 1024;
 
 }  // namespace
 
@@ -29,13 +30,26 @@ void Exchange::begin_attempt() {
     fail(ErrorCode::NoEndpoint, cluster_->cluster.name());
     return start_failure();
   }
+  if (attempts_ == 0 && !enter_cluster()) {
+    fail(ErrorCode::ClusterBusy, cluster_->cluster.name());
+    return start_failure();
+  }
   ++attempts_;
   if (tried_count_ < tried_.size()) tried_[tried_count_++] = member->endpoint;
   attempt_started_ = context_.loop.now();
   upstream_time_ = Duration(-1);
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
-  attempt_.begin(*member, free_retry_used_);
+  attempt_.begin(*member, free_retry_used_, client_line());
+}
+
+// Of its client, in queues that are fair over clients.
+uint8_t Exchange::client_line() const {
+  constexpr uint64_t kSpread = 0x9e3779b97f4a7c15ULL;
+  std::array<uint64_t, 2> halves;
+  static_assert(sizeof(halves) == sizeof(client_ip_.bytes()));
+  std::memcpy(halves.data(), client_ip_.bytes().data(), sizeof(halves));
+  return static_cast<uint8_t>(((halves[0] * kSpread + halves[1]) * kSpread) >> 56);
 }
 
 std::string_view Exchange::hash_key(const config::HashOn& what) const {
@@ -44,13 +58,12 @@ std::string_view Exchange::hash_key(const config::HashOn& what) const {
 
 // 6. The request streams to the origin.
 void Exchange::on_attempt_ready() {
-  // A body can only be sent again if it is kept, and only a reused connection asks for that.
-  keep_for_replay_ =
-      attempt_.on_reused_connection() && request_.body != http::BodyKind::None && !free_retry_used_;
+  // A body can only be sent again if it is kept.
+  keep_for_replay_ = wants_replay() && body_.size() <= replay_limit();
   send_upstream_head();
   if (!body_.empty()) {
     attempt_.send_held_body(body_);
-    if (!keep_for_replay_) body_ = {};
+    if (!keep_for_replay_) drop_replay();
   }
   if (request_complete_ && request_.body != http::BodyKind::None) {
     attempt_.send_end(request_.trailers);
@@ -69,6 +82,7 @@ void Exchange::send_upstream_head() {
   const bool swap_host = !had_host || other_host != host;
   request_.path = upstream_path();
   if (swap_host) headers.set(http::HeaderId::Host, other_host);
+  tell_deadline();
   attempt_.send_head(request_, request_.body == http::BodyKind::None);
   request_.path = path;
   if (!swap_host) return;
@@ -77,6 +91,22 @@ void Exchange::send_upstream_head() {
   } else {
     headers.remove(http::HeaderId::Host);
   }
+}
+
+// The origin learns what time is left, so that it does not work for nobody.
+void Exchange::tell_deadline() {
+  const TimePoint now = context_.loop.now();
+  if (deadline_ != TimePoint() && request_.headers.has(http::HeaderId::GrpcTimeout)) {
+    request_.headers.set(http::HeaderId::GrpcTimeout, format_grpc_timeout(deadline_ - now, arena_));
+  }
+  const std::string& name = runtime_->route->deadline_header;
+  if (name.empty()) return;
+  TimePoint end = timeout_ > Duration::zero() ? now + timeout_ : deadline_;
+  if (timeout_ > Duration::zero() && response_deadline_ != TimePoint()) end = response_deadline_;
+  if (deadline_ != TimePoint()) end = std::min(end, deadline_);
+  if (end == TimePoint()) return;
+  const auto left = std::max<int64_t>((end - now) / std::chrono::milliseconds(1), 1);
+  request_.headers.set(name, arena_.copy(std::to_string(left)));
 }
 
 std::string_view Exchange::upstream_path() {
@@ -131,10 +161,12 @@ void Exchange::take_body(std::string_view bytes) {
     note_request_activity();
     attempt_.send_body(bytes);
     if (attempt_.blocked()) pause_client();
-    if (!keep_for_replay_) return;
-    if (body_.size() + bytes.size() > kReplayLimit) {
-      keep_for_replay_ = false;
-      body_ = {};
+    if (!keep_for_replay_) {
+      body_lost_ = true;
+      return;
+    }
+    if (body_.size() + bytes.size() > replay_limit()) {
+      drop_replay();
     } else {
       body_.append(bytes);
     }
@@ -161,6 +193,7 @@ void Exchange::on_request_end() {
 
 void Exchange::request_complete() {
   request_complete_ = true;
+  response_deadline_ = {};  // counted from here
   if (!attempt_.open()) {
     // An attempt that still connects counts from now on; filters and handlers have their own
     // limits.
@@ -210,9 +243,8 @@ bool Exchange::may_retry_for_free(ErrorCode code) const {
     return false;
   if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
   if (request_broken_ || tunnel_) return false;
-  if (!attempt_.request_sent()) return request_.body == http::BodyKind::None || keep_for_replay_;
-  return http::is_idempotent(request_.method) &&
-         (request_.body == http::BodyKind::None || keep_for_replay_);
+  if (request_.body != http::BodyKind::None && body_lost_) return false;
+  return !attempt_.request_sent() || http::is_idempotent(request_.method);
 }
 
 void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {

@@ -37,10 +37,16 @@ void Exchange::on_attempt_head(bool end) {
   upstream_time_ = context_.loop.now() - attempt_started_;
   cluster_->cluster.note_latency(*attempt_.endpoint(), upstream_time_, context_.loop.now());
   cluster_->metrics.attempt(upstream_time_);
+  if (cluster_->load->adaptive != nullptr && response_->status < 500) {
+    upstream::ClusterLoad& load = *cluster_->load;
+    load.adaptive->sample(upstream_time_, places_taken(load.active), context_.loop.now());
+  }
+  if (retry_status()) return;
   http::strip_hop_by_hop(*response_);
-  body_ = {};
-  keep_for_replay_ = false;
+  // A script may still ask for another attempt.
+  if (!cluster_->retry.enabled()) drop_replay();
   timer_.disarm();
+  try_timer_.disarm();
   if (response_->status == kSwitchingProtocols) {
     tunnel_ = true;
     request_ended_ = request_complete_ = false;
@@ -65,6 +71,7 @@ void Exchange::on_attempt_error(ErrorCode code) {
     cluster_->metrics.retry(telemetry::RetryReason::Reused);
     return select_endpoint();
   }
+  if (retry_failure(code)) return;
   cancel_wait();
   fail(code, attempt_.endpoint() == nullptr ? std::string_view() : attempt_.endpoint()->address);
   start_failure();
@@ -74,7 +81,7 @@ void Exchange::start_failure() {
   if (stage_ == Stage::Finished) return;
   decision_ = Decision::None;
   attempt_.cancel();
-  timer_.disarm();
+  disarm_attempt();
   context_.metrics.error(failure_.code);
   if (response_started_) return break_off(failure_.code);
   response_ = nullptr;
@@ -86,7 +93,7 @@ void Exchange::start_failure() {
 
 void Exchange::make_local_response(const LocalReply& reply) {
   attempt_.cancel();
-  timer_.disarm();
+  disarm_attempt();
   response_waiter_ = nullptr;
   if (std::exchange(tunnel_, false)) {
     // The origin agreed to upgrade, and a filter did not.
@@ -121,6 +128,7 @@ void Exchange::send_response() {
     return start_failure();
   }
   response_started_ = true;
+  if (keep_for_replay_) drop_replay();
   const bool from_origin = response_from_origin_ && !response_replaced_;
   const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;
   const bool complete = origin_complete_ || !from_origin;

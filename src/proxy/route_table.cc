@@ -21,7 +21,7 @@ RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSou
       pools_(pools),
       shard_(shard),
       none_{nullptr, "none", nullptr, nullptr, nullptr, telemetry::RouteMetrics(shard, "none"),
-            {}} {
+            {},      nullptr} {
   add_clusters();
   add_limits();
   add_routes();
@@ -39,7 +39,7 @@ void RouteTable::add_clusters() {
     const config::Cluster& cluster = config.clusters[i];
     clusters_.push_back(std::make_unique<ClusterRuntime>(
         cluster, make_members(i, snapshot_->endpoints[i]), random_seed(),
-        telemetry::ClusterMetrics(shard_, cluster.name)));
+        telemetry::ClusterMetrics(shard_, cluster.name), snapshot_->cluster_loads[i]));
     cluster_by_name_.emplace(cluster.name, clusters_.back().get());
   }
 }
@@ -81,7 +81,10 @@ void RouteTable::add_routes() {
                        find_cluster(route.cluster),
                        make_handler(route),
                        telemetry::RouteMetrics(shard_, route.name),
-                       {}});
+                       {},
+                       nullptr});
+    const auto index = static_cast<size_t>(&route - snapshot_->config.routes.data());
+    routes_.back().load = snapshot_->route_loads[index];
     for (const std::string& name : route.limits) {
       routes_.back().limits.push_back(find_limit(name));
     }

@@ -11,17 +11,24 @@
 #include "telemetry/metrics.h"
 #include "upstream/cluster.h"
 #include "upstream/pools.h"
+#include "upstream/retry_policy.h"
 
 namespace tidegate::proxy {
 
 /// A cluster in one worker, with its counters.
 struct ClusterRuntime {
   ClusterRuntime(const config::Cluster& config, upstream::Membership* members, uint64_t seed,
-                 const telemetry::ClusterMetrics& cells)
-      : cluster(config, members, seed), metrics(cells) {}
+                 const telemetry::ClusterMetrics& cells,
+                 std::shared_ptr<upstream::ClusterLoad> shared_load)
+      : cluster(config, members, seed),
+        metrics(cells),
+        load(std::move(shared_load)),
+        retry(config.retry) {}
 
   upstream::Cluster cluster;
   telemetry::ClusterMetrics metrics;
+  std::shared_ptr<upstream::ClusterLoad> load;
+  upstream::RetryPolicy retry;
 };
 
 /// A rate limit in one worker, with its counter.
@@ -39,6 +46,7 @@ struct RouteRuntime {
   std::unique_ptr<Handler> handler;
   telemetry::RouteMetrics metrics;
   std::vector<LimitRuntime*> limits;
+  std::shared_ptr<RouteLoad> load;  // nullptr: what is under way is not limited
 };
 
 /// One configuration as one worker uses it. Exchanges pin the table they began with; the worker

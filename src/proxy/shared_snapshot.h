@@ -4,7 +4,9 @@
 
 #include "config/snapshot.h"
 #include "proxy/named_limit.h"
+#include "proxy/route_load.h"
 #include "proxy/router.h"
+#include "upstream/cluster_load.h"
 #include "upstream/endpoint_set.h"
 
 namespace tidegate::proxy {
@@ -18,9 +20,17 @@ struct SharedSnapshot {
         : config(std::move(snapshot)),
           limits(make_limits(config.limits, previous == nullptr ? nullptr : &previous->limits,
                              std::chrono::steady_clock::now())),
+          cluster_loads(
+              upstream::make_loads(config, previous == nullptr ? nullptr : &previous->config,
+                                   previous == nullptr ? nullptr : &previous->cluster_loads)),
+          route_loads(make_loads(config.routes,
+                                 previous == nullptr ? nullptr : &previous->config.routes,
+                                 previous == nullptr ? nullptr : &previous->route_loads)),
           router(config) {}
     const config::Snapshot config;
     const NamedLimits limits;
+    const upstream::ClusterLoads cluster_loads;
+    const RouteLoads route_loads;
     const Router router;
   };
   const std::shared_ptr<const Configured> configured_;
@@ -29,6 +39,8 @@ struct SharedSnapshot {
       : configured_(std::move(configured)),
         config(configured_->config),
         limits(configured_->limits),
+        cluster_loads(configured_->cluster_loads),
+        route_loads(configured_->route_loads),
         router(configured_->router),
         endpoints(std::move(present)) {}
 
@@ -44,6 +56,8 @@ struct SharedSnapshot {
 
   const config::Snapshot& config;
   const NamedLimits& limits;
+  const upstream::ClusterLoads& cluster_loads;
+  const RouteLoads& route_loads;
   const Router& router;
   /// The control thread's newest snapshot has the present ones. A worker's has those that it began
   /// with; what has changed since, its clusters know.

@@ -62,6 +62,7 @@ enum class Field : uint8_t {
   Cluster,
   Attempt,
   Tried,
+  LastFailure,
   ClientIp,
   ClientPort,
   Tls,

@@ -87,6 +87,8 @@ void push_text_field(lua_State* L, Field field, const HookCall& call) {
       return exchange.route() == nullptr ? lua_pushnil(L) : push(L, exchange.route()->name);
     case Field::Cluster:
       return exchange.cluster() == nullptr ? lua_pushnil(L) : push(L, exchange.cluster()->name());
+    case Field::LastFailure:
+      return push_or_nil(L, exchange.last_failure());
     case Field::ClientIp:
       return push_or_nil(L, exchange.client_ip_text());
     default:

@@ -37,8 +37,13 @@ int response_set_body(lua_State* L) {
 }
 
 int response_retry(lua_State* L) {
-  check_self(L, HandleKind::Response);
-  return luaL_error(L, "response:retry is not available in this version");
+  HookCall& call = check_self(L, HandleKind::Response);
+  check_response(L, call);
+  if (call.hook() != proxy::Hook::Response) {
+    return luaL_error(L, "response:retry can be used in on_response only");
+  }
+  lua_pushboolean(L, call.retry() ? 1 : 0);
+  return 1;
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ void HookCall::close() {
   stop_waiting();
   ++run_;
   ++sequence_;
-  has_reply_ = has_request_body_ = has_response_body_ = false;
+  has_reply_ = has_retry_ = has_request_body_ = has_response_body_ = false;
   filter_ = nullptr;
   exchange_ = nullptr;
   call_ = nullptr;
@@ -77,12 +77,17 @@ void HookCall::set_reply(const proxy::LocalReply& reply) {
   has_reply_ = true;
 }
 
+bool HookCall::retry() {
+  has_retry_ = has_retry_ || exchange_->request_retry();
+  return has_retry_;
+}
+
 Verdict HookCall::start(Hook hook) {
   stop_waiting();  // of a hook that the exchange no longer waits for
   ++run_;
   hook_ = hook;
   waited_ = false;
-  has_reply_ = false;
+  has_reply_ = has_retry_ = false;
   cpu_spent_ = Duration::zero();
   cpu_left_ = filter_->policy().budget.cpu;
   thread_ = script_.vm().take_thread();
@@ -169,6 +174,7 @@ Verdict HookCall::done() {
   thread_ = nullptr;
   account();
   const uint32_t run = run_;
+  if (std::exchange(has_retry_, false)) return Verdict::Stop;
   apply_bodies();
   if (run_ != run || !std::exchange(has_reply_, false)) return Verdict::Continue;
   return exchange_->reply(reply_) ? Verdict::Stop : Verdict::Continue;
@@ -204,7 +210,7 @@ Verdict HookCall::failed(ErrorCode code, std::string_view text) {
   // The text may stand on the thread's stack, which goes now.
   const std::string_view detail = exchange_->arena().copy(text.substr(0, 1000));
   stop_waiting();
-  has_reply_ = has_request_body_ = has_response_body_ = false;
+  has_reply_ = has_retry_ = has_request_body_ = has_response_body_ = false;
   // Nothing can be answered any more, or the answer is an error's already.
   if (hook_ == Hook::Log || hook_ == Hook::Error) return Verdict::Continue;
   if (filter_->policy().on_error == config::OnError::Open) return Verdict::Continue;

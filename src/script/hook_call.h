@@ -56,6 +56,8 @@ class HookCall final : private proxy::BodyWaiter {
 
   /// REQUIRES: the texts stand in the exchange's arena.
   void set_reply(const proxy::LocalReply& reply);
+  /// Another attempt instead of the response at hand, once the hook returns. False: there is none.
+  bool retry();
   void set_request_body(std::string_view body) { request_body_ = body, has_request_body_ = true; }
   void set_response_body(std::string_view body) {
     response_body_ = body, has_response_body_ = true;
@@ -98,6 +100,7 @@ class HookCall final : private proxy::BodyWaiter {
   bool waiting_ = false;
   bool body_waits_ = false;
   bool has_reply_ = false;
+  bool has_retry_ = false;
   bool has_request_body_ = false;
   bool has_response_body_ = false;
   bool body_is_there_ = false;

@@ -11,14 +11,18 @@ namespace {
 using http::HeaderId;
 
 constexpr std::array<const char*, static_cast<size_t>(Field::Count_)> kFieldNames{
-    nullptr,        "method",        "scheme",      "host",     "path",     "query",
-    "args",         "version",       "id",          "route",    "cluster",  "attempt",
-    "tried",        "client_ip",     "client_port", "tls",      "headers",  "trailers",
-    "vars",         "timeout",       "body",        "set_body", "reply",    "redirect",
-    "status",       "from_origin",   "endpoint",    "attempts", "duration", "retry",
-    "name",         "endpoints",     "healthy",     "breaker",  "pick",     "request",
-    "health_check", "set_endpoints", "address",     "weight",   "tags",     "available",
-    "active",       "latency"};
+    nullptr,     "method",       "scheme",        "host",
+    "path",      "query",        "args",          "version",
+    "id",        "route",        "cluster",       "attempt",
+    "tried",     "last_failure", "client_ip",     "client_port",
+    "tls",       "headers",      "trailers",      "vars",
+    "timeout",   "body",         "set_body",      "reply",
+    "redirect",  "status",       "from_origin",   "endpoint",
+    "attempts",  "duration",     "retry",         "name",
+    "endpoints", "healthy",      "breaker",       "pick",
+    "request",   "health_check", "set_endpoints", "address",
+    "weight",    "tags",         "available",     "active",
+    "latency"};
 static_assert(kFieldNames.back() != nullptr);
 
 constexpr std::array<const char*, 5> kMethods{nullptr, "all", "add", "each", "count"};

@@ -85,6 +85,7 @@ Server::Server(const config::Source& source)
                  [this](const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
                    set_endpoints(cluster, std::move(specs));
                  }),
+      memory_(control_.loop(), overload_),
       second_([](void* self) { static_cast<Server*>(self)->each_second(); }, this),
       drain_deadline_(
           [](void* self) {
@@ -159,6 +160,7 @@ void Server::start_workers(const config::Snapshot& snapshot) {
         set_script_endpoints(cluster, endpoints);
       });
     };
+    workers_.back()->context().overload = &overload_;
   }
 }
 
@@ -182,6 +184,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   if (const auto follows = discovery_.follow(shared->config); !follows) return {follows.error()};
   listeners_.commit(shared->config);
   snapshot_ = std::move(shared);
+  memory_.limit(snapshot_->config.max_memory);
   hand_out(std::move(*handovers));
   report_policies();
   for (const Listeners::Bound& bound : listeners_.bound()) {

@@ -14,6 +14,7 @@
 #include "script/watchdog.h"
 #include "server/countdown.h"
 #include "server/listeners.h"
+#include "server/memory_guard.h"
 #include "server/worker.h"
 #include "telemetry/access_log_writer.h"
 #include "telemetry/rate_window.h"
@@ -89,6 +90,8 @@ class Server {
   std::set<std::string> by_script_;  // clusters whose endpoints a script has set
   std::vector<std::unique_ptr<net::SignalWatch>> signals_;
   std::unique_ptr<net::FileWatch> files_;
+  proxy::Overload overload_;
+  MemoryGuard memory_;
   Timer second_;
   Timer drain_deadline_;
   std::atomic<size_t> listening_{0};  // workers that accept

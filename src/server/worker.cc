@@ -110,6 +110,11 @@ void Worker::accept(proxy::ListenerRuntime& listener, net::OwnedFd fd,
                      {{"listener", listener.config.name}, {"peer", peer.to_string()}});
     return;
   }
+  if (context_.overload != nullptr &&
+      context_.overload->refuse_connections.load(std::memory_order_relaxed)) {
+    context_.metrics.connections_refused_total.add();
+    return;
+  }
   auto* connection = new proxy::DownstreamConnection(context_, listener, std::move(fd), peer);
   connections_.push_back(*connection);
   connection->start();

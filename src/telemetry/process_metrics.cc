@@ -11,16 +11,6 @@
 namespace tidegate::telemetry {
 namespace {
 
-double resident_bytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "re");
-  if (file == nullptr) return 0;
-  unsigned long size = 0;
-  unsigned long resident = 0;
-  const bool read = std::fscanf(file, "%lu %lu", &size, &resident) == 2;
-  std::fclose(file);
-  return read ? static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE)) : 0;
-}
-
 double open_descriptors() {
   DIR* folder = opendir("/proc/self/fd");
   if (folder == nullptr) return 0;
@@ -41,6 +31,16 @@ double cpu_seconds() {
 
 }  // namespace
 
+uint64_t resident_bytes() {
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long size = 0;
+  unsigned long resident = 0;
+  const bool read = std::fscanf(file, "%lu %lu", &size, &resident) == 2;
+  std::fclose(file);
+  return read ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
 void add_process_metrics(Registry& registry) {
   const double started =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -49,7 +49,7 @@ void add_process_metrics(Registry& registry) {
     getrlimit(RLIMIT_NOFILE, &limit);
     sink.set(Family::BuildInfo, {TIDEGATE_VERSION}, 1);
     sink.set(Family::StartTimeSeconds, {}, started);
-    sink.set(Family::ProcessResidentMemoryBytes, {}, resident_bytes());
+    sink.set(Family::ProcessResidentMemoryBytes, {}, static_cast<double>(resident_bytes()));
     sink.set(Family::ProcessOpenFds, {}, open_descriptors());
     sink.set(Family::ProcessMaxFds, {}, static_cast<double>(limit.rlim_cur));
     sink.set(Family::ProcessCpuSecondsTotal, {}, cpu_seconds());

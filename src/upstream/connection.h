@@ -38,6 +38,8 @@ class Connection final : public net::Deferred,
   /// REQUIRES: dialed.
   http::ClientCodec& codec() { return *codec_; }
   Pool& pool() { return pool_; }
+  /// It carries no stream at present.
+  bool idle() const { return codec_ != nullptr && codec_->idle(); }
   /// It has carried another exchange than the newest, so that its death may be no news of that one.
   bool reused() const { return streams_ > 1; }
   /// A stream may be opened now.

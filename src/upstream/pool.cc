@@ -10,6 +10,7 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.max_connections == other.pool.max_connections &&
          pool.idle_timeout == other.pool.idle_timeout &&
          pool.max_pending == other.pool.max_pending &&
+         pool.pending_timeout == other.pool.pending_timeout &&
          pool.max_requests == other.pool.max_requests;
 }
 
@@ -56,7 +57,13 @@ ErrorCode Pool::wait(PoolWaiter& waiter) {
 
 bool Pool::open_connection() {
   auto connection = std::make_unique<Connection>(*this, loop_);
-  if (!connection->connect()) {
+  bool begun = connection->connect();
+  if (!begun && reclaim_ && reclaim_()) {
+    // Idle connections give way to those that have work.
+    connection = std::make_unique<Connection>(*this, loop_);
+    begun = connection->connect();
+  }
+  if (!begun) {
     cells_.endpoint.connection_error(ErrorCode::ConnectFailed);
     return false;
   }
@@ -64,6 +71,12 @@ bool Pool::open_connection() {
   ++total_;
   ++connecting_;
   cells_.connections_active.add();
+  return true;
+}
+
+bool Pool::close_idle() {
+  if (available_.empty() || !available_.front().idle()) return false;
+  available_.front().close();
   return true;
 }
 

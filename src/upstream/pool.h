@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <memory>
 
 #include "base/intrusive_list.h"
@@ -9,6 +10,7 @@
 #include "telemetry/metrics.h"
 #include "upstream/connection.h"
 #include "upstream/endpoint.h"
+#include "upstream/wait_queue.h"
 
 namespace tidegate::upstream {
 
@@ -19,12 +21,14 @@ class PoolWaiter : public ListNode<PoolWaiter> {
   virtual void on_connection(Connection& connection) = 0;
   virtual void on_connection_failed(ErrorCode code) = 0;
 
+  uint8_t line = 0;  // of its client in the queue; set before it waits
+
  protected:
   ~PoolWaiter() = default;
 };
 
 /// The connections to one endpoint in one worker: those that can carry a further stream, the newest
-/// first; new ones as needed, up to a cap; and those who wait for one, in order. A connection of
+/// first; new ones as needed, up to a cap; and those who wait for one, clients in turn. A connection of
 /// HTTP/1 carries one stream, one of HTTP/2 as many as the origin allows; the pool learns how many
 /// to expect, so as to open neither a connection per waiter nor too few.
 class Pool {
@@ -47,8 +51,13 @@ class Pool {
 
   Endpoint& endpoint() { return *endpoint_; }
   const Settings& settings() const { return settings_; }
+  Timers& timers() { return loop_.timers(); }
   const http::Limits& limits() const { return limits_; }
   void configure(Settings settings) { settings_ = settings; }
+  /// What to do when there is no descriptor for a connection; true: one may have got free.
+  void when_exhausted(std::function<bool()> reclaim) { reclaim_ = std::move(reclaim); }
+  /// Closes the connection that has been idle the longest. False: none is.
+  bool close_idle();
 
   /// A connection to open a stream on, now; nullptr: `wait`. `fresh`: a new one is wanted, if one
   /// may be made.
@@ -85,9 +94,10 @@ class Pool {
   Settings settings_;
   Cells cells_;
   http::Limits limits_;
+  std::function<bool()> reclaim_;
   List<Connection> available_;  // can carry a further stream; newest at the back
   List<Connection> busy_;       // connecting, full, or only finishing
-  List<PoolWaiter> waiters_;
+  WaitQueue<PoolWaiter> waiters_;
   size_t total_ = 0;
   size_t connecting_ = 0;
   size_t waiting_ = 0;

@@ -9,11 +9,19 @@ Pool& Pools::acquire(const std::shared_ptr<Endpoint>& endpoint, const Pool::Sett
   if (entry.pool == nullptr) {
     entry.pool = std::make_unique<Pool>(loop_, endpoint, settings,
                                         Pool::Cells{metrics, connections_active_});
+    entry.pool->when_exhausted([this] { return close_idle(); });
   } else {
     entry.pool->configure(settings);
   }
   ++entry.users;
   return *entry.pool;
+}
+
+bool Pools::close_idle() {
+  for (auto& [endpoint, entry] : entries_) {
+    if (entry.pool->close_idle()) return true;
+  }
+  return false;
 }
 
 void Pools::give_back(Pool& pool) {

@@ -18,6 +18,8 @@ class Pools {
   Pool& acquire(const std::shared_ptr<Endpoint>& endpoint, const Pool::Settings& settings,
                 const telemetry::EndpointMetrics& metrics);
   void give_back(Pool& pool);
+  /// Closes one idle connection, whosever. False: there is none.
+  bool close_idle();
 
  private:
   struct Entry {

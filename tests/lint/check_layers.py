@@ -50,7 +50,7 @@ FOREIGN = {
 }
 # C and POSIX headers that any folder may use, and all of C++ (which have no dot).
 SYSTEM = re.compile(
-    r"^([a-z_]+|(assert|errno|fcntl|limits|poll|pthread|sched|signal|stdint|stdio|stdlib|string|time|unistd|dirent|"
+    r"^([a-z_]+|(assert|errno|fcntl|limits|malloc|poll|pthread|sched|signal|stdint|stdio|stdlib|string|time|unistd|dirent|"
     r"ucontext|execinfo)\.h|sys/[a-z]+\.h|arpa/inet\.h|linux/[a-z_]+\.h|[a-z0-9]+intrin\.h|cxxabi\.h)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -141,7 +141,7 @@ def test_a_reload_keeps_the_counts_of_equal_settings_only(tidegate, connect):
 def test_workers_together_let_the_limit_through_each_second(proxy_to, algorithm):
     """1,000 a second over four workers: every second's worth is within 2 %."""
     proxy = limited(proxy_to, limit={"rate": "1000/s", **algorithm}, workers=4, log={"access": "off"})
-    passed, stop = [], threading.Event()
+    passed, refused, stop = [], [], threading.Event()
 
     def press():
         # Pipelined, so that the clients' own CPU does not hold the rate below the limit.
@@ -150,8 +150,7 @@ def test_workers_together_let_the_limit_through_each_second(proxy_to, algorithm)
             while not stop.is_set():
                 client.send(batch)
                 for _ in range(8):
-                    if client.response().status == 200:
-                        passed.append(time.monotonic())
+                    (passed if client.response().status == 200 else refused).append(time.monotonic())
 
     team = [threading.Thread(target=press) for _ in range(8)]
     for thread in team:
@@ -161,7 +160,8 @@ def test_workers_together_let_the_limit_through_each_second(proxy_to, algorithm)
     for thread in team:
         thread.join(scaled(20))
     begin = passed[0] + 1.1  # behind the first burst
-    counts = [sum(begin + n <= at < begin + n + 1 for at in passed) for n in range(3)]
-    # The client sees an answer some milliseconds after the proxy has decided.
-    assert all(960 <= count <= 1040 for count in counts), counts
-    assert abs(sum(counts) - 3000) <= 60, counts
+    counts = [[sum(begin + n <= at < begin + n + 1 for at in times) for n in range(3)] for times in (passed, refused)]
+    # The client sees an answer some milliseconds after the proxy has decided; and where the machine is
+    # too busy for clients to press hard enough, the limit has nothing to hold back.
+    assert all(got <= 1040 and (got >= 960 or others < 300) for got, others in zip(*counts)), counts
+    assert sum(counts[0]) <= 3060, counts

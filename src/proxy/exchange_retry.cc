@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between steps 7 and 5: another attempt after one that failed, or whose response is not wanted.
+#include "base/counters.h"
+#include "base/strings.h"
+#include "proxy/exchange.h"
+
+namespace tidegate::proxy {
+
+using telemetry::RetryReason;
+
+namespace {
+
+uint64_t active_attempts(const upstream::Cluster& cluster) {
+  uint64_t active = 0;
+  for (const auto& member : cluster.members()) {
+    active += member.endpoint->active.load(std::memory_order_relaxed);
+  }
+  return active;
+}
+
+// Only seconds (RFC 9110 10.2.3): a date would need the origin's clock to be right.
+Duration retry_after(const http::ResponseHead& response) {
+  const auto seconds = parse_decimal(response.headers.get(http::HeaderId::RetryAfter), 86'400);
+  return std::chrono::seconds(seconds.value_or(0));
+}
+
+}  // namespace
+
+/// The request can be sent once more: by its method, what has been sent, and what is still held.
+bool Exchange::may_repeat() const {
+  if (response_started_ || request_broken_ || tunnel_ || downstream_ == nullptr) return false;
+  if (request_.body != http::BodyKind::None && body_lost_) return false;
+  return http::is_idempotent(request_.method) || cluster_->retry.settings().non_idempotent ||
+         !attempt_.request_sent();
+}
+
+/// Bytes that have been sent are worth keeping.
+bool Exchange::wants_replay() const {
+  if (request_.body == http::BodyKind::None || body_lost_) return false;
+  if (attempt_.on_reused_connection() && !free_retry_used_) return true;
+  return cluster_->retry.enabled() && retries_ < cluster_->retry.settings().max_retries;
+}
+
+/// Without a retry policy there is still the free one, when a reused connection turns out dead.
+size_t Exchange::replay_limit() const {
+  constexpr size_t kForFree = 64 * 1024;
+  return cluster_->retry.enabled() ? cluster_->retry.settings().buffer : kForFree;
+}
+
+void Exchange::drop_replay() {
+  keep_for_replay_ = false;
+  body_lost_ = true;
+  body_ = {};
+}
+
+bool Exchange::retry_failure(ErrorCode code) {
+  if (!cluster_->retry.covers(code)) return false;
+  failure_.code = code;
+  return retry(upstream::RetryPolicy::reason_of(code), Duration::zero());
+}
+
+bool Exchange::retry_status() {
+  if (!cluster_->retry.covers(response_->status)) return false;
+  return retry(RetryReason::Status, retry_after(*response_));
+}
+
+bool Exchange::request_retry() {
+  if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat()) return false;
+  if (!take_retry()) return false;
+  decision_ = Decision::Retry;
+  return true;
+}
+
+/// One more, within max_retries and the cluster's budget. The place in the budget is kept until the
+/// exchange ends.
+bool Exchange::take_retry() {
+  const upstream::RetryPolicy& policy = cluster_->retry;
+  if (retries_ >= policy.settings().max_retries) return false;
+  if (retries_ == 0) {
+    uint64_t& retrying = cluster_->load->retrying;
+    if (!take_place(retrying, policy.budget(active_attempts(cluster_->cluster)))) return false;
+    hold(retrying);
+  }
+  ++retries_;
+  return true;
+}
+
+/// False: what there is stands.
+bool Exchange::retry(RetryReason reason, Duration at_least) {
+  if (!may_repeat()) return false;
+  const TimePoint now = context_.loop.now();
+  // Longer than the response may take is too long; what the origin said is the better answer.
+  const bool timed = timeout_ > Duration::zero() && request_complete_;
+  if (timed && now + at_least >= response_deadline_) return false;
+  if (deadline_ != TimePoint() && now + at_least >= deadline_) return false;
+  if (!take_retry()) return false;
+  begin_retry(reason, std::max(at_least, cluster_->retry.backoff(retries_, context_.random)));
+  return true;
+}
+
+void Exchange::begin_retry(RetryReason reason, Duration wait) {
+  cluster_->metrics.retry(reason);
+  last_failure_ = response_ != nullptr ? arena_.copy(std::to_string(response_->status))
+                                       : describe(failure_.code).token;
+  attempt_.cancel();
+  cancel_wait();
+  forget_response();
+  stage_ = Stage::Attempting;
+  try_timer_.disarm();
+  if (wait <= Duration::zero()) return select_endpoint();
+  // The timer of the response goes on meanwhile.
+  arm(TimerKind::Response);
+  try_timer_.disarm();
+  context_.loop.timers().arm(retry_timer_, wait);
+}
+
+void Exchange::disarm_attempt() {
+  timer_.disarm();
+  try_timer_.disarm();
+  retry_timer_.disarm();
+}
+
+void Exchange::forget_response() {
+  response_ = nullptr;
+  response_from_origin_ = origin_complete_ = origin_paused_ = response_replaced_ = false;
+  response_filters_ran_ = false;
+  response_body_ = {};
+  origin_error_ = ErrorCode::None;
+  failure_ = {};
+}
+
+}  // namespace tidegate::proxy

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Caps on what is under way at once: clusters, routes, clients; queues; memory."""
+import contextlib
+import threading
+import time
+
+import pytest
+
+from support import Client, eventually, scaled
+
+
+class Gate:
+    """An origin's handler that holds requests until it is opened."""
+
+    def __init__(self):
+        self.open = threading.Event()
+        self.arrived = []
+
+    def __call__(self, exchange):
+        self.arrived.append(exchange.request)
+        exchange.wait(self.open, 20)
+        exchange.reply(200, b"ok")
+
+
+def fill(proxy, stack, count, headers=None):
+    """That many requests, sent and not answered."""
+    held = []
+    for _ in range(count):
+        client = stack.enter_context(Client(proxy.port(), timeout=scaled(20)))
+        client.send_request("GET", "/", headers or {})
+        held.append(client)
+    return held
+
+
+@pytest.fixture
+def held(make_origin):
+    gate = Gate()
+    origin = make_origin()
+    origin.otherwise(gate, may_break=True)
+    yield origin, gate
+    gate.open.set()
+
+
+CAPS = [({"cluster": {"limits": {"max_requests": 3}}}, 503, "cluster_busy"),
+        ({"route": {"max_requests": 3}}, 503, "route_busy"),
+        ({"route": {"max_requests_per_client": 3}}, 429, "client_busy")]
+
+
+@pytest.mark.parametrize("config,status,token", CAPS)
+def test_over_the_cap_requests_are_refused_at_once(held, proxy_to, config, status, token):
+    origin, gate = held
+    proxy = proxy_to(origin, **config)
+    with contextlib.ExitStack() as stack:
+        waiting = fill(proxy, stack, 3)
+        eventually(lambda: len(gate.arrived) == 3)
+        refused = proxy.get("/")
+        assert (refused.status, refused.json()["error"]) == (status, token)
+        gate.open.set()
+        assert [client.response().status for client in waiting] == [200] * 3
+    assert proxy.get("/").status == 200
+    assert proxy.metrics()("proxy_errors_total", error=token) == 1
+
+
+@pytest.mark.parametrize("config,status,token", CAPS)
+def test_a_place_comes_back_whatever_the_outcome(held, make_origin, proxy_to, config, status, token):
+    """Clients that leave without an answer, again and again."""
+    origin, gate = held
+    proxy = proxy_to(origin, **config)
+    for _ in range(3):
+        with contextlib.ExitStack() as stack:
+            before = len(gate.arrived)
+            waiting = fill(proxy, stack, 3)
+            eventually(lambda: len(gate.arrived) == before + 3)
+            assert proxy.get("/").status == status
+            for client in waiting:
+                client.reset()
+        # They have gone without their answers.
+        eventually(lambda: proxy.metrics()("proxy_requests_active") == 0)
+    gate.open.set()
+    assert proxy.get("/").status == 200
+
+
+def test_clients_are_counted_apart(held, proxy_to):
+    origin, gate = held
+    proxy = proxy_to(origin, route={"max_requests_per_client": 2}, listener={"trusted_proxies": ["127.0.0.0/8"]})
+    with contextlib.ExitStack() as stack:
+        fill(proxy, stack, 2, {"X-Forwarded-For": "192.0.2.1"})
+        eventually(lambda: len(gate.arrived) == 2)
+        assert proxy.get("/", {"X-Forwarded-For": "192.0.2.1"}).status == 429
+        other, = fill(proxy, stack, 1, {"X-Forwarded-For": "192.0.2.2"})
+        eventually(lambda: len(gate.arrived) == 3)
+        gate.open.set()
+        assert other.response().status == 200
+
+
+def test_a_reload_keeps_counting_what_is_under_way(held, proxy_to):
+    origin, gate = held
+    proxy = proxy_to(origin, cluster={"limits": {"max_requests": 2}})
+    with contextlib.ExitStack() as stack:
+        fill(proxy, stack, 2)
+        eventually(lambda: len(gate.arrived) == 2)
+        assert proxy.admin("/reload", "POST").status == 200
+        assert proxy.get("/").status == 503
+        gate.open.set()
+
+
+@pytest.mark.workers
+def test_the_cap_is_exact_over_workers(make_origin, proxy_to):
+    """Many clients on four workers: never more than eight at the origin, and often eight."""
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def count(exchange):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.005)
+        with lock:
+            now[0] -= 1
+        exchange.reply(200)
+
+    origin = make_origin()
+    origin.otherwise(count)
+    proxy = proxy_to(origin, cluster={"limits": {"max_requests": 8}}, workers=4)
+    statuses = []
+
+    def press():
+        with Client(proxy.port(), timeout=scaled(20)) as client:
+            statuses.extend(client.get("/").status for _ in range(40))
+
+    team = [threading.Thread(target=press) for _ in range(16)]
+    for thread in team:
+        thread.start()
+    for thread in team:
+        thread.join(scaled(30))
+    assert set(statuses) <= {200, 503} and len(statuses) == 640
+    assert most[0] <= 8 and statuses.count(200) > 8
+    assert proxy.get("/").status == 200
+
+
+def test_who_waits_too_long_for_a_connection_is_told(held, proxy_to):
+    origin, gate = held
+    proxy = proxy_to(origin, cluster={"pool": {"max_connections": 1, "pending_timeout": "60ms"}})
+    with contextlib.ExitStack() as stack:
+        first, = fill(proxy, stack, 1)
+        eventually(lambda: len(gate.arrived) == 1)
+        late = proxy.get("/")
+        assert (late.status, late.json()["error"]) == (503, "pending_timeout")
+        gate.open.set()
+        assert first.response().status == 200
+
+
+def test_the_queue_is_fair_over_clients(make_origin, proxy_to):
+    """One client has twenty waiting; another's one request is served among the first."""
+    gate = Gate()
+    origin = make_origin()
+    origin.otherwise(gate)
+    proxy = proxy_to(origin, cluster={"pool": {"max_connections": 1}}, listener={"trusted_proxies": ["127.0.0.0/8"]})
+    with contextlib.ExitStack() as stack:
+        fill(proxy, stack, 20, {"X-Forwarded-For": "192.0.2.1", "X-Who": "greedy"})
+        eventually(lambda: proxy.metrics()("proxy_requests_active") == 20)
+        modest, = fill(proxy, stack, 1, {"X-Forwarded-For": "192.0.2.2", "X-Who": "modest"})
+        eventually(lambda: proxy.metrics()("proxy_requests_active") == 21)
+        gate.open.set()
+        assert modest.response().status == 200
+        eventually(lambda: len(gate.arrived) == 21)
+    assert [r.headers.get("x-who") for r in gate.arrived].index("modest") <= 2
+
+
+def test_out_of_memory_new_clients_are_refused_and_later_taken(origin, proxy_to, connect):
+    """The watermark is below what the process needs at all, then far above."""
+    config = {"max_memory": "4MiB", "admin": {"address": "127.0.0.1:0"}}
+    proxy = proxy_to(origin, **config)
+    proxy.wait_for_log(message="out of memory: new connections are refused")
+    with Client(proxy.port()) as client:
+        client.expect_closed()
+    text = proxy.config_file.read_text(encoding="utf-8").replace("4MiB", "4GiB")
+    proxy._write(proxy.config_file, text)
+    proxy.signal(1)
+    proxy.wait_for_log(message="configuration loaded")
+    assert connect(proxy).get("/").status == 200
+
+
+def test_out_of_memory_requests_of_old_clients_are_refused(origin, proxy_to, connect):
+    proxy = proxy_to(origin, max_memory="4GiB")
+    client = connect(proxy)
+    assert client.get("/").status == 200
+    text = proxy.config_file.read_text(encoding="utf-8").replace("4GiB", "4MiB")
+    proxy._write(proxy.config_file, text)
+    proxy.signal(1)
+    proxy.wait_for_log(message="configuration loaded")
+    refused = client.get("/")
+    assert (refused.status, refused.json()["error"]) == (503, "overloaded")
+    assert len(origin.requests) == 1

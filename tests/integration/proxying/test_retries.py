@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Further attempts after one that failed: when, how many, and when never."""
+import threading
+import time
+
+import pytest
+
+from support import Client, eventually, scaled
+
+FAST = {"max_retries": 2, "backoff": {"base": "1ms", "max": "2ms"}}
+
+
+def with_retry(proxy_to, *origins, retry=None, **config):
+    cluster = {"retry": {**FAST, **(retry or {})}, **config.pop("cluster", {})}
+    return proxy_to(*origins, cluster=cluster, **config)
+
+
+def fails(origin, how, times=1):
+    """The origin fails its first requests, then answers with what it got."""
+    count = [0]
+
+    def handle(exchange):
+        count[0] += 1
+        if count[0] <= times:
+            return how(exchange)
+        exchange.reply(200, exchange.read_body() or origin.name)
+
+    return origin.otherwise(handle, may_break=True)
+
+
+def resets_before_head(exchange):
+    exchange.reset()
+
+
+def closes_before_head(exchange):
+    exchange.close()
+
+
+def answers(status, **headers):
+    return lambda exchange: exchange.reply(status, b"no", {k.replace("_", "-"): v for k, v in headers.items()})
+
+
+@pytest.mark.parametrize("how,reason", [
+    (resets_before_head, "reset"), (closes_before_head, "reset"), (answers(502), "status"),
+    (answers(503), "status"), (answers(504), "status")])
+def test_a_failed_attempt_is_repeated(origin, proxy_to, connect, how, reason):
+    proxy = with_retry(proxy_to, fails(origin, how))
+    assert connect(proxy).get("/").status == 200
+    assert len(origin.requests) == 2
+    assert proxy.metrics()("proxy_retries_total", cluster="origin", reason=reason) == 1
+    assert proxy.wait_for_access(status=200)["attempts"] == 2
+
+
+def test_without_retry_nothing_is_repeated(origin, proxy_to, connect):
+    proxy = proxy_to(fails(origin, answers(503)))
+    assert connect(proxy).get("/").status == 503
+    assert len(origin.requests) == 1
+
+
+def test_other_statuses_pass(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, answers(500)), retry={"on": ["connect", "503"]})
+    assert connect(proxy).get("/").status == 500
+
+
+def test_an_origin_that_refuses_is_left_for_another(make_origin, proxy_to, connect):
+    dead, alive = make_origin("dead"), make_origin("alive")
+    dead.close()
+    client = connect(with_retry(proxy_to, dead, alive))
+    assert [client.get("/").status for _ in range(6)] == [200] * 6
+
+
+def test_a_retry_prefers_another_endpoint(make_origin, proxy_to, connect):
+    bad = make_origin("bad").otherwise(answers(503))
+    good = make_origin("good")
+    proxy = with_retry(proxy_to, bad, good)
+    client = connect(proxy)
+    assert [client.get("/").status for _ in range(10)] == [200] * 10
+    assert len(bad.requests) <= 10
+
+
+def test_after_the_last_retry_the_client_gets_the_last_answer(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, origin.otherwise(answers(503, x_from="origin")))
+    reply = connect(proxy).get("/")
+    assert (reply.status, reply.headers.get("x-from")) == (503, "origin")
+    assert len(origin.requests) == 3
+
+
+def test_a_body_is_sent_again(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, lambda e: (e.read_body(), e.reset())))
+    assert connect(proxy).request("PUT", "/", body=b"x" * 50_000).body == b"x" * 50_000
+
+
+def test_a_body_beyond_the_buffer_is_not_repeated(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, lambda e: (e.read_body(), e.reply(503))), retry={"buffer": "10KiB"})
+    assert connect(proxy).request("PUT", "/", body=b"x" * 50_000).status == 503
+    assert len(origin.requests) == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_may_have_been_done_is_not_done_twice(origin, proxy_to, connect, method):
+    proxy = with_retry(proxy_to, fails(origin, lambda e: (e.read_body(), e.reset())))
+    reply = connect(proxy).request(method, "/", body=b"pay")
+    assert (reply.status, reply.json()["error"]) == (502, "origin_reset")
+    assert len(origin.requests) == 1
+
+
+def test_it_is_if_the_config_says_so(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, lambda e: (e.read_body(), e.reset())), retry={"non_idempotent": True})
+    assert connect(proxy).request("POST", "/", body=b"pay").body == b"pay"
+
+
+def test_a_post_that_was_never_sent_is_repeated(make_origin, proxy_to, connect):
+    dead, alive = make_origin("dead"), make_origin("alive")
+    dead.close()
+    alive.otherwise(lambda e: e.reply(200, e.read_body()))
+    client = connect(with_retry(proxy_to, dead, alive))
+    assert [client.request("POST", "/", body=b"pay").body for _ in range(4)] == [b"pay"] * 4
+
+
+def test_once_a_response_has_begun_there_is_no_retry(origin, proxy_to, connect):
+    def breaks_in_body(exchange):
+        exchange.start_chunked()
+        exchange.chunk("half")
+        exchange.reset()
+
+    proxy = with_retry(proxy_to, fails(origin, breaks_in_body))
+    client = connect(proxy)
+    client.send_request("GET", "/")
+    client.read_to_close()
+    assert len(origin.requests) == 1
+
+
+def test_a_slow_try_is_given_up_for_another(make_origin, proxy_to, connect):
+    gate = threading.Event()
+    slow = make_origin("slow").otherwise(lambda e: e.wait(gate, 20) or e.reply(200), may_break=True)
+    quick = make_origin("quick")
+    proxy = with_retry(proxy_to, slow, quick, retry={"on": ["timeout"], "per_try_timeout": "80ms"})
+    client = connect(proxy)
+    assert [client.get("/").status for _ in range(3)] == [200] * 3
+    gate.set()
+    assert proxy.metrics()("proxy_retries_total", reason="timeout") >= 1
+
+
+def test_the_last_slow_try_has_its_own_token(origin, proxy_to, connect):
+    gate = threading.Event()
+    origin.otherwise(lambda e: e.wait(gate, 20) or e.reply(200), may_break=True)
+    proxy = with_retry(proxy_to, origin, retry={"max_retries": 1, "on": ["timeout"], "per_try_timeout": "50ms"})
+    reply = connect(proxy).get("/")
+    gate.set()
+    assert (reply.status, reply.json()["error"]) == (504, "per_try_timeout")
+    assert len(origin.requests) == 2
+
+
+def test_the_routes_timeout_is_for_all_attempts(origin, proxy_to, connect):
+    gate = threading.Event()
+    origin.otherwise(lambda e: e.wait(gate, 20) or e.reply(200), may_break=True)
+    proxy = with_retry(proxy_to, origin, route={"timeout": "600ms"},
+                       retry={"max_retries": 50, "on": ["timeout"], "per_try_timeout": "100ms"})
+    begun = time.monotonic()
+    reply = connect(proxy).get("/")
+    took = time.monotonic() - begun
+    gate.set()
+    assert reply.json()["error"] == "response_timeout"
+    assert 0.59 < took < scaled(2) and 2 <= len(origin.requests) <= 6
+
+
+def test_retry_after_is_waited_for(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, answers(503, retry_after="1")))
+    begun = time.monotonic()
+    assert connect(proxy).get("/").status == 200
+    assert time.monotonic() - begun >= 0.99
+
+
+def test_a_retry_after_beyond_the_timeout_goes_to_the_client(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, answers(503, retry_after="60")))
+    reply = connect(proxy).get("/")
+    assert (reply.status, reply.headers.get("retry-after")) == (503, "60")
+
+
+def test_a_client_that_leaves_ends_the_retries(origin, proxy_to):
+    proxy = with_retry(proxy_to, origin.otherwise(answers(503)), retry={"max_retries": 100, "backoff": {"base": "1h", "max": "1h"}})
+    with Client(proxy.port()) as client:
+        client.send_request("GET", "/")
+        origin.wait_for_requests(1)
+        eventually(lambda: proxy.metrics()("proxy_retries_total", default=0, reason="status") == 1)
+        client.reset()
+    assert proxy.wait_for_access(error="client_closed")["attempts"] == 1
+
+
+def test_a_storm_of_failures_stays_within_the_budget(origin, proxy_to):
+    """All attempts fail, 24 clients at once, each up to 5 retries: one in five is repeated at most."""
+    def fail(exchange):
+        time.sleep(0.02)
+        exchange.reply(503)
+
+    origin.otherwise(fail)
+    proxy = with_retry(proxy_to, origin, retry={"max_retries": 5, "budget": "20%", "budget_min": 1,
+                                                "backoff": {"base": "20ms", "max": "20ms"}}, log={"access": "off"})
+    requests = 24 * 20
+
+    def press():
+        with Client(proxy.port(), timeout=scaled(20)) as client:
+            for _ in range(20):
+                assert client.get("/").status == 503
+
+    team = [threading.Thread(target=press) for _ in range(24)]
+    for thread in team:
+        thread.start()
+    for thread in team:
+        thread.join(scaled(30))
+    assert requests < len(origin.requests) <= requests * 1.25, len(origin.requests)
+
+
+# -- scripts ------------------------------------------------------------------------------------
+
+def scripted_retry(scripted, lua, *origins, retry=None, **config):
+    return scripted(lua, *origins, config={"cluster": {"retry": {**FAST, "on": ["connect"], **(retry or {})}}, **config})
+
+
+def test_a_script_asks_for_another_attempt(origin, scripted, connect):
+    fails(origin, answers(401))
+    proxy = scripted_retry(scripted, """
+      function select_backend(request)
+        request.headers["x-token"] = request.attempt == 1 and "old" or "new"
+        request.headers["x-why"] = request.last_failure
+      end
+      function on_response(response, request)
+        if response.status == 401 and request.attempt == 1 then return response:retry() end
+        response.headers["x-attempts"] = request.attempt
+      end""", origin)
+    reply = connect(proxy).get("/")
+    assert (reply.status, reply.headers.get("x-attempts")) == (200, "2")
+    assert [r.headers.get("x-token") for r in origin.requests] == ["old", "new"]
+    assert [r.headers.get("x-why") for r in origin.requests] == [None, "401"]
+    assert proxy.metrics()("proxy_retries_total", reason="script") == 1
+
+
+def test_a_script_is_told_when_there_is_no_further_attempt(origin, scripted, connect):
+    origin.otherwise(answers(401))
+    proxy = scripted_retry(scripted, """function on_response(response, request)
+        response.headers["x-retried"] = tostring(response:retry())
+      end""", origin, retry={"max_retries": 1})
+    assert connect(proxy).get("/").headers.get("x-retried") == "false"
+    assert len(origin.requests) == 2
+
+
+def test_select_backend_may_wait_before_a_retry_and_sees_why(make_origin, scripted, connect):
+    dead, alive = make_origin("dead"), make_origin("alive")
+    dead.close()
+    proxy = scripted_retry(scripted, """function select_backend(request, cluster)
+        if request.attempt == 1 then return cluster.endpoints[1] end
+        proxy.sleep(0.02)
+        assert(request.tried[cluster.endpoints[1].address])
+        request.headers["x-why"] = request.last_failure
+        return cluster.endpoints[2]
+      end""", dead, alive)
+    assert connect(proxy).get("/").status == 200
+    assert alive.last.headers.get("x-why") == "connect_failed"
+
+
+# -- deadlines ----------------------------------------------------------------------------------
+
+def test_a_grpc_timeout_ends_the_exchange(origin, proxy_to, connect):
+    gate = threading.Event()
+    origin.otherwise(lambda e: e.wait(gate, 20) or e.reply(200), may_break=True)
+    reply = connect(proxy_to(origin)).get("/", {"Grpc-Timeout": "80m"})
+    gate.set()
+    assert (reply.status, reply.json()["error"]) == (504, "exchange_timeout")
+    passed_on = origin.last.headers.get("grpc-timeout")
+    assert passed_on.endswith("n") and int(passed_on[:-1]) <= 80_000_000 or passed_on == "80000u"
+
+
+def test_a_retry_tells_the_origin_that_less_time_is_left(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, lambda e: (time.sleep(0.05), e.reply(503))), route={"deadline_header": "X-Left-Ms"})
+    assert connect(proxy).get("/", {"Grpc-Timeout": "5S"}).status == 200
+    left = [int(r.headers.get("x-left-ms")) for r in origin.requests]
+    assert 4900 <= left[0] <= 5000 and left[1] <= left[0] - 45
+    grpc = [int(r.headers.get("grpc-timeout")[:-1]) for r in origin.requests]
+    assert grpc[1] <= grpc[0] - 45_000
+
+
+def test_the_deadline_header_tells_the_routes_timeout(origin, proxy_to, connect):
+    connect(proxy_to(origin, route={"deadline_header": "x-left-ms", "timeout": "7s"})).get("/")
+    assert 6900 <= int(origin.last.headers.get("x-left-ms")) <= 7000
