@@ -20,6 +20,13 @@ tidegate_fuzz_replay(server_codec requests tidegate::http1 ${TIDEGATE_HTTP1_RECO
 tidegate_fuzz_replay(client_codec responses tidegate::http1 ${TIDEGATE_HTTP1_RECORDS})
 tidegate_fuzz_replay(proxy_protocol proxy_protocol tidegate::net)
 tidegate_fuzz_replay(dns_answer dns tidegate::net)
+set(TIDEGATE_HTTP2_RECORDS
+  ${CMAKE_SOURCE_DIR}/tests/unit/http1/record.cc
+  ${CMAKE_SOURCE_DIR}/tests/unit/http2/frames.cc
+  ${CMAKE_SOURCE_DIR}/tests/unit/http2/server_record.cc
+  ${CMAKE_SOURCE_DIR}/tests/unit/http2/client_record.cc)
+tidegate_fuzz_replay(http2_server http2_requests tidegate::http2 ${TIDEGATE_HTTP2_RECORDS})
+tidegate_fuzz_replay(http2_client http2_responses tidegate::http2 ${TIDEGATE_HTTP2_RECORDS})
 
 # A second opinion on the same corpora.
 include(${CMAKE_CURRENT_LIST_DIR}/llhttp/library.cmake)

@@ -197,11 +197,11 @@ void ClientCodec::on_data(Stream& base, std::string_view bytes) {
   if (stream.response == ClientStream::Response::Head) {
     return fail_stream(stream, ErrorCode::BadResponse);
   }
-  stream.body_received += bytes.size();
-  if (stream.body_received > stream.body_length) {
-    return fail_stream(stream, ErrorCode::BadResponse);
-  }
-  stream.receiver->on_response_body(bytes);
+  const std::string_view within = bytes.substr(0, stream.body_length - stream.body_received);
+  stream.body_received += within.size();
+  if (!within.empty()) stream.receiver->on_response_body(within);
+  const bool excess = within.size() < bytes.size();
+  if (excess && stream.receiver != nullptr) fail_stream(stream, ErrorCode::BadResponse);
 }
 
 void ClientCodec::on_end(Stream& base) {

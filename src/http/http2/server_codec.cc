@@ -105,12 +105,7 @@ void ServerCodec::on_data(Stream& base, std::string_view bytes) {
   using Request = ServerStream::Request;
   switch (stream.request) {
     case Request::Body:
-      stream.body_received += bytes.size();
-      if (stream.body_received > stream.body_length) {
-        return fail_request(stream, ErrorCode::BadRequest);
-      }
-      if (stream.receiver != nullptr) stream.receiver->on_request_body(bytes);
-      break;
+      return receive_body(stream, bytes);
     case Request::Tunnel:
       if (stream.receiver != nullptr) stream.receiver->on_request_body(bytes);
       break;
@@ -122,6 +117,16 @@ void ServerCodec::on_data(Stream& base, std::string_view bytes) {
     case Request::Complete:
     case Request::Broken:
       break;
+  }
+}
+
+void ServerCodec::receive_body(ServerStream& stream, std::string_view bytes) {
+  const std::string_view within = bytes.substr(0, stream.body_length - stream.body_received);
+  stream.body_received += within.size();
+  if (stream.receiver != nullptr && !within.empty()) stream.receiver->on_request_body(within);
+  const bool excess = within.size() < bytes.size();
+  if (excess && stream.request == ServerStream::Request::Body) {
+    fail_request(stream, ErrorCode::BadRequest);
   }
 }
 

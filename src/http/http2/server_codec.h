@@ -72,6 +72,7 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   ServerStream& open_stream(int32_t wire_id);
   void begin_request(int32_t wire_id, bool end);
   void receive_trailers(ServerStream& stream, bool end);
+  void receive_body(ServerStream& stream, std::string_view bytes);
   void end_request(ServerStream& stream);
   void fail_request(ServerStream& stream, ErrorCode code);
   void begin_tunnel(ServerStream& stream, const ResponseHead& head);
@@ -81,7 +82,6 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   ServerCodecOwner& owner_;
   Session session_;
   uint32_t streams_ = 0;
-  bool eof_ = false;
   bool draining_ = false;
   bool last_named_ = false;  // the GOAWAY that names the last stream was submitted
 };

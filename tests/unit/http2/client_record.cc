@@ -38,7 +38,7 @@ void ClientRecord::feed(std::string_view bytes) {
   const auto read = std::make_unique<char[]>(bytes.size());
   std::copy(bytes.begin(), bytes.end(), read.get());
   codec.receive({read.get(), bytes.size()});
-  flush();
+  if (flushes) flush();
 }
 
 void ClientRecord::feed_bytes(std::string_view bytes) {
@@ -51,6 +51,14 @@ void ClientRecord::flush(bool blocked) {
   for (Frame& frame : reader_.read(http1::take_output(output))) {
     frames_.push_back(std::move(frame));
   }
+}
+
+std::string ClientRecord::events() const {
+  std::string text;
+  for (size_t i = 0; i < calls_.size(); ++i) {
+    text += std::to_string(i) + ": " + calls_[i]->events();
+  }
+  return text;
 }
 
 ClientRecord::Call::Call(ClientRecord& owner)
@@ -78,20 +86,20 @@ void ClientRecord::Call::on_response_interim() {
 
 void ClientRecord::Call::on_response_head(bool end) {
   record.event(http1::describe_head(*response) + (end ? " end" : ""));
-  over = end;
+  over = complete = end;
   if (owner_.when_head) owner_.when_head(*this);
   if (end && owner_.when_over) owner_.when_over(*this);
 }
 
 void ClientRecord::Call::on_response_body(std::string_view bytes) {
-  body_bytes += bytes.size();
+  body.append(bytes);
   record.body(bytes);
   if (owner_.when_body) owner_.when_body(*this);
 }
 
 void ClientRecord::Call::on_response_end() {
   record.end(response->trailers);
-  over = true;
+  over = complete = true;
   if (owner_.when_over) owner_.when_over(*this);
 }
 

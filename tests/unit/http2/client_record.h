@@ -43,9 +43,11 @@ class ClientRecord final {
     RequestHead request;  // GET of "/" from "origin" unless changed
     ResponseHead* response = nullptr;
     http1::Record record;
-    size_t body_bytes = 0;
+    std::string body;
     size_t writable = 0;
+    size_t overs = 0;  // counted by the test
     bool over = false;
+    bool complete = false;  // over, and well
   };
 
   explicit ClientRecord(const Settings& settings = {}, Limits given = {});
@@ -63,7 +65,11 @@ class ClientRecord final {
   void feed_bytes(std::string_view bytes);
   void flush(bool blocked = false);
   std::string sent() { return describe(frames()); }
+  /// Of all streams, each under its number.
+  std::string events() const;
   std::vector<Frame> frames() { return std::exchange(frames_, {}); }
+
+  bool flushes = true;  // behind each feed
 
   /// What the attempts do from inside their callbacks.
   std::function<void(Call&)> when_head;
