@@ -31,6 +31,14 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
+/// HTTP/2 towards clients.
+struct Http2 {
+  bool enabled = true;
+  uint32_t max_concurrent_streams = 100;
+  uint32_t stream_window = 256 * 1024;
+  uint32_t connection_window = 1024 * 1024;
+};
+
 struct Listener {
   std::string name;
   Address address;
@@ -48,6 +56,7 @@ struct Listener {
   uint32_t max_header_bytes = 64 * 1024;
   uint32_t max_header_count = 100;
   bool underscores_in_headers = false;
+  Http2 http2;
   Origin origin;
 };
 
@@ -66,6 +75,7 @@ struct Pool {
   uint32_t max_pending = 1024;  // requests waiting for a connection, per endpoint and worker
   Duration pending_timeout = Duration::zero();  // wait for a connection; 0: the route's timeout
   uint64_t max_requests = 0;    // per connection; 0: unlimited
+  Duration ping_interval = Duration::zero();  // of silence with streams open; 0: no pings
 };
 
 enum class DnsType : uint8_t { A, Srv };
@@ -102,7 +112,7 @@ struct Cluster {
   std::optional<Locality> locality;
   Duration slow_start = Duration::zero();  // zero: none
   double panic_threshold = 0;              // healthy share below which all are used; 0: never
-  std::string protocol = "auto";           // h1, auto
+  std::string protocol = "auto";           // h1, h2, auto
   Duration connect_timeout = std::chrono::seconds(5);
   ClusterLimits limits;
   Retry retry;

@@ -8,6 +8,7 @@ namespace tidegate::config {
 
 const Section& snapshot_section();  // the root
 const Section& listener_section();
+const Section& http2_section();
 const Section& cluster_section();
 const Section& endpoint_section();
 const Section& locality_section();

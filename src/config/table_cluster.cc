@@ -57,7 +57,11 @@ const Section& pool_section() {
                  "Longest wait for a connection, in a queue that is fair over clients; over it: "
                  "503; 0s: the route's `timeout`.")
           .field("max_requests", &Pool::max_requests, count(0, UINT32_MAX),
-                 "Requests on one connection before it is replaced; 0: unlimited.");
+                 "Requests on one connection before it is replaced; 0: unlimited.")
+          .field("ping_interval", &Pool::ping_interval, duration(0ms, 24h),
+                 "HTTP/2: a connection that was silent for this long with streams open is asked for "
+                 "a sign of life, and given up if none comes within it; 0s: never. Some gRPC servers "
+                 "refuse less than 5m.");
   return kSection;
 }
 
@@ -89,8 +93,9 @@ const Section& cluster_section() {
                  "passes keys on to the next; none: no bound.")
           .field("locality", &Cluster::locality, optional(nested<Locality>(locality_section())),
                  "Endpoints that go before others.")
-          .field("protocol", &Cluster::protocol, choice({"auto", "h1"}, {"h2"}),
-                 "HTTP version towards the origins; `auto` is HTTP/1.1 in cleartext.")
+          .field("protocol", &Cluster::protocol, choice({"auto", "h1", "h2"}),
+                 "HTTP version towards the origins; `auto`: as they choose by ALPN on TLS, HTTP/1.1 "
+                 "in cleartext; `h2` in cleartext: with prior knowledge.")
           .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
                  "Longest wait for a connection to an endpoint.")
           .field("pool", &Cluster::pool, nested<Pool>(pool_section()),

@@ -118,6 +118,22 @@ Kind<Log> access_log_kind() {
 
 }  // namespace
 
+const Section& http2_section() {
+  static const Section kSection =
+      SectionOf<Http2>("listeners[].http2",
+                       "HTTP/2 towards clients: by ALPN on TLS, with prior knowledge in cleartext, on "
+                       "the same port as HTTP/1.")
+          .field("enabled", &Http2::enabled, flag(), "Speak it; otherwise HTTP/1 only.")
+          .field("max_concurrent_streams", &Http2::max_concurrent_streams, count32(1, 10'000),
+                 "Requests at once on one connection.")
+          .field("stream_window", &Http2::stream_window, narrow<uint32_t>(size(16384, 1 << 30)),
+                 "What a client may send of one body before the proxy has passed it on.")
+          .field("connection_window", &Http2::connection_window,
+                 narrow<uint32_t>(size(65535, 1 << 30)),
+                 "The same for all bodies of a connection together.");
+  return kSection;
+}
+
 const Section& listener_section() {
   static const Section kSection =
       SectionOf<Listener>("listeners[]", "An address that accepts client connections.")
@@ -155,7 +171,8 @@ const Section& listener_section() {
           .field("max_header_count", &Listener::max_header_count, count32(1, 10'000),
                  "Number of headers; over it: 431.")
           .field("underscores_in_headers", &Listener::underscores_in_headers, flag(),
-                 "Keep headers with `_` in their name; otherwise they are dropped.");
+                 "Keep headers with `_` in their name; otherwise they are dropped.")
+          .field("http2", &Listener::http2, nested<Http2>(http2_section()), "HTTP/2 and its limits.");
   return kSection;
 }
 

@@ -76,6 +76,7 @@ const Section& snapshot_section() {
 std::vector<const Section*> all_sections() {
   return {&snapshot_section(),
           &listener_section(),
+          &http2_section(),
           &cluster_section(),
           &endpoint_section(),
           &dns_section(),

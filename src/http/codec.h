@@ -135,6 +135,10 @@ class ServerCodec {
   /// is for the next flush.
   virtual void produce(bool blocked) { (void)blocked; }
 
+  /// Called at intervals of the time that a client may leave its windows shut: resets streams whose
+  /// bytes have waited for a whole interval. True: streams still wait. HTTP/1: there are none.
+  virtual bool expire_stalled() { return false; }
+
   /// No stream is open and no partial request waits.
   virtual bool idle() const = 0;
   /// Part of a request head has arrived, the rest has not.
@@ -174,6 +178,9 @@ class ClientCodec {
   virtual void resume(StreamId) {}
   virtual bool write_blocked(StreamId) const { return false; }
   virtual void produce(bool blocked) { (void)blocked; }
+
+  /// Asks the origin for a sign of life; any bytes are one. HTTP/1 has no words for it.
+  virtual void ping() {}
 
   /// No stream is open.
   virtual bool idle() const = 0;

@@ -125,6 +125,7 @@ void Transport::flush() {
   dirty_ = false;
   if (!open() || connecting_) return;
   handler_->on_flush();
+  if (!open()) return;
   if (blocked_) {
     // The loop says when the kernel takes more; what was borrowed must not be lost until then.
     output_.settle();

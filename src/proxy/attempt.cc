@@ -2,6 +2,13 @@
 #include "proxy/attempt.h"
 
 namespace tidegate::proxy {
+namespace {
+
+struct KeptBytes final : net::Deferred {
+  std::string bytes;
+};
+
+}  // namespace
 
 void Attempt::begin(const upstream::Cluster::Member& member, bool fresh, uint8_t client_line) {
   line = client_line;
@@ -59,6 +66,12 @@ void Attempt::cancel() {
   leave();
 }
 
+void Attempt::time_out() {
+  upstream::Connection* const connection = state_ == State::Open ? connection_ : nullptr;
+  cancel();
+  if (connection != nullptr) connection->stream_timed_out();
+}
+
 bool Attempt::request_sent() const {
   if (state_ != State::Open) return sent_on_closed_;
   return connection_->bytes_written() > written_before_;
@@ -80,8 +93,15 @@ void Attempt::send_body(std::string_view bytes) {
 }
 
 void Attempt::send_held_body(std::string_view bytes) {
-  send_body(bytes);
-  connection_->keep_output();
+  if (!connection_->multiplexed()) {
+    send_body(bytes);
+    return connection_->keep_output();
+  }
+  // This codec takes them when the connection flushes, which is before the turn ends.
+  auto kept = std::make_unique<KeptBytes>();
+  kept->bytes = bytes;
+  send_body(kept->bytes);
+  connection_->loop().destroy_later(std::move(kept));
 }
 
 void Attempt::send_end(const http::Headers& trailers) {

@@ -46,6 +46,8 @@ class Attempt final : private http::ResponseReceiver,
   void begin(const upstream::Cluster::Member& member, bool fresh, uint8_t client_line);
   /// The result is no longer wanted; the owner hears nothing more.
   void cancel();
+  /// The same because no answer came in time, which casts doubt on a shared connection.
+  void time_out();
 
   void send_head(const http::RequestHead& head, bool end);
   void send_body(std::string_view bytes);
@@ -63,6 +65,8 @@ class Attempt final : private http::ResponseReceiver,
   bool blocked() const { return drain_wait_; }
   /// The connection had carried exchanges before.
   bool on_reused_connection() const { return reused_; }
+  /// The connection is HTTP/2. REQUIRES: open().
+  bool multiplexed() const { return connection_->multiplexed(); }
   /// Something of a response has arrived.
   bool response_begun() const { return response_begun_; }
   /// Some of the request may have left the machine.

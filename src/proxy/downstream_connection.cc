@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "http/http1/server_codec.h"
+#include "http/http2/server_codec.h"
 #include "proxy/exchange.h"
 
 namespace tidegate::proxy {
@@ -15,6 +16,8 @@ constexpr auto kLinger = std::chrono::seconds(2);
 // Bytes behind much output have their turn later, so that neither finished exchanges pile up in this
 // one nor other clients wait.
 constexpr auto kFeedAfter = std::chrono::milliseconds(1);
+// How long a client may take to hear that its idle connection ends, and to say what it has sent.
+constexpr auto kFarewell = std::chrono::seconds(2);
 constexpr size_t kIpTextSize = 46;
 constexpr std::string_view kUnixPeer = "unix";  // who comes by a unix socket has no address
 
@@ -75,7 +78,15 @@ void DownstreamConnection::on_client_named(const net::SocketAddress& client) {
 void DownstreamConnection::on_opened(const Opening::Opened& opened) {
   transport_.handle_with(*this);
   context_.loop.destroy_later(std::move(opening_));
-  codec_ = std::make_unique<http::http1::ServerCodec>(transport_.output(), *this, listener_.limits);
+  multiplexed_ = opened.protocol == Opening::Protocol::Http2;
+  if (multiplexed_) {
+    codec_ = std::make_unique<http::http2::ServerCodec>(transport_.output(), *this,
+                                                        listener_.limits, listener_.http2);
+    await(Await::Request);
+  } else {
+    codec_ =
+        std::make_unique<http::http1::ServerCodec>(transport_.output(), *this, listener_.limits);
+  }
   on_bytes(opened.bytes);
   if (opened.eof && transport_.open()) on_eof();
   if (opened.expired && transport_.open()) on_timeout();
@@ -83,7 +94,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
 
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
   if (multiplexed_) {
-    if (await_ == Await::Head) await(Await::Request);
+    if (await_ != Await::Request) await(Await::Request);
   } else {
     assert(exchanges_.empty());
     await(Await::Nothing);
@@ -110,6 +121,9 @@ void DownstreamConnection::await(Await what) {
       break;
     case Await::Feeding:
       after = kFeedAfter;
+      break;
+    case Await::Farewell:
+      after = kFarewell;
       break;
     case Await::ClientEnd:
       after = kLinger;
@@ -196,6 +210,7 @@ void DownstreamConnection::pause_request(http::StreamId stream) {
 
 void DownstreamConnection::resume_request(http::StreamId stream) {
   codec_->resume(stream);
+  if (multiplexed_) return transport_.schedule_flush();
   paused_ = false;
   if (receiving_) return;
   feed_held();
@@ -206,6 +221,7 @@ void DownstreamConnection::stream_ended(http::StreamId) {
   paused_ = false;
   if (!transport_.open()) return;
   if (exchanges_.empty()) await(Await::Request);
+  if (multiplexed_) transport_.schedule_flush();
   if (receiving_) return;
   feed_held();
   after_input();
@@ -245,6 +261,9 @@ void DownstreamConnection::on_timeout() {
   switch (await_) {
     case Await::Nothing:
       return;
+    case Await::Farewell:
+      if (exchanges_.empty()) return close();
+      return await(Await::Request);
     case Await::ClientEnd:
       return close();
     case Await::Feeding:
@@ -264,12 +283,16 @@ void DownstreamConnection::on_silence() {
     if (std::exchange(written_before_, written) == written) return close();
     return await(Await::Request);
   }
-  if (!codec_->receiving_head()) {
-    if (exchanges_.empty()) return close();
+  if (multiplexed_ && !codec_->receiving_head()) {
+    codec_->expire_stalled();
+    transport_.schedule_flush();
+    if (codec_->idle()) return say_farewell();
     return await(Await::Request);
   }
+  if (!codec_->receiving_head()) return close();
   // 408: the codec makes the head's end into an error and the exchange answers it.
   codec_->expire_head();
+  if (multiplexed_) transport_.schedule_flush();
   finish_if_done();
 }
 
@@ -281,8 +304,15 @@ void DownstreamConnection::drain() {
     if (!opening_->begun()) close();
     return;
   }
+  if (multiplexed_) return say_farewell();
   codec_->drain();
   if (exchanges_.empty() && !codec_->receiving_head() && transport_.output().empty()) close();
+}
+
+void DownstreamConnection::say_farewell() {
+  codec_->drain();
+  if (exchanges_.empty()) await(Await::Farewell);
+  transport_.schedule_flush();
 }
 
 void DownstreamConnection::close() {

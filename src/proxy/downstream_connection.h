@@ -59,6 +59,7 @@ class DownstreamConnection final : public net::Deferred,
     Request,   // none is open; or, on HTTP/2, a look at streams that stand still
     Head,      // the rest of one
     Feeding,   // bytes held behind much output have their turn
+    Farewell,  // the client has been told that it is over, and may still have asked
     ClientEnd  // lingering
   };
 
@@ -80,6 +81,7 @@ class DownstreamConnection final : public net::Deferred,
   void after_input();
   void finish_if_done();
   void linger();
+  void say_farewell();
   void leave_exchanges();
   bool lingering() const { return await_ == Await::ClientEnd; }
 

@@ -154,6 +154,7 @@ void Exchange::set_path(std::string_view path) {
 
 void Exchange::on_request_error(ErrorCode code) {
   request_broken_ = request_ended_ = true;
+  if (code == ErrorCode::ClientClosed) return on_client_left();
   // A request that broke before its head was complete has met neither route nor filters.
   if (stage_ == Stage::Head) {
     (void)accept_head();
@@ -168,14 +169,16 @@ void Exchange::on_request_error(ErrorCode code) {
 }
 
 void Exchange::on_client_gone() {
-  if (stage_ == Stage::Finished) {
-    downstream_ = nullptr;
-    return;
-  }
+  downstream_ = nullptr;
+  on_client_left();
+}
+
+void Exchange::on_client_left() {
+  if (stage_ == Stage::Finished) return;
+  // A stream that was reset before its head was complete has met neither route nor filters.
   cancel_wait();
   attempt_.cancel();
   failure_ = {ErrorCode::ClientClosed, {}};
-  downstream_ = nullptr;
   finish();
 }
 
@@ -248,7 +251,7 @@ void Exchange::on_timeout() {
       return on_request_error(ErrorCode::RequestTimeout);
     }
     case TimerKind::Response:
-      attempt_.cancel();
+      attempt_.time_out();
       return on_attempt_error(ErrorCode::ResponseTimeout);
     case TimerKind::Idle:
       attempt_.cancel();

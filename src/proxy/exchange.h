@@ -18,6 +18,7 @@
 #include "proxy/filter.h"
 #include "proxy/route_table.h"
 #include "proxy/vars.h"
+#include "proxy/websocket.h"
 
 namespace tidegate::proxy {
 
@@ -189,6 +190,7 @@ class Exchange final : public net::Deferred,
   void arm(TimerKind kind);
   Duration arm_response();
   void release_downstream();
+  void on_client_left();
 
   // exchange_limits.cc
   bool admit();
@@ -249,6 +251,7 @@ class Exchange final : public net::Deferred,
   void on_attempt_body(std::string_view bytes) override;
   void on_attempt_end() override;
   void on_attempt_error(ErrorCode code) override;
+  void reject_upgrade();
   void start_failure();
   void reply_with_problem();
   void make_local_response(const LocalReply& reply);
@@ -332,6 +335,7 @@ class Exchange final : public net::Deferred,
   std::string_view last_failure_;
   IpAddress client_ip_;
   Vars vars_;
+  WebsocketKeys websocket_;
   Failure failure_;
   PinnedMembers* pinned_ = nullptr;
   upstream::Endpoint* chosen_ = nullptr;

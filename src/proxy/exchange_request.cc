@@ -60,7 +60,9 @@ std::string_view Exchange::hash_key(const config::HashOn& what) const {
 void Exchange::on_attempt_ready() {
   // A body can only be sent again if it is kept.
   keep_for_replay_ = wants_replay() && body_.size() <= replay_limit();
+  const unsigned attempt = attempts_;
   send_upstream_head();
+  if (attempts_ != attempt || !attempt_.open()) return;  // refused, and perhaps tried again already
   if (!body_.empty()) {
     attempt_.send_held_body(body_);
     if (!keep_for_replay_) drop_replay();
@@ -83,6 +85,7 @@ void Exchange::send_upstream_head() {
   request_.path = upstream_path();
   if (swap_host) headers.set(http::HeaderId::Host, other_host);
   tell_deadline();
+  if (!request_.upgrade.empty()) websocket_.prepare(request_, attempt_.multiplexed(), context_.ids);
   attempt_.send_head(request_, request_.body == http::BodyKind::None);
   request_.path = path;
   if (!swap_host) return;
@@ -239,11 +242,12 @@ void Exchange::on_attempt_drained() {
 }
 
 bool Exchange::may_retry_for_free(ErrorCode code) const {
-  if (free_retry_used_ || !attempt_.on_reused_connection() || attempt_.response_begun())
-    return false;
-  if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
-  if (request_broken_ || tunnel_) return false;
+  if (free_retry_used_ || request_broken_ || tunnel_) return false;
   if (request_.body != http::BodyKind::None && body_lost_) return false;
+  // The origin says that it has not looked at it (RFC 9113 8.7).
+  if (code == ErrorCode::StreamRefused) return true;
+  if (!attempt_.on_reused_connection() || attempt_.response_begun()) return false;
+  if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
   return !attempt_.request_sent() || http::is_idempotent(request_.method);
 }
 

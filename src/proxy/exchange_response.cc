@@ -48,12 +48,21 @@ void Exchange::on_attempt_head(bool end) {
   timer_.disarm();
   try_timer_.disarm();
   if (response_->status == kSwitchingProtocols) {
+    if (!websocket_.finish(request_, *response_)) return reject_upgrade();
     tunnel_ = true;
     request_ended_ = request_complete_ = false;
     attempt_.become_tunnel();
     context_.metrics.tunnels_active.add();
   }
   start_response();
+}
+
+// The origin has agreed to something else than it was asked for.
+void Exchange::reject_upgrade() {
+  attempt_.cancel();
+  response_ = nullptr;
+  response_from_origin_ = false;
+  on_attempt_error(ErrorCode::BadResponse);
 }
 
 // … or the attempt fails.
@@ -100,9 +109,16 @@ void Exchange::make_local_response(const LocalReply& reply) {
     request_ended_ = request_complete_ = true;
     context_.metrics.tunnels_active.subtract();
   }
-  response_ = local_response(reply, context_, arena_);
   response_from_origin_ = false;
-  local_body_ = arena_.copy(reply.body);
+  if (reply.status >= 400 && is_grpc(request_)) {
+    const bool failed = failure_.code != ErrorCode::None;
+    response_ = grpc_response(reply, failed ? describe(failure_.code).title : reply.body, context_,
+                              arena_);
+    local_body_ = {};
+  } else {
+    response_ = local_response(reply, context_, arena_);
+    local_body_ = arena_.copy(reply.body);
+  }
   origin_complete_ = true;
   origin_error_ = ErrorCode::None;
   if (request_.method == http::Method::Head && response_->body == http::BodyKind::Sized) {
@@ -132,7 +148,10 @@ void Exchange::send_response() {
   const bool from_origin = response_from_origin_ && !response_replaced_;
   const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;
   const bool complete = origin_complete_ || !from_origin;
-  const bool end = response_->body == http::BodyKind::None && complete && !tunnel_;
+  const bool empty =
+      response_->body == http::BodyKind::None ||
+      (response_->body == http::BodyKind::Sized && response_->content_length == 0);
+  const bool end = empty && complete && !tunnel_;
   http::ServerCodec& codec = downstream_->codec();
   codec.send_head(stream_, *response_, end);
   if (!end && !held.empty()) {

@@ -37,7 +37,8 @@ bool Exchange::may_repeat() const {
 /// Bytes that have been sent are worth keeping.
 bool Exchange::wants_replay() const {
   if (request_.body == http::BodyKind::None || body_lost_) return false;
-  if (attempt_.on_reused_connection() && !free_retry_used_) return true;
+  const bool shared = attempt_.on_reused_connection() || attempt_.multiplexed();
+  if (shared && !free_retry_used_) return true;
   return cluster_->retry.enabled() && retries_ < cluster_->retry.settings().max_retries;
 }
 

@@ -5,6 +5,7 @@
 
 #include "config/snapshot.h"
 #include "http/codec.h"
+#include "http/http2/settings.h"
 #include "net/socket_address.h"
 #include "proxy/shared_snapshot.h"
 
@@ -19,11 +20,16 @@ struct ListenerRuntime {
         config(listener),
         limits{listener.max_request_line, listener.max_header_bytes, listener.max_header_count,
                listener.underscores_in_headers},
-        connections(std::move(connection_count)) {}
+        connections(std::move(connection_count)) {
+    http2.max_concurrent_streams = listener.http2.max_concurrent_streams;
+    http2.stream_window = listener.http2.stream_window;
+    http2.connection_window = listener.http2.connection_window;
+  }
 
   const std::shared_ptr<const SharedSnapshot> snapshot;  // keeps `config` alive
   const config::Listener& config;
   const http::Limits limits;
+  http::http2::Settings http2;
   const std::shared_ptr<std::atomic<uint32_t>> connections;  // open ones, in all workers
   uint16_t port = 0;
   uint32_t pins = 1;

@@ -30,6 +30,45 @@ std::string_view decimal(uint64_t value, Arena& arena) {
   return {to, static_cast<size_t>(std::to_chars(to, to + kDigits, value).ptr - to)};
 }
 
+std::string_view grpc_status_of(uint16_t status) {
+  switch (status) {
+    case 400:
+      return "13";  // internal
+    case 401:
+      return "16";  // unauthenticated
+    case 403:
+      return "7";  // permission denied
+    case 404:
+      return "12";  // unimplemented
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return "14";  // unavailable
+    default:
+      return "2";  // unknown
+  }
+}
+
+// Percent-encoded, as the gRPC protocol has it; cut to what a header may hold.
+std::string_view grpc_message(std::string_view text, Arena& arena) {
+  constexpr size_t kMost = 1024;
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  text = text.substr(0, kMost);
+  char* const to = arena.chars(text.size() * 3);
+  size_t size = 0;
+  for (const char c : text) {
+    if (c >= ' ' && c <= '~' && c != '%') {
+      to[size++] = c;
+      continue;
+    }
+    to[size++] = '%';
+    to[size++] = kHex[static_cast<uint8_t>(c) >> 4];
+    to[size++] = kHex[static_cast<uint8_t>(c) & 15];
+  }
+  return {to, size};
+}
+
 }  // namespace
 
 http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& context, Arena& arena) {
@@ -53,6 +92,26 @@ http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& conte
   head->content_length = reply.body.size();
   // Information only, but for a HEAD, whose response names the length without having it.
   headers.add(http::HeaderId::ContentLength, decimal(reply.body.size(), arena));
+  return head;
+}
+
+bool is_grpc(const http::RequestHead& request) {
+  constexpr std::string_view kType = "application/grpc";
+  const std::string_view type = request.headers.get(http::HeaderId::ContentType);
+  if (!type.starts_with(kType)) return false;
+  return type.size() == kType.size() || type[kType.size()] == '+' || type[kType.size()] == ';';
+}
+
+http::ResponseHead* grpc_response(const LocalReply& reply, std::string_view message,
+                                  WorkerContext& context, Arena& arena) {
+  http::ResponseHead* head = local_response({200, {}, {}, reply.headers}, context, arena);
+  // Without DATA, the head ends the stream.
+  head->body = http::BodyKind::None;
+  http::Headers& headers = head->headers;
+  headers.remove(http::HeaderId::ContentLength);
+  headers.set(http::HeaderId::ContentType, "application/grpc");
+  headers.set("grpc-status", grpc_status_of(reply.status));
+  headers.set("grpc-message", grpc_message(message, arena));
   return head;
 }
 

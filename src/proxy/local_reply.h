@@ -18,4 +18,13 @@ http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& conte
 /// Problem details (RFC 9457) of an error: its token and the request's id, nothing else.
 LocalReply problem_reply(ErrorCode code, std::string_view request_id, Arena& arena);
 
+/// The request's content type is one of gRPC's.
+bool is_grpc(const http::RequestHead& request);
+
+/// The same answer for a gRPC client, which understands no other: a response that is trailers only,
+/// with a grpc-status that stands for the HTTP status (as gRPC's own mapping has it) and `message`
+/// as grpc-message. REQUIRES: an error, with a status of 400 or above.
+http::ResponseHead* grpc_response(const LocalReply& reply, std::string_view message,
+                                  WorkerContext& context, Arena& arena);
+
 }  // namespace tidegate::proxy

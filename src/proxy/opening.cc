@@ -58,6 +58,7 @@ void Opening::read_proxy_header(std::string_view bytes) {
 // 2. Nearly always the first byte decides, and nothing is kept.
 void Opening::choose_by_preface(std::string_view bytes) {
   const std::string_view front = bytes.substr(0, kPreface.size());
+  if (!listener_.http2.enabled) return finish({.protocol = Protocol::Http1, .bytes = bytes});
   if (!kPreface.starts_with(front)) return finish({.protocol = Protocol::Http1, .bytes = bytes});
   if (front.size() == kPreface.size()) {
     return finish({.protocol = Protocol::Http2, .bytes = bytes});

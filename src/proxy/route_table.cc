@@ -44,6 +44,16 @@ void RouteTable::add_clusters() {
   }
 }
 
+namespace {
+
+upstream::Pool::Settings pool_settings(const config::Cluster& cluster) {
+  upstream::Pool::Settings settings{cluster.connect_timeout, cluster.pool};
+  settings.protocol = upstream::Pool::protocol_of(cluster.protocol);
+  return settings;
+}
+
+}  // namespace
+
 upstream::Membership* RouteTable::make_members(size_t cluster,
                                                const upstream::Endpoints& endpoints) {
   const config::Cluster& config = snapshot_->config.clusters[cluster];
@@ -51,7 +61,7 @@ upstream::Membership* RouteTable::make_members(size_t cluster,
   members.reserve(endpoints.size());
   for (const auto& endpoint : endpoints) {
     upstream::Pool& pool =
-        pools_.acquire(endpoint, {config.connect_timeout, config.pool},
+        pools_.acquire(endpoint, pool_settings(config),
                        telemetry::EndpointMetrics(shard_, config.name, endpoint->address));
     members.push_back({endpoint.get(), &pool});
   }

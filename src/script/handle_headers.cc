@@ -3,6 +3,7 @@
 // h:each(), h:count().
 #include <cstring>
 
+#include "base/strings.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
 
@@ -98,7 +99,8 @@ std::string_view value_at(lua_State* L, int index, int type, HookCall& call) {
   if (breaks_a_field(text, size)) {
     luaL_error(L, "the value of a header can not contain CR, LF or NUL");
   }
-  return call.keep(L, {text, size});
+  // Spaces around a value mean nothing in HTTP/1, and break the message in HTTP/2.
+  return call.keep(L, trim({text, size}));
 }
 
 const http::HeaderField* find_field(const http::Headers& headers, const HeaderName& name) {

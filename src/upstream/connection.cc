@@ -2,6 +2,7 @@
 #include "upstream/connection.h"
 
 #include "http/http1/client_codec.h"
+#include "http/http2/client_codec.h"
 #include "upstream/pool.h"
 
 namespace tidegate::upstream {
@@ -16,44 +17,109 @@ Connection::Connection(Pool& pool, net::EventLoop& loop)
 Connection::~Connection() = default;
 
 bool Connection::connect() {
-  transport_.loop().timers().arm(timer_, pool_.settings().connect_timeout);
+  enter(State::Connecting);
   dialer_.reset(new Dialer(transport_, pool_.endpoint(), *this));
   return dialer_->start();
 }
 
-void Connection::end_dialing() {
-  timer_.disarm();
-  transport_.handle_with(*this);
-  transport_.loop().destroy_later(std::move(dialer_));
+void Connection::enter(State state) {
+  state_ = state;
+  heard_ = false;
+  const Pool::Settings& settings = pool_.settings();
+  Duration after{};
+  switch (state) {
+    case State::Connecting:
+    case State::Suspect:
+      after = settings.connect_timeout;
+      break;
+    case State::Idle:
+      after = settings.pool.idle_timeout;
+      break;
+    case State::Busy:
+      after = multiplexed_ ? settings.pool.ping_interval : Duration::zero();
+      if (after == Duration::zero()) return timer_.disarm();
+      break;
+  }
+  transport_.loop().timers().arm(timer_, after);
 }
 
 void Connection::on_dialed() {
-  end_dialing();
-  codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool_.limits());
-  // In case that nobody waits for it any more.
-  arm_idle();
-  pool_.connection_ready(*this);
+  transport_.handle_with(*this);
+  transport_.loop().destroy_later(std::move(dialer_));
+  choose_codec();
+  // An HTTP/2 origin says first how many streams it takes.
+  if (multiplexed_) transport_.schedule_flush();
+  settle();
+}
+
+void Connection::choose_codec() {
+  multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2;
+  if (multiplexed_) {
+    codec_ = std::make_unique<http::http2::ClientCodec>(transport_.output(), pool_.limits(), "http");
+  } else {
+    codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool_.limits());
+  }
 }
 
 void Connection::on_dial_failed(ErrorCode code) {
-  end_dialing();
+  transport_.handle_with(*this);
+  transport_.loop().destroy_later(std::move(dialer_));
+  fail_connecting(code);
+}
+
+void Connection::fail_connecting(ErrorCode code) {
+  timer_.disarm();
+  transport_.close();
   pool_.connect_failed(*this, code);
 }
 
 void Connection::on_timeout() {
-  if (dialer_ == nullptr) return close();
+  switch (state_) {
+    case State::Connecting:
+      if (dialer_ == nullptr) return fail_connecting(ErrorCode::ConnectTimeout);
+      transport_.close();
+      return on_dial_failed(ErrorCode::ConnectTimeout);
+    case State::Idle:
+      return close();
+    case State::Busy:
+    case State::Suspect:
+      return on_silence();
+  }
+}
+
+void Connection::on_silence() {
+  if (heard_) {
+    enter(State::Busy);
+    // It may have been without room for a while.
+    return pool_.streams_changed(*this);
+  }
+  if (state_ == State::Busy) return suspect_death();
   transport_.close();
-  on_dial_failed(ErrorCode::ConnectTimeout);
+  on_broken();
+}
+
+void Connection::suspect_death() {
+  const Duration patience = pool_.settings().pool.ping_interval;
+  enter(State::Suspect);
+  if (patience > Duration::zero()) transport_.loop().timers().arm(timer_, patience);
+  codec_->ping();
+  transport_.schedule_flush();
+  pool_.streams_changed(*this);
+}
+
+void Connection::stream_timed_out() {
+  if (multiplexed_ && transport_.open() && state_ != State::Suspect) suspect_death();
 }
 
 bool Connection::worn_out() const { return streams_ > 0 && !pool_.may_reuse(streams_); }
 
 bool Connection::can_open() const {
-  return codec_ != nullptr && transport_.open() && codec_->can_open() && !worn_out();
+  return state_ != State::Connecting && state_ != State::Suspect && transport_.open() &&
+         codec_->can_open() && !worn_out();
 }
 
 http::StreamId Connection::open(http::ResponseReceiver& receiver) {
-  timer_.disarm();
+  if (state_ == State::Idle) enter(State::Busy);
   ++streams_;
   const http::StreamId stream = codec_->open(receiver);
   pool_.stream_opened(*this);
@@ -71,6 +137,7 @@ void Connection::resume(http::StreamId stream) {
 }
 
 void Connection::on_bytes(std::string_view bytes) {
+  heard_ = true;
   receiving_ = true;
   codec_->receive(bytes);
   receiving_ = false;
@@ -81,6 +148,7 @@ void Connection::on_eof() {
   receiving_ = true;
   codec_->receive_eof();
   receiving_ = false;
+  if (state_ == State::Connecting) return fail_connecting(ErrorCode::OriginClosed);
   settle();
 }
 
@@ -88,13 +156,17 @@ void Connection::on_broken() {
   receiving_ = true;
   codec_->fail(ErrorCode::OriginReset);
   receiving_ = false;
+  if (state_ == State::Connecting) return fail_connecting(ErrorCode::OriginReset);
   close();
 }
 
 void Connection::on_drained() {
   while (!drain_waiters_.empty()) drain_waiters_.pop_front().on_upstream_drained();
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
-  if (codec_->idle() && codec_->done()) close();
+  if (state_ == State::Connecting || !codec_->idle()) return;
+  if (codec_->done()) return close();
+  // Streams may have ended by what was sent, or not.
+  if (multiplexed_ && state_ == State::Busy) settle();
 }
 
 void Connection::stream_done() {
@@ -105,16 +177,20 @@ void Connection::settle() {
   if (!transport_.open()) return;
   // What the codec says by itself (HTTP/2: settings, acknowledgements, windows, resets).
   if (multiplexed_) transport_.schedule_flush();
+  if (state_ == State::Connecting) {
+    if (codec_->done()) return fail_connecting(ErrorCode::BadResponse);
+    if (!codec_->can_open()) return;
+    // In case that nobody waits for it any more.
+    enter(State::Idle);
+    return pool_.connection_ready(*this, multiplexed_ ? Pool::kStreamsExpected : 1);
+  }
+  if (state_ == State::Suspect && heard_) enter(State::Busy);
   if (codec_->idle()) {
     if (codec_->done() || worn_out() || !pool_.keeps_idle()) return close();
     transport_.resume_reading();
-    if (!timer_.armed()) arm_idle();
+    if (state_ == State::Busy) enter(State::Idle);
   }
   pool_.streams_changed(*this);
-}
-
-void Connection::arm_idle() {
-  transport_.loop().timers().arm(timer_, pool_.settings().pool.idle_timeout);
 }
 
 void Connection::close_if_idle() {

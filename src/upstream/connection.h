@@ -38,10 +38,13 @@ class Connection final : public net::Deferred,
   /// REQUIRES: dialed.
   http::ClientCodec& codec() { return *codec_; }
   Pool& pool() { return pool_; }
+  net::EventLoop& loop() { return transport_.loop(); }
   /// It carries no stream at present.
   bool idle() const { return codec_ != nullptr && codec_->idle(); }
   /// It has carried another exchange than the newest, so that its death may be no news of that one.
   bool reused() const { return streams_ > 1; }
+  /// It carries many streams at once (HTTP/2).
+  bool multiplexed() const { return multiplexed_; }
   /// A stream may be opened now.
   bool can_open() const;
   /// REQUIRES: can_open().
@@ -65,11 +68,21 @@ class Connection final : public net::Deferred,
 
   /// The user of a stream has finished with it: the connection goes back to the pool, or closes.
   void stream_done();
+  /// A stream got no answer in time: unless the origin speaks again soon, the connection is dead.
+  void stream_timed_out();
   /// Idle for longer than the pool allows, or no longer wanted.
   void close();
   void close_if_idle();
 
  private:
+  /// What the timer is for, too.
+  enum class State : uint8_t {
+    Connecting,  // dialing, or the codec can not open a stream yet
+    Idle,        // no stream is open
+    Busy,        // streams are open; HTTP/2: silence is looked into
+    Suspect,     // streams may be open; a sign of life is awaited, and no stream opened
+  };
+
   void on_bytes(std::string_view bytes) override;
   void on_eof() override;
   void on_broken() override;
@@ -79,20 +92,25 @@ class Connection final : public net::Deferred,
   void on_dialed() override;
   void on_dial_failed(ErrorCode code) override;
   void on_timeout();
-  void end_dialing();
+  void on_silence();
+  void choose_codec();
+  void fail_connecting(ErrorCode code);
+  void suspect_death();
   void settle();
-  void arm_idle();
+  void enter(State state);
   bool worn_out() const;
 
   Pool& pool_;
   net::Transport transport_;
-  std::unique_ptr<Dialer> dialer_;  // while it connects
+  std::unique_ptr<Dialer> dialer_;  // until it has a codec
   std::unique_ptr<http::ClientCodec> codec_;
   Timer timer_;
   List<DrainWaiter> drain_waiters_;
   uint64_t streams_ = 0;
+  State state_ = State::Connecting;
   bool receiving_ = false;
   bool multiplexed_ = false;  // many streams at once
+  bool heard_ = false;        // bytes have come since the timer was armed
 };
 
 }  // namespace tidegate::upstream

@@ -11,11 +11,29 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.idle_timeout == other.pool.idle_timeout &&
          pool.max_pending == other.pool.max_pending &&
          pool.pending_timeout == other.pool.pending_timeout &&
-         pool.max_requests == other.pool.max_requests;
+         pool.max_requests == other.pool.max_requests &&
+         pool.ping_interval == other.pool.ping_interval && protocol == other.protocol;
 }
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells)
-    : loop_(loop), endpoint_(std::move(endpoint)), settings_(settings), cells_(cells) {}
+    : loop_(loop), endpoint_(std::move(endpoint)), settings_(settings), cells_(cells) {
+  expect_streams();
+}
+
+Pool::Protocol Pool::protocol_of(std::string_view name) {
+  if (name == "h2") return Protocol::Http2;
+  return name == "h1" ? Protocol::Http1 : Protocol::Auto;
+}
+
+void Pool::expect_streams() {
+  streams_expected_ = settings_.protocol == Protocol::Http2 ? kStreamsExpected : 1;
+}
+
+void Pool::configure(Settings settings) {
+  const bool other = settings.protocol != settings_.protocol;
+  settings_ = std::move(settings);
+  if (other) expect_streams();
+}
 
 Pool::~Pool() {
   while (!available_.empty()) available_.front().close();
@@ -97,8 +115,9 @@ void Pool::place(Connection& connection) {
 
 void Pool::stream_opened(Connection& connection) { place(connection); }
 
-void Pool::connection_ready(Connection& connection) {
+void Pool::connection_ready(Connection& connection, size_t streams) {
   --connecting_;
+  streams_expected_ = streams;
   cells_.endpoint.connected();
   streams_changed(connection);
 }

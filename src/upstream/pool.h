@@ -33,11 +33,18 @@ class PoolWaiter : public ListNode<PoolWaiter> {
 /// to expect, so as to open neither a connection per waiter nor too few.
 class Pool {
  public:
+  enum class Protocol : uint8_t { Auto, Http1, Http2 };
+  static Protocol protocol_of(std::string_view name);  // "auto", "h1", "h2"
+
   struct Settings {
     Duration connect_timeout{};
     config::Pool pool;
+    Protocol protocol = Protocol::Auto;
     bool operator==(const Settings& other) const;
   };
+
+  /// Of an HTTP/2 origin that has not said yet; RFC 9113 6.5.2 asks for no fewer.
+  static constexpr size_t kStreamsExpected = 100;
 
   struct Cells {
     telemetry::EndpointMetrics endpoint;
@@ -53,7 +60,7 @@ class Pool {
   const Settings& settings() const { return settings_; }
   Timers& timers() { return loop_.timers(); }
   const http::Limits& limits() const { return limits_; }
-  void configure(Settings settings) { settings_ = settings; }
+  void configure(Settings settings);
   /// What to do when there is no descriptor for a connection; true: one may have got free.
   void when_exhausted(std::function<bool()> reclaim) { reclaim_ = std::move(reclaim); }
   /// Closes the connection that has been idle the longest. False: none is.
@@ -74,8 +81,8 @@ class Pool {
   // ---- for its connections ----
   bool may_reuse(uint64_t streams) const;
   bool keeps_idle() const { return settings_.pool.idle_timeout > Duration::zero(); }
-  /// Dialed: it has its codec.
-  void connection_ready(Connection& connection);
+  /// Its codec is chosen, and can open streams. `streams`: how many at once, as far as is known.
+  void connection_ready(Connection& connection, size_t streams);
   void connect_failed(Connection& connection, ErrorCode code);
   void stream_opened(Connection& connection);
   /// It may have room for a stream, or none any more.
@@ -83,6 +90,7 @@ class Pool {
   void connection_closed(Connection& connection);
 
  private:
+  void expect_streams();
   bool may_grow() const;
   bool open_connection();
   void place(Connection& connection);
@@ -101,7 +109,7 @@ class Pool {
   size_t total_ = 0;
   size_t connecting_ = 0;
   size_t waiting_ = 0;
-  size_t streams_expected_ = 1;  // of a connection that is being made
+  size_t streams_expected_;  // of a connection that is being made
 };
 
 }  // namespace tidegate::upstream

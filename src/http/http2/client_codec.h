@@ -56,8 +56,7 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
 
   /// Streams that are open; never more than the origin allows.
   uint32_t open_streams() const { return streams_; }
-  /// Asks the origin for a sign of life.
-  void ping();
+  void ping() override;
   /// The last one was not answered yet.
   bool ping_pending() const { return ping_pending_; }
 

@@ -52,9 +52,7 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   bool done() const override { return session_.over(); }
   bool write_finished() const override { return false; }
 
-  /// To be called at intervals of the time that a client may leave its flow-control windows shut:
-  /// resets streams whose bytes have waited for a whole interval. True: streams still wait.
-  bool expire_stalled() { return session_.expire_stalled(); }
+  bool expire_stalled() override { return session_.expire_stalled(); }
 
  private:
   struct ServerStream;

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many streams on one connection: how they share it, and how it ends."""
+import signal
+import threading
+
+import h2.settings
+import pytest
+
+from support import scaled
+from support.h2 import ErrorCodes, StreamReset
+
+STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
+
+
+@pytest.fixture
+def origin(make_any_origin):
+    return make_any_origin("h2")
+
+
+def meeting(origin, count, path="/"):
+    """Answers only when `count` requests are there at once."""
+    gate = threading.Barrier(count, timeout=scaled(10))
+
+    def meet(exchange):
+        gate.wait()
+        exchange.reply(200, b"met")
+    origin.on(path, meet)
+
+
+def test_many_streams_share_one_connection_to_the_origin(origin, h2_front, h2_client):
+    meeting(origin, 50)
+    client = h2_client(h2_front(origin))
+    streams = [client.start("GET", "/", end=True) for _ in range(50)]
+    assert [client.response(stream=s).body for s in streams] == [b"met"] * 50
+    assert origin.connections == 1
+
+
+def test_clients_of_http_1_share_one_connection_to_the_origin(origin, h2_front, connect):
+    meeting(origin, 8)
+    proxy = h2_front(origin)
+    clients = [connect(proxy) for _ in range(8)]
+    for client in clients:
+        client.send_request("GET", "/")
+    assert [client.response().body for client in clients] == [b"met"] * 8
+    assert origin.connections == 1
+
+
+def test_connections_grow_when_the_origins_streams_run_out(make_any_origin, h2_front, h2_client):
+    origin = make_any_origin("h2", settings={STREAMS: 2})
+    meeting(origin, 6)
+    client = h2_client(h2_front(origin))
+    streams = [client.start("GET", "/", end=True) for _ in range(6)]
+    assert [client.response(stream=s).body for s in streams] == [b"met"] * 6
+    assert origin.connections == 3
+
+
+def test_the_cap_of_connections_makes_streams_wait(make_any_origin, h2_front, h2_client):
+    origin = make_any_origin("h2", settings={STREAMS: 2})
+    client = h2_client(h2_front(origin, cluster={"pool": {"max_connections": 1}}))
+    streams = [client.start("GET", "/", end=True) for _ in range(20)]
+    assert [client.response(stream=s).status for s in streams] == [200] * 20
+    assert origin.connections == 1
+
+
+def test_a_connection_is_replaced_after_max_requests(origin, h2_front, h2_client):
+    client = h2_client(h2_front(origin, cluster={"pool": {"max_requests": 2}}))
+    for _ in range(6):
+        assert client.get("/").status == 200
+    assert origin.connections == 3
+    origin.wait_until_open(0)
+
+
+def test_a_refused_stream_is_tried_again_even_with_a_post(origin, h2_front, h2_client):
+    refused = []
+
+    def refuse_first(side, stream):
+        if not refused:
+            refused.append(stream)
+            side.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
+            return True
+        return False
+    origin.on_stream = refuse_first
+    origin.on("/", lambda exchange: exchange.reply(200, exchange.read_body()))
+    proxy = h2_front(origin)
+    assert h2_client(proxy).post("/", b"the body").body == b"the body"
+    assert len(origin.requests) == 1
+    assert proxy.wait_for_access()["attempts"] == 2
+
+
+def test_streams_behind_a_goaway_are_tried_again_and_the_rest_finish(origin, h2_front, h2_client):
+    release = threading.Event()
+
+    def last(exchange):
+        exchange.side.send_goaway(exchange.stream)
+        exchange.wait(release)
+        exchange.reply(200, b"last")
+    origin.on("/last", last)
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    first = client.start("GET", "/last", end=True)
+    origin.wait_for_requests(1)
+    origin.on("/", body=b"fresh")
+    assert client.get("/").body == b"fresh"
+    assert origin.connections == 2
+    release.set()
+    assert client.response(stream=first).body == b"last"
+
+
+def test_a_cancelled_stream_leaves_the_connection_usable(origin, h2_front, h2_client):
+    origin.on("/slow", lambda exchange: exchange.expect_gone(), may_break=True)
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    for _ in range(5):
+        client.cancel(client.start("GET", "/slow", end=True))
+        assert client.get("/").status == 200
+    assert origin.connections == 1
+
+
+def test_a_silent_connection_is_given_up(origin, h2_front, h2_client):
+    """An origin that answers neither requests nor PINGs: the next request gets a new connection."""
+    origin.on("/", body=b"fine")
+    stuck = threading.Event()
+
+    def hang(exchange):
+        with exchange.side.lock:  # its reader can not answer PINGs meanwhile
+            exchange.wait(stuck, timeout=10)
+    origin.on("/hang", hang, may_break=True)
+    proxy = h2_front(origin, route={"timeout": "100ms"}, cluster={"connect_timeout": "300ms"})
+    client = h2_client(proxy)
+    try:
+        assert client.get("/hang").status == 504
+        assert client.get("/").body == b"fine"
+        assert origin.connections == 2
+    finally:
+        stuck.set()
+
+
+def test_pings_keep_watch_over_silent_streams(origin, h2_front, h2_client):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply(200, b"late")
+    origin.on("/", slow)
+    client = h2_client(h2_front(origin, cluster={"pool": {"ping_interval": "50ms"}}))
+    stream = client.start("GET", "/", end=True)
+    origin.wait_for_requests(1)
+    with origin.sides[0].lock:
+        assert origin.sides[0].lock.wait_for(lambda: origin.sides[0].pings >= 3, scaled(5))
+    release.set()
+    assert client.response(stream=stream).body == b"late"
+
+
+def test_an_idle_client_is_told_goodbye(origin, h2_front, h2_client):
+    client = h2_client(h2_front(origin, listener={"idle_timeout": "200ms"}))
+    assert client.get("/").status == 200
+    client.expect_goaway()
+    client.expect_end()
+
+
+def test_a_client_that_says_nothing_is_closed(origin, h2_front, h2_client):
+    client = h2_client(h2_front(origin, listener={"idle_timeout": "200ms"}))
+    client.expect_goaway()
+    client.expect_end()
+
+
+def test_no_more_streams_than_allowed_are_answered(origin, h2_front, h2_client):
+    origin.on("/slow", lambda exchange: exchange.expect_gone(), may_break=True)
+    client = h2_client(h2_front(origin, listener={"http2": {"max_concurrent_streams": 3}}))
+    client.get("/")
+    assert client.h2.remote_settings.max_concurrent_streams == 3
+
+
+def test_a_drain_finishes_the_streams_that_run(origin, h2_front, h2_client):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply(200, b"finished")
+    origin.on("/", slow)
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    streams = [client.start("GET", "/", end=True) for _ in range(3)]
+    origin.wait_for_requests(3)
+    proxy.signal(signal.SIGTERM)
+    client.expect_goaway()
+    release.set()
+    assert [client.response(stream=s).body for s in streams] == [b"finished"] * 3
+    client.expect_end()
+    assert proxy.wait_for_exit() == 0
+
+
+def test_a_reload_leaves_streams_alone(origin, h2_front, h2_client):
+    release = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(release)
+        exchange.reply(200, b"finished")
+    origin.on("/", slow)
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    stream = client.start("GET", "/", end=True)
+    origin.wait_for_requests(1)
+    proxy.signal(signal.SIGHUP)
+    release.set()
+    assert client.response(stream=stream).body == b"finished"
+    assert client.get("/").status == 200
+
+
+def test_a_client_that_opens_no_window_loses_its_stream(origin, h2_front, h2_client):
+    origin.on("/", body=b"x" * 200_000)
+    proxy = h2_front(origin, listener={"idle_timeout": "200ms"}, route={"idle_timeout": "200ms"})
+    client = h2_client(proxy)
+    client.hold_windows = True
+    stream = client.start("GET", "/", end=True)
+    with pytest.raises(StreamReset):
+        client.response(stream=stream)
+
+
+def test_http_2_can_be_switched_off(origin, h2_front, connect):
+    client = connect(h2_front(origin, listener={"http2": {"enabled": False}}))
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert client.response().status in (400, 505)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 10, 23])
+def test_a_preface_may_arrive_in_pieces(origin, h2_front, connect, cut):
+    client = connect(h2_front(origin))
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    client.send(preface[:cut])
+    client.expect_silence(0.02)
+    client.send(preface[cut:], b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+    assert client.read_exactly(9)[3] == 4  # SETTINGS
+
+
+def test_a_request_that_begins_like_a_preface_is_http_1(origin, h2_front, connect):
+    client = connect(h2_front(origin))
+    client.send("P")
+    client.expect_silence(0.02)
+    client.send("OST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    assert client.response().status == 200

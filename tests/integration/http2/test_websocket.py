@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A WebSocket crosses from one version to the other: the proxy makes the half of the handshake that
+HTTP/2 lacks (RFC 6455, RFC 8441)."""
+import base64
+import hashlib
+
+import h2.settings
+import pytest
+
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+CONNECT = {h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
+EXTENDED = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+            (":authority", "a.example"), (":path", "/chat"), ("sec-websocket-version", "13"),
+            ("sec-websocket-protocol", "chat")]
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def accept(key):
+    return base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
+
+
+@pytest.fixture
+def h2_origin(make_any_origin):
+    return make_any_origin("h2", settings=CONNECT)
+
+
+def agree_h1(exchange):
+    request = exchange.request
+    wire = exchange.take_over()
+    assert request.headers.get("upgrade") == "websocket"
+    key = request.headers.get("sec-websocket-key")
+    assert len(base64.b64decode(key)) == 16
+    exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                  f"Sec-WebSocket-Accept: {accept(key)}\r\nSec-WebSocket-Protocol: chat\r\n\r\n")
+    wire.expect("ping")
+    wire.send("pong")
+    wire.expect_end()
+    exchange.close()
+
+
+def agree_h2(exchange):
+    pseudo = exchange.request.pseudo
+    assert (pseudo[":method"], pseudo[":protocol"]) == ("CONNECT", "websocket")
+    assert "sec-websocket-key" not in exchange.request.headers
+    exchange.start_chunked(200, {"Sec-WebSocket-Protocol": "chat"})
+    assert exchange.read_some(4) == b"ping"
+    exchange.chunk(b"pong")
+    exchange.read_body()
+    exchange.end_chunks()
+
+
+def talk_h2(client):
+    stream = client.start_raw(EXTENDED)
+    head = client.wait_head(stream)
+    assert head.status == 200
+    assert head.headers.get("sec-websocket-protocol") == "chat"
+    assert "sec-websocket-accept" not in head.headers
+    client.send_data(stream, b"ping")
+    assert client.wait_body(stream, 4).body == b"pong"
+    client.send_data(stream, b"", end=True)
+    client.response(stream=stream)
+
+
+def test_from_http_2_to_http_1(make_origin, proxy_to, h2_client):
+    origin = make_origin()
+    origin.on("/chat", agree_h1)
+    proxy = proxy_to(origin)
+    talk_h2(h2_client(proxy))
+    assert proxy.wait_for_access()["status"] == 101
+
+
+def test_from_http_2_to_http_2(h2_origin, h2_front, h2_client):
+    h2_origin.on("/chat", agree_h2)
+    talk_h2(h2_client(h2_front(h2_origin)))
+
+
+def test_from_http_1_to_http_2(h2_origin, h2_front, connect):
+    h2_origin.on("/chat", agree_h2)
+    client = connect(h2_front(h2_origin))
+    client.send_head("GET", "/chat", {"Connection": "Upgrade", "Upgrade": "websocket",
+                                      "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"})
+    head = client.read_head()
+    assert head.status == 101
+    assert head.headers.get("upgrade") == "websocket"
+    assert head.headers.get("sec-websocket-accept") == accept(KEY)
+    client.send("ping")
+    client.expect("pong")
+    client.half_close()
+    client.expect_end()
+
+
+def test_an_origin_that_accepts_another_key_is_not_believed(make_origin, proxy_to, h2_client):
+    def handler(exchange):
+        exchange.take_over()
+        exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                      f"Upgrade: websocket\r\nSec-WebSocket-Accept: {accept(KEY)}\r\n\r\n")
+        exchange.expect_gone()
+    origin = make_origin()
+    origin.on("/chat", handler)
+    client = h2_client(proxy_to(origin))
+    stream = client.start_raw(EXTENDED)
+    assert client.wait_head(stream).status == 502
+
+
+def test_an_origin_that_declines_is_heard(make_origin, proxy_to, h2_client):
+    origin = make_origin()
+    origin.on("/chat", status=403, body=b"no")
+    client = h2_client(proxy_to(origin))
+    stream = client.start_raw(EXTENDED)
+    response = client.wait_body(stream, 2)
+    assert (response.status, response.body) == (403, b"no")
+
+
+def test_plain_connect_is_refused(make_origin, proxy_to, h2_client):
+    client = h2_client(proxy_to(make_origin()), lax=True)
+    stream = client.start_raw([(":method", "CONNECT"), (":authority", "a.example:443")])
+    assert client.wait_head(stream).status == 501

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scripts see one world: the tests of these files run once for each pairing of HTTP versions, with
+the same scripts and the same words."""
+import inspect
+
+import pytest
+
+from support import Client, Origin, config_for
+from support.h2 import H2Client, H2Origin
+
+ONE_WORLD = {"test_request_handle", "test_response_handle", "test_hooks", "test_bodies"}
+
+
+BY_HAND = ("send_head(", "read_head(")  # a test that speaks HTTP/1 by hand is one for its clients only
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__.rpartition(".")[2] not in ONE_WORLD:
+        return
+    by_hand = any(call in inspect.getsource(metafunc.function) for call in BY_HAND)
+    clients = ["h1"] if by_hand else ["h1", "h2"]
+    worlds = [f"{client}-{origin}" for origin in ("h1", "h2") for client in clients]
+    metafunc.parametrize("world", worlds, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def world(request):
+    """CLIENT-ORIGIN."""
+    return getattr(request, "param", "h1-h1")
+
+
+@pytest.fixture
+def make_origin(world):
+    made = []
+
+    def make(name="origin", **kwargs):
+        made.append((H2Origin if world.endswith("h2") else Origin)(name, **kwargs))
+        return made[-1]
+    yield make
+    for origin in made:
+        origin.close()
+    for origin in made:
+        origin.check()
+
+
+@pytest.fixture
+def proxy_to(tidegate, world):
+    def start(*origins, scripts=None, env=None, cluster=None, **kwargs):
+        if origins and world.endswith("h2"):
+            cluster = {"protocol": "h2", **(cluster or {})}
+        if world.endswith("h2"):
+            for other in kwargs.get("clusters", {}).values():
+                other.setdefault("protocol", "h2")
+        return tidegate(config_for(*origins, cluster=cluster, **kwargs), scripts, env=env)
+    return start
+
+
+@pytest.fixture
+def connect(tidegate, world):
+    clients = []
+
+    def open_client(proxy, listener="public", **kwargs):
+        kind = H2Client if world.startswith("h2") else Client
+        clients.append(kind(proxy.port(listener), **kwargs))
+        return clients[-1]
+    yield open_client
+    for client in clients:
+        client.close()
