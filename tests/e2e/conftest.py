@@ -4,12 +4,13 @@ import http.server
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import threading
 
 import pytest
 
-from support import scaled
+from support import eventually, scaled
 from support.clock import ROOT
 
 HERE = pathlib.Path(__file__).parent
@@ -50,11 +51,42 @@ def wrk():
     return Tool("wrk")
 
 
-@pytest.fixture(scope="session")
-def node_packages():
-    """What package.json names: Debian's, or else installed once into the build folder."""
+@pytest.fixture
+def nghttp():
+    return Tool("nghttp")
+
+
+@pytest.fixture
+def h2load():
+    return Tool("h2load")
+
+
+@pytest.fixture
+def nghttpd(tmp_path):
+    """The URL of an HTTP/2 server of files: small and big."""
+    tool = Tool("nghttpd")
+    (tmp_path / "small").write_bytes(b"small file\n")
+    (tmp_path / "big").write_bytes(bytes(range(256)) * 40_000)
+    with socket.socket() as probe:  # nghttpd can not say which port it got
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([tool.path, "--no-tls", "-d", tmp_path, "-a", "127.0.0.1", str(port)],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def listening():
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+    eventually(listening, what="nghttpd listens")
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+def packages_with(name):
+    """The folder that has this package of package.json: Debian's, or else all of them installed once
+    into the build folder."""
     debian = pathlib.Path("/usr/share/nodejs")
-    if (debian / "ws").is_dir():
+    if (debian / name).is_dir():
         return debian
     npm = shutil.which("npm")
     if not npm or not shutil.which("node"):
@@ -62,7 +94,7 @@ def node_packages():
     folder = ROOT / "build" / "e2e-node"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "package.json", folder)
-    if not (folder / "node_modules" / "ws").is_dir():
+    if not (folder / "node_modules" / name).is_dir():
         done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=folder,
                               capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
@@ -76,8 +108,13 @@ def node():
 
 
 @pytest.fixture
-def node_with_packages(node_packages):
-    return Tool("node", {"NODE_PATH": str(node_packages)})
+def node_with_packages():
+    return Tool("node", {"NODE_PATH": str(packages_with("ws"))})
+
+
+@pytest.fixture
+def node_with_grpc():
+    return Tool("node", {"NODE_PATH": str(packages_with("@grpc/grpc-js"))})
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
