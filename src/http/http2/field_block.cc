@@ -5,8 +5,13 @@ namespace tidegate::http::http2 {
 namespace {
 
 constexpr size_t kFieldExtra = 4;  // what HTTP/1 would put around a field
-constexpr size_t kFirstFields = 32;
+constexpr size_t kFirstFields = 16;
 constexpr size_t kPseudoFields = 5;
+
+std::string_view text(nghttp2_rcbuf* buffer) {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
 
 }  // namespace
 
@@ -15,12 +20,11 @@ void FieldBlock::add(nghttp2_rcbuf* name, nghttp2_rcbuf* value, const Limits& li
     ++dropped_;
     return;
   }
-  const Field field{name, value};
-  const std::string_view name_text = field.name();
+  const Field field{text(name), text(value), name, value};
   // The target has a limit of its own, with an error of its own.
-  const bool target = !has_target_ && name_text == ":path";
+  const bool target = !has_target_ && field.name == ":path";
   has_target_ |= target;
-  if (!target) bytes_ += name_text.size() + field.value().size() + kFieldExtra;
+  if (!target) bytes_ += field.name.size() + field.value.size() + kFieldExtra;
   if (bytes_ > limits.header_bytes || fields_.size() >= limits.header_count + kPseudoFields) {
     too_large_ = true;
     return;

@@ -16,17 +16,10 @@ namespace tidegate::http::http2 {
 class FieldBlock {
  public:
   struct Field {
+    std::string_view name;
+    std::string_view value;
     nghttp2_rcbuf* name_buffer;
     nghttp2_rcbuf* value_buffer;
-
-    std::string_view name() const { return text(name_buffer); }
-    std::string_view value() const { return text(value_buffer); }
-
-   private:
-    static std::string_view text(nghttp2_rcbuf* buffer) {
-      const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-      return {reinterpret_cast<const char*>(bytes.base), bytes.len};
-    }
   };
 
   FieldBlock() = default;

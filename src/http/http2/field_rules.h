@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <string_view>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 namespace tidegate::http::http2 {
 
 namespace detail {
@@ -46,10 +50,22 @@ constexpr bool is_field_name(std::string_view text) {
   return !text.empty() && detail::all(text, detail::kName);
 }
 /// No control byte, and no space at either end.
-constexpr bool is_field_value(std::string_view text) {
+inline bool is_field_value(std::string_view text) {
   if (text.empty()) return true;
-  return !detail::is_blank(text.front()) && !detail::is_blank(text.back()) &&
-         detail::all(text, detail::kValue);
+  if (detail::is_blank(text.front()) || detail::is_blank(text.back())) return false;
+#ifdef __SSE2__
+  constexpr size_t kStep = 16;
+  const __m128i last_control = _mm_set1_epi8(0x1f);
+  const __m128i tab = _mm_set1_epi8('\t');
+  const __m128i del = _mm_set1_epi8(0x7f);
+  for (; text.size() >= kStep; text.remove_prefix(kStep)) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data()));
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+    const __m128i bad = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low);
+    if (_mm_movemask_epi8(_mm_or_si128(bad, _mm_cmpeq_epi8(bytes, del))) != 0) return false;
+  }
+#endif
+  return detail::all(text, detail::kValue);
 }
 /// Visible ASCII without '#'.
 constexpr bool is_target(std::string_view text) {

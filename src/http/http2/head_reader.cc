@@ -26,10 +26,12 @@ enum class Added : uint8_t { Fine, Malformed, TooMany };
 
 /// Adds one field that is no pseudo-header.
 Added add_field(const Field& field, const Limits& limits, Headers& to) {
-  const std::string_view name = field.name();
-  const std::string_view value = field.value();
-  if (!is_field_name(name) || !is_field_value(value)) return Added::Malformed;
+  const std::string_view name = field.name;
+  const std::string_view value = field.value;
   const HeaderId id = header_id(name);
+  // A name that is known is well-formed.
+  if (id == HeaderId::Other && !is_field_name(name)) return Added::Malformed;
+  if (!is_field_value(value)) return Added::Malformed;
   if ((kConnectionFields & header_bit(id)) != 0 && id != HeaderId::Other) return Added::Malformed;
   if (id == HeaderId::Te && !iequals(value, "trailers")) return Added::Malformed;
   if (id == HeaderId::Other && !limits.underscores && has_underscore(name)) return Added::Fine;
@@ -41,8 +43,7 @@ Added add_field(const Field& field, const Limits& limits, Headers& to) {
 }
 
 bool is_pseudo(const Field& field) {
-  const std::string_view name = field.name();
-  return !name.empty() && name.front() == ':';
+  return !field.name.empty() && field.name.front() == ':';
 }
 
 /// The pseudo-headers of a request; a null view for what is not there.
@@ -70,8 +71,8 @@ bool has(std::string_view part) {
 /// Reads the pseudo-headers, which come first (RFC 9113 8.3). `at` moves behind them.
 bool read_line(const FieldBlock& block, Arena& arena, const Field*& at, RequestLine& line) {
   for (; at != block.end() && is_pseudo(*at); ++at) {
-    std::string_view* const slot = line.slot(at->name());
-    const std::string_view value = at->value();
+    std::string_view* const slot = line.slot(at->name);
+    const std::string_view value = at->value;
     if (slot == nullptr || has(*slot) || value.empty()) return false;
     *slot = arena.copy(value);
   }
@@ -227,8 +228,8 @@ ErrorCode read_request(const FieldBlock& block, const Limits& limits, bool end, 
 ErrorCode read_response(const FieldBlock& block, const Limits& limits, ResponseTo to, bool end,
                         ResponseHead& head) {
   head.version = Version::Http2;
-  if (block.size() == 0 || block.begin()->name() != ":status") return ErrorCode::BadResponse;
-  const std::string_view text = block.begin()->value();
+  if (block.size() == 0 || block.begin()->name != ":status") return ErrorCode::BadResponse;
+  const std::string_view text = block.begin()->value;
   const auto status = parse_decimal(text, 599);
   if (text.size() != 3 || !status || *status < 100) return ErrorCode::BadResponse;
   head.status = static_cast<uint16_t>(*status);

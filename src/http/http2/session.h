@@ -2,7 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <forward_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -92,7 +92,7 @@ class Session {
   void resume(Stream& stream);
   /// Keeps bytes alive that receivers may have lent to another connection.
   std::string_view keep_until_read(std::string&& bytes) {
-    return read_.emplace_back(std::move(bytes));
+    return read_.emplace_front(std::move(bytes));
   }
 
   void ping();
@@ -150,8 +150,8 @@ class Session {
   List<Stream, OpenStreams> open_;
   List<Stream, PendingStreams> pending_;  // with bytes in `out`
   List<Stream, WritableStreams> writable_;
-  std::vector<std::string> spent_;  // borrowed by the output until it is flushed
-  std::deque<std::string> read_;    // views of them stay good as it grows
+  std::vector<std::string> spent_;       // borrowed by the output until it is flushed
+  std::forward_list<std::string> read_;  // views of them stay good as it grows
   bool receiving_ = false;
   bool producing_ = false;
   bool in_block_ = false;

@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "http/http2/memory.h"
 #include "http/http2/session.h"
 
 namespace tidegate::http::http2 {
@@ -118,8 +119,9 @@ nghttp2_session* new_session(bool server, const Settings& settings, Session& own
   nghttp2_option_set_max_continuations(option, kNoContinuationLimit);
   nghttp2_option_set_max_reserved_remote_streams(option, 0);
   nghttp2_session* session = nullptr;
-  const int failed = server ? nghttp2_session_server_new2(&session, callbacks, &owner, option)
-                            : nghttp2_session_client_new2(&session, callbacks, &owner, option);
+  const int failed =
+      server ? nghttp2_session_server_new3(&session, callbacks, &owner, option, session_memory())
+             : nghttp2_session_client_new3(&session, callbacks, &owner, option, session_memory());
   nghttp2_option_del(option);
   if (failed != 0) throw std::bad_alloc();
   return session;

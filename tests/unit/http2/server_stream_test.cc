@@ -451,7 +451,8 @@ TEST_CASE("streams whose client leaves its windows shut are reset when told") {
   ServerRecord server;
   server.begin();
   server.feed(settings({{4, 10}}) + get(1) + get(3));
-  for (const StreamId id : {1, 3}) server.call(id).answer(200, std::string(100, 'x'));
+  const std::string body(100, 'x');
+  for (const StreamId id : {1, 3}) server.call(id).answer(200, body);
   server.flush();
   CHECK(server.codec.expire_stalled());  // both have just sent something
   server.feed(window_update(3, 5));
