@@ -244,7 +244,7 @@ def test_a_slow_origin_holds_the_client_back(make_any_origin, proxy_to, h2_clien
         origin = make_any_origin("h1")
     origin.on("/", handler)
     client = h2_client(proxy_to(origin, cluster={"protocol": origin_protocol}))
-    size = 8 << 20
+    size = 16 << 20  # far above what the kernel buffers
     stream = client.start("POST", "/", {"content-length": str(size)})
     left = client.send_now(stream, b"x" * size, end=True)
     client.sock.settimeout(0.3)
