@@ -17,5 +17,6 @@ int main(int argc, char** argv) {
   using namespace tidegate::server;
   auto command = parse_command_line(argc, argv, std::cout, std::cerr);
   if (!command) return command.error();
-  return run_command(*command, {environment_variable, serve, check_scripts, std::cout, std::cerr});
+  return run_command(*command, {environment_variable, serve, check_scripts, check_files, std::cout,
+                                std::cerr});
 }

@@ -24,6 +24,20 @@ function Headers:each() end
 ---@return integer
 function Headers:count() end
 
+---@class tidegate.ClientCertificate
+---@field subject string
+---@field issuer string
+---@field sans string[] "DNS:a.example", "URI:spiffe://x", "IP:10.0.0.1", "email:a@b.example"
+---@field fingerprint string SHA-256, 64 lower-case hex digits
+---@field verified boolean
+
+---@class tidegate.Tls
+---@field version string
+---@field cipher string
+---@field sni string?
+---@field alpn string?
+---@field client tidegate.ClientCertificate? nil: it gave none
+
 ---@class tidegate.Request
 ---@field method string writable until sent
 ---@field scheme string
@@ -40,7 +54,7 @@ function Headers:count() end
 ---@field last_failure string?
 ---@field client_ip string?
 ---@field client_port integer
----@field tls nil
+---@field tls tidegate.Tls? nil on cleartext
 ---@field headers tidegate.Headers
 ---@field trailers tidegate.Headers
 ---@field vars table<string, string|number|boolean|nil>

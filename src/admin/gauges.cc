@@ -23,6 +23,16 @@ void set_endpoints_healthy(const proxy::SharedSnapshot& snapshot, GaugeSink& sin
   }
 }
 
+void set_certificates(const proxy::SharedSnapshot& snapshot, GaugeSink& sink) {
+  for (size_t i = 0; i < snapshot.tls.listeners.size(); ++i) {
+    if (snapshot.tls.listeners[i] == nullptr) continue;
+    for (const auto& one : snapshot.tls.listeners[i]->loaded()) {
+      sink.set(Family::TlsCertificateExpirySeconds, {snapshot.config.listeners[i].name, one.path},
+               static_cast<double>(one.certificate.not_after));
+    }
+  }
+}
+
 }  // namespace
 
 void add_gauges(telemetry::Registry& registry,
@@ -30,7 +40,10 @@ void add_gauges(telemetry::Registry& registry,
                 size_t workers) {
   registry.add_collector([snapshot = std::move(snapshot), workers](GaugeSink& sink) {
     sink.set(Family::Workers, {}, static_cast<double>(workers));
-    if (const auto current = snapshot()) set_endpoints_healthy(*current, sink);
+    const auto current = snapshot();
+    if (current == nullptr) return;
+    set_endpoints_healthy(*current, sink);
+    set_certificates(*current, sink);
   });
 }
 

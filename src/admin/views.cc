@@ -65,6 +65,22 @@ ordered_json view_of_endpoint(const upstream::Endpoint& endpoint) {
            endpoint.latency_us.load(std::memory_order_relaxed) / kMicrosecondsPerMillisecond}};
 }
 
+void add_certificates(const proxy::SharedSnapshot& snapshot, const std::string& listener,
+                      ordered_json& to) {
+  for (size_t i = 0; i < snapshot.tls.listeners.size(); ++i) {
+    if (snapshot.tls.listeners[i] == nullptr) continue;
+    if (snapshot.config.listeners[i].name != listener) continue;
+    for (const auto& one : snapshot.tls.listeners[i]->loaded()) {
+      const auto expires =
+          std::chrono::system_clock::from_time_t(static_cast<time_t>(one.certificate.not_after));
+      to["certificates"].push_back({{"cert", one.path},
+                                    {"subject", one.certificate.subject},
+                                    {"names", one.certificate.names},
+                                    {"expires", rfc3339(expires)}});
+    }
+  }
+}
+
 std::string_view state_of(const ServerState& server) {
   if (server.draining) return "draining";
   return server.listening ? "ready" : "starting";
@@ -76,8 +92,11 @@ ordered_json view_of_status(const Sources& sources, Duration uptime) {
   const ServerState server = sources.server();
   const telemetry::Registry& registry = sources.registry;
   ordered_json listeners = ordered_json::array();
+  const auto snapshot = sources.snapshot();
   for (const ListenerState& listener : server.listeners) {
-    listeners.push_back({{"name", listener.name}, {"address", listener.address}});
+    ordered_json view{{"name", listener.name}, {"address", listener.address}};
+    add_certificates(*snapshot, listener.name, view);
+    listeners.push_back(std::move(view));
   }
   ordered_json policies = ordered_json::object();
   for (const PolicyState& policy : sources.policies()) policies[policy.name] = policy.generation;

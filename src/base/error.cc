@@ -31,6 +31,8 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"internal", "Internal error", Side::Proxy, 500, false},
     {"connect_failed", "The origin cannot be reached", Side::Origin, 502, true},
     {"connect_timeout", "The origin did not accept in time", Side::Origin, 504, true},
+    {"tls_handshake_failed", "The origin cannot be reached securely", Side::Origin, 502, true},
+    {"certificate_invalid", "The origin cannot be trusted", Side::Origin, 502, true},
     {"origin_reset", "The origin reset the connection", Side::Origin, 502, true},
     {"origin_closed", "The origin closed the connection early", Side::Origin, 502, true},
     {"bad_response", "The origin sent a malformed response", Side::Origin, 502, false},

@@ -38,6 +38,8 @@ enum class ErrorCode : uint8_t {
   // origin
   ConnectFailed,
   ConnectTimeout,
+  TlsHandshakeFailed,
+  CertificateInvalid,
   OriginReset,
   OriginClosed,
   BadResponse,

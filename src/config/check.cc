@@ -118,6 +118,7 @@ class Checker {
                          listeners[i].address.to_string(), listeners[j].name));
         break;
       }
+      check_tls(listeners[i], fmt::format("listeners[{}].tls", i));
       check_admin(listeners[i], fmt::format("listeners[{}].address", i));
       if (listeners[i].permissions && !listeners[i].address.is_unix) {
         fail(fmt::format("listeners[{}].permissions", i), "only a unix socket has permissions");
@@ -127,6 +128,29 @@ class Checker {
         fail(fmt::format("listeners[{}].proxy_protocol", i),
              "needs trusted_proxies: from nobody else is a header taken");
       }
+    }
+  }
+
+  void check_tls(const Listener& listener, const std::string& path) {
+    if (!listener.tls) return;
+    if (is_empty_list(path + ".certificates", listener.tls->certificates.size())) {
+      fail(path + ".certificates", "needs at least one certificate");
+    }
+    if (given(path + ".client_verify") && !given(path + ".client_ca")) {
+      fail_key(path + ".client_verify",
+               "needs client_ca, the file that says what to verify against");
+    }
+  }
+
+  void check_cluster_tls(const Cluster& cluster) {
+    const std::string path = fmt::format("clusters.{}.tls", cluster.name);
+    for (const auto& [one, other] : {std::pair("cert", "key"), std::pair("key", "cert")}) {
+      if (given(path + "." + one) && !given(path + "." + other)) {
+        fail_key(path + "." + one, fmt::format("needs {} beside it", other));
+      }
+    }
+    if (!cluster.tls.verify && given(path + ".ca")) {
+      fail_key(path + ".ca", "is of no use with verify: false");
     }
   }
 
@@ -147,6 +171,7 @@ class Checker {
       if (given(path + ".endpoints")) check_endpoints(cluster.endpoints, path + ".endpoints");
       check_hashing(cluster, path);
       check_adaptive(cluster);
+      check_cluster_tls(cluster);
     }
   }
 

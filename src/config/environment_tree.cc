@@ -47,6 +47,16 @@ class Variables {
     return initial;
   }
 
+  /// The value of a key that only another variable makes necessary.
+  Node required(std::string_view suffix, std::string_view by) {
+    if (!get(suffix)) {
+      fail(suffix, fmt::format("is missing: TIDEGATE_{} needs it, the path of a PEM file", by));
+    }
+    Node node = text(suffix, "");
+    node.broken = node.text.empty();
+    return node;
+  }
+
   void refuse_if_set_true(std::string_view suffix, std::string_view feature) {
     if (flag(suffix, false)) fail(suffix, not_available(feature));
   }
@@ -76,6 +86,15 @@ Node list_of_one(Node item) {
   return list;
 }
 
+Node tls(Variables& variables) {
+  Node certificate = Node::mapping(Variables::mark("ENABLE_TLS"));
+  certificate.put("cert", variables.required("TLS_CERT", "ENABLE_TLS"));
+  certificate.put("key", variables.required("TLS_KEY", "ENABLE_TLS"));
+  Node settings = Node::mapping(certificate.mark);
+  settings.put("certificates", list_of_one(std::move(certificate)));
+  return settings;
+}
+
 }  // namespace
 
 Node environment_tree(const Environment& environment, Errors& errors) {
@@ -86,6 +105,7 @@ Node environment_tree(const Environment& environment, Errors& errors) {
   listener.put("name", Node::scalar("default", nowhere));
   listener.put("address", variables.text("LISTEN_ADDR", "127.0.0.1:8080"));
   listener.put("max_connections", variables.text("MAX_CONNECTIONS", "10000"));
+  if (variables.flag("ENABLE_TLS", false)) listener.put("tls", tls(variables));
 
   Node cluster = Node::mapping(nowhere);
   cluster.put("endpoints", endpoints(variables));
@@ -105,7 +125,6 @@ Node environment_tree(const Environment& environment, Errors& errors) {
 
   // Their defaults ask for nothing yet; only who asks in so many words must be told.
   variables.refuse_if_set_true("ENABLE_HEALTH_CHECK", "health checking");
-  variables.refuse_if_set_true("ENABLE_TLS", "TLS");
 
   Node clusters = Node::mapping(nowhere);
   clusters.put("default", std::move(cluster));

@@ -155,9 +155,8 @@ Fallible<OriginUrl> parse_origin_url(std::string_view text) {
   size_t split = text.find("://");
   if (split == std::string_view::npos) return wrong(": put http:// before it");
   std::string scheme = ascii_lower(text.substr(0, split));
-  if (scheme == "https") return tl::unexpected(not_available("an https endpoint"));
   if (scheme == "unix") return wrong(": a unix socket is http://unix:/path");
-  if (scheme != "http") return wrong(": the scheme must be http");
+  if (scheme != "http" && scheme != "https") return wrong(": the scheme must be http or https");
   std::string_view rest = text.substr(split + 3);
   if (rest.starts_with(kUnix)) {
     return to_unix_address(rest.substr(kUnix.size())).map([&](Address address) {
@@ -170,7 +169,7 @@ Fallible<OriginUrl> parse_origin_url(std::string_view text) {
   }
   if (rest.find('@') != std::string_view::npos) return wrong(": it takes no user");
   HostPort parts = split_port(rest);
-  if (parts.host.size() == rest.size()) parts.port = "80";
+  if (parts.host.size() == rest.size()) parts.port = scheme == "https" ? "443" : "80";
   auto address = to_address(parts);
   if (!address || address->port == 0) return wrong("");
   return OriginUrl{scheme, *address};
@@ -233,6 +232,12 @@ Fallible<std::string> parse_host(std::string_view text, bool wildcard) {
   return tl::unexpected(fmt::format("expected a host name such as {}, got '{}'{}",
                                     wildcard ? "api.example.com or *.example.com" : "example.com",
                                     text, why));
+}
+
+Fallible<std::string> parse_tls_name(std::string_view text) {
+  if (is_host_name(text) || IpAddress::parse(text)) return ascii_lower(text);
+  return tl::unexpected(
+      fmt::format("expected a host name such as api.example.com, without port, got '{}'", text));
 }
 
 Fallible<std::string> parse_path(std::string_view text) {

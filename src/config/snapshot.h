@@ -39,10 +39,28 @@ struct Http2 {
   uint32_t connection_window = 1024 * 1024;
 };
 
+struct Certificate {
+  std::string cert;  // absolute path
+  std::string key;   // absolute path
+  Origin origin;
+};
+
+enum class ClientVerify : uint8_t { Require, Optional };
+
+struct ListenerTls {
+  std::vector<Certificate> certificates;  // at least one
+  std::string client_ca;                  // absolute path; empty: clients are not asked
+  ClientVerify client_verify = ClientVerify::Require;
+  std::string min_version = "1.2";
+  Duration handshake_timeout = std::chrono::seconds(10);
+  Origin origin;
+};
+
 struct Listener {
   std::string name;
   Address address;
   std::optional<uint32_t> permissions;  // of a unix socket's file; absent: as the umask leaves them
+  std::optional<ListenerTls> tls;  // absent: cleartext
   std::vector<Cidr> trusted_proxies;
   bool trust_unix = false;  // `unix` among trusted_proxies
   bool proxy_protocol = false;
@@ -62,7 +80,7 @@ struct Listener {
 
 struct Endpoint {
   std::string url;     // as written
-  std::string scheme;  // "http"
+  std::string scheme;  // "http", "https"
   Address address;
   uint32_t weight = 1;
   std::map<std::string, std::string> tags;
@@ -99,6 +117,15 @@ struct Resolver {
   bool operator==(const Resolver&) const = default;
 };
 
+struct ClusterTls {
+  bool verify = true;
+  std::string ca;    // absolute path; empty: the system's
+  std::string sni;   // empty: the host of the endpoint's URL
+  std::string cert;  // absolute path; empty: none
+  std::string key;   // absolute path
+  Origin origin;
+};
+
 struct Cluster {
   std::string name;
   // exactly one of the three:
@@ -117,6 +144,7 @@ struct Cluster {
   ClusterLimits limits;
   Retry retry;
   Pool pool;
+  ClusterTls tls;  // of its https endpoints
   Origin origin;
 };
 

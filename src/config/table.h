@@ -9,7 +9,10 @@ namespace tidegate::config {
 const Section& snapshot_section();  // the root
 const Section& listener_section();
 const Section& http2_section();
+const Section& certificate_section();
+const Section& listener_tls_section();
 const Section& cluster_section();
+const Section& cluster_tls_section();
 const Section& endpoint_section();
 const Section& locality_section();
 const Section& dns_section();
@@ -45,6 +48,7 @@ Kind<std::string> endpoint_file_kind();
 Kind<Redirect> redirect_kind();
 /// A file that must exist and be readable; given as an absolute path.
 Kind<std::string> script_path_kind();
+Kind<std::string> readable_file_kind(const std::string& what);
 /// Any YAML mapping, kept as JSON text.
 Kind<std::string> options_kind();
 

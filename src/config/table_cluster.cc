@@ -34,9 +34,9 @@ const Section& endpoint_section() {
   static const Section kSection =
       SectionOf<Endpoint>("clusters.NAME.endpoints[]",
                           "One address in a cluster; a plain URL stands for `{ url: URL }`.")
-          .required(
-              "url", url_kind(),
-              "`http://host[:port]` of the origin, or `http://unix:/path` of its unix socket.")
+          .required("url", url_kind(),
+                    "`http://host[:port]` or `https://host[:port]` of the origin, or "
+                    "`http://unix:/path` of its unix socket.")
           .field("weight", &Endpoint::weight, count32(0, 1000),
                  "Share of the requests, for the `weighted` balancer; 0: none.")
           .field("tags", &Endpoint::tags, text_map(), "Free labels that scripts can read.");
@@ -100,7 +100,8 @@ const Section& cluster_section() {
                  "Longest wait for a connection to an endpoint.")
           .field("pool", &Cluster::pool, nested<Pool>(pool_section()),
                  "Reusable connections and their limits.")
-          .later("tls", "TLS towards the origins.")
+          .field("tls", &Cluster::tls, nested<ClusterTls>(cluster_tls_section()),
+                 "TLS with `https://` endpoints.")
           .later("outbound_proxy", "An HTTP proxy on the way to the origins.")
           .later("health_check", "Probing endpoints.")
           .field("panic_threshold", &Cluster::panic_threshold, share(0, 100),

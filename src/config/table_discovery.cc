@@ -51,7 +51,7 @@ const Section& dns_section() {
               "the best priority.")
           .field("port", &Dns::port, narrow<uint16_t>(count(0, 65535)),
                  "Of type `a`: the endpoints' port.")
-          .field("scheme", &Dns::scheme, choice({"http"}, {"https"}), "How to talk to them.")
+          .field("scheme", &Dns::scheme, choice({"http", "https"}), "How to talk to them.")
           .field("min_refresh", &Dns::min_refresh, duration(10ms, 24h),
                  "Not asked more often than this, and first asked again after it when there was no "
                  "good answer.")

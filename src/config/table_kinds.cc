@@ -39,20 +39,25 @@ bool any_broken(const Node& node) {
   return node.broken || std::any_of(node.children.begin(), node.children.end(), any_broken);
 }
 
-void read_script(Reader& reader, const Node& node, std::string& to) {
-  if (!reader.require(node, Node::Kind::Scalar, "the path of a Lua file")) return;
+struct FileKind {
+  std::string expected;  // "the path of a Lua file"
+  std::string what;      // "script"
+};
+
+void read_path(const FileKind& kind, Reader& reader, const Node& node, std::string& to) {
+  if (!reader.require(node, Node::Kind::Scalar, kind.expected)) return;
   if (node.text.empty() || node.text.find('\0') != std::string::npos) {
-    return reader.fail(node, "expected the path of a Lua file, got nothing");
+    return reader.fail(node, fmt::format("expected {}, got nothing", kind.expected));
   }
   to = reader.absolute_path(node.text);
   std::error_code error;
   auto status = std::filesystem::status(to, error);
   if (!std::filesystem::exists(status)) {
-    reader.fail(node, fmt::format("script '{}' does not exist (looked for {})", node.text, to));
+    reader.fail(node, fmt::format("{} '{}' does not exist (looked for {})", kind.what, node.text, to));
   } else if (!std::filesystem::is_regular_file(status)) {
-    reader.fail(node, fmt::format("script '{}' is not a file", node.text));
+    reader.fail(node, fmt::format("{} '{}' is not a file", kind.what, node.text));
   } else if (access(to.c_str(), R_OK) != 0) {
-    reader.fail(node, fmt::format("script '{}' cannot be read: {}", node.text, strerror(errno)));
+    reader.fail(node, fmt::format("{} '{}' cannot be read: {}", kind.what, node.text, strerror(errno)));
   }
 }
 
@@ -114,7 +119,18 @@ Kind<Redirect> redirect_kind() {
 Kind<std::string> script_path_kind() {
   Kind<std::string> kind = text();
   kind.name = "path of a Lua file";
-  kind.read = read_script;
+  kind.read = [](Reader& reader, const Node& node, std::string& to) {
+    read_path({"the path of a Lua file", "script"}, reader, node, to);
+  };
+  return kind;
+}
+
+Kind<std::string> readable_file_kind(const std::string& what) {
+  Kind<std::string> kind = text();
+  kind.name = "path of a file";
+  kind.read = [what](Reader& reader, const Node& node, std::string& to) {
+    read_path({"the path of a file", what}, reader, node, to);
+  };
   return kind;
 }
 

@@ -144,7 +144,8 @@ const Section& listener_section() {
                     "every IPv4 address; port 0 lets the system choose.")
           .field("permissions", &Listener::permissions, permissions_kind(),
                  "Of a unix socket's file, as in \"0660\"; otherwise what the umask leaves.")
-          .later("tls", "TLS with certificates by SNI and client certificates.")
+          .field("tls", &Listener::tls, optional(nested<ListenerTls>(listener_tls_section())),
+                 "TLS with its clients; absent: cleartext.")
           .field("trusted_proxies", trusted_kind(),
                  "Only from these are `X-Forwarded-*` and `Forwarded` believed; `unix` is whoever "
                  "comes by a unix socket.")

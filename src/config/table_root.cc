@@ -76,6 +76,8 @@ const Section& snapshot_section() {
 std::vector<const Section*> all_sections() {
   return {&snapshot_section(),
           &listener_section(),
+          &listener_tls_section(),
+          &certificate_section(),
           &http2_section(),
           &cluster_section(),
           &endpoint_section(),
@@ -83,6 +85,7 @@ std::vector<const Section*> all_sections() {
           &resolver_section(),
           &locality_section(),
           &pool_section(),
+          &cluster_tls_section(),
           &cluster_limits_section(),
           &adaptive_concurrency_section(),
           &retry_section(),

@@ -36,7 +36,8 @@ struct OriginUrl {
   std::string scheme;
   Address address;
 };
-/// "http://host[:port]" or "http://unix:/path", with no other path, query or user.
+/// "http://host[:port]", "https://host[:port]" or "http://unix:/path", with no other path, query or
+/// user.
 Fallible<OriginUrl> parse_origin_url(std::string_view text);
 
 Fallible<std::string> parse_name(std::string_view text);  // of a listener, cluster, …
@@ -47,6 +48,8 @@ Fallible<std::string> parse_header_name(std::string_view text);  // given in low
 Fallible<std::string> parse_header_value(std::string_view text);
 /// A host as `match.hosts` and `host` take it, in lower case; no port. `wildcard`: "*.name" too.
 Fallible<std::string> parse_host(std::string_view text, bool wildcard);
+/// A host name as TLS carries it (RFC 6066 3), in lower case; or an IP address, only to be checked.
+Fallible<std::string> parse_tls_name(std::string_view text);
 /// A path in the canonical form that the router compares: nothing that normalising would change.
 Fallible<std::string> parse_path(std::string_view text);
 Fallible<std::string> parse_redirect_target(std::string_view text);

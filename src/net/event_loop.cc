@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "net/tls.h"
 #include "net/transport.h"
 
 namespace tidegate::net {
@@ -59,7 +60,8 @@ void EventLoop::run() {
 
 void EventLoop::turn() {
   schedule_sweep();
-  event_base_loop(base_, EVLOOP_ONCE);
+  event_base_loop(base_, reads_due_.empty() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+  read_due();
   end_turn();
 }
 
@@ -113,6 +115,27 @@ void EventLoop::run_posted() {
   }
   for (auto& task : tasks) task();
   flush_dirty();
+}
+
+void EventLoop::read_due() {
+  handshakes_ = 0;
+  // What comes to be due meanwhile has its turn after the sockets' next.
+  const size_t count = reads_due_.size();
+  for (size_t i = 0; i < count; ++i) {
+    Transport* transport = std::exchange(reads_due_[i], nullptr);
+    if (transport != nullptr) transport->read_kept();
+  }
+  reads_due_.erase(reads_due_.begin(), reads_due_.begin() + static_cast<std::ptrdiff_t>(count));
+  handshakes_ = 0;
+}
+
+TlsBuffers& EventLoop::tls_buffers() {
+  if (tls_buffers_ == nullptr) tls_buffers_ = std::make_unique<TlsBuffers>();
+  return *tls_buffers_;
+}
+
+void EventLoop::forget_read(Transport& transport) {
+  std::replace(reads_due_.begin(), reads_due_.end(), &transport, static_cast<Transport*>(nullptr));
 }
 
 void EventLoop::forget_flush(Transport& transport) {

@@ -15,6 +15,7 @@ struct event_base;
 namespace tidegate::net {
 
 class Transport;
+struct TlsBuffers;
 
 /// Something that is destroyed at the end of a loop turn, because it may still be on the call stack.
 class Deferred {
@@ -28,6 +29,7 @@ class Deferred {
 class EventLoop {
  public:
   static constexpr size_t kReadBufferSize = 64 * 1024;
+  static constexpr unsigned kHandshakesPerTurn = 8;
 
   EventLoop();
   EventLoop(const EventLoop&) = delete;
@@ -51,6 +53,16 @@ class EventLoop {
   /// One buffer for all reads of the thread; what is in it is gone at the next callback.
   char* read_buffer() { return read_buffer_.get(); }
 
+  /// One for all TLS connections of the thread; what is in it is gone at the next callback.
+  TlsBuffers& tls_buffers();
+
+  /// Handshakes are long computations: so many have their turn before all other events have theirs
+  /// again. False: try again in the next turn.
+  bool may_shake_hands() { return handshakes_++ < kHandshakesPerTurn; }
+  /// `transport` has bytes to work on although its socket may have none: it reads in the next turn.
+  void read_next_turn(Transport& transport) { reads_due_.push_back(&transport); }
+  void forget_read(Transport& transport);
+
   /// `transport` has output; it is flushed when the current callback returns.
   void schedule_flush(Transport& transport) { dirty_.push_back(&transport); }
   void forget_flush(Transport& transport);
@@ -64,6 +76,7 @@ class EventLoop {
 
  private:
   void end_turn();
+  void read_due();
   void run_posted();
   void schedule_sweep();
 
@@ -72,7 +85,10 @@ class EventLoop {
   Timers timers_{clock_};
   OutputBlocks output_blocks_;
   std::unique_ptr<char[]> read_buffer_;
+  std::unique_ptr<TlsBuffers> tls_buffers_;
   std::vector<Transport*> dirty_;
+  std::vector<Transport*> reads_due_;
+  unsigned handshakes_ = 0;  // in this turn
   std::vector<std::unique_ptr<Deferred>> doomed_;
   event* sweep_event_;
   TimePoint sweep_at_ = TimePoint::max();

@@ -14,6 +14,8 @@ namespace {
 
 // An editor that saves by rename makes two or three events within a moment.
 constexpr auto kSettle = std::chrono::milliseconds(50);
+// Kubernetes replaces all files of a mounted secret at once by replacing this symbolic link.
+constexpr std::string_view kSwappedFolder = "..data";
 constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM;
 
 }  // namespace
@@ -71,10 +73,17 @@ void FileWatch::on_readable() {
       if (folder == folders_.end() || one->len == 0) continue;
       const std::string path = folder->second + "/" + one->name;
       if (files_.contains(path)) changed_.insert(path);
+      if (kSwappedFolder == one->name) add_folder(folder->second);
     }
   }
   if (!changed_.empty()) loop_.timers().arm(settle_, kSettle);
   loop_.flush_dirty();
+}
+
+void FileWatch::add_folder(const std::string& folder) {
+  for (const std::string& file : files_) {
+    if (file.substr(0, std::max<size_t>(file.rfind('/'), 1)) == folder) changed_.insert(file);
+  }
 }
 
 void FileWatch::on_settled() {

@@ -34,6 +34,7 @@ class FileWatch {
  private:
   void on_readable();
   void on_settled();
+  void add_folder(const std::string& folder);
 
   EventLoop& loop_;
   OnChange on_change_;

@@ -12,7 +12,9 @@ namespace tidegate::net {
 Transport::Transport(EventLoop& loop, Handler& handler, OwnedFd fd)
     : loop_(loop), handler_(&handler), output_(loop.output_blocks()), fd_(std::move(fd)) {}
 
-Transport::~Transport() { close(); }
+Transport::~Transport() {
+  close();
+}
 
 bool Transport::connect(const SocketAddress& address) {
   fd_ = OwnedFd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -35,7 +37,8 @@ void Transport::start_reading() {
   if (reading_ || !open()) return;
   event_assign(
       &read_event_, loop_.base(), fd_.get(), EV_READ | EV_PERSIST,
-      [](evutil_socket_t, short, void* self) { static_cast<Transport*>(self)->on_readable(); }, this);
+      [](evutil_socket_t, short, void* self) { static_cast<Transport*>(self)->on_readable(); },
+      this);
   event_add(&read_event_, nullptr);
   reading_ = true;
 }
@@ -46,7 +49,10 @@ void Transport::pause_reading() {
   reading_ = false;
 }
 
-void Transport::resume_reading() { start_reading(); }
+void Transport::resume_reading() {
+  start_reading();
+  if (tls_ != nullptr && tls_->readable()) read_later();
+}
 
 void Transport::peek(bool on) {
   peeking_ = on;
@@ -64,8 +70,12 @@ void Transport::read_arrived() {
 
 void Transport::on_readable() {
   EventLoop& loop = loop_;
+  if (tls_ != nullptr) {
+    read_tls();
+    return loop.flush_dirty();
+  }
   char* buffer = loop.read_buffer();
-  const IoResult result = read_some(buffer, EventLoop::kReadBufferSize);
+  const IoResult result = receive(buffer, EventLoop::kReadBufferSize);
   switch (result.state) {
     case Io::Done:
       handler_->on_bytes({buffer, result.bytes});
@@ -84,7 +94,7 @@ void Transport::on_readable() {
   loop.flush_dirty();
 }
 
-Transport::IoResult Transport::read_some(char* to, size_t size) {
+Transport::IoResult Transport::receive(char* to, size_t size) {
   while (true) {
     const ssize_t n = ::recv(fd_.get(), to, size, peeking_ ? MSG_PEEK : 0);
     if (n > 0) return {Io::Done, static_cast<size_t>(n)};
@@ -95,8 +105,14 @@ Transport::IoResult Transport::read_some(char* to, size_t size) {
   }
 }
 
-Transport::IoResult Transport::write_some() {
+Transport::Io Transport::write_output() {
+  if (tls_ != nullptr) return write_tls();
+  return output_.empty() ? Io::Done : write_plain();
+}
+
+Transport::Io Transport::write_plain() {
   std::array<iovec, OutputBlock::kSegments> parts;
+  const size_t all = output_.size();
   const size_t count = output_.gather(parts);
   while (true) {
     ssize_t n;
@@ -108,10 +124,13 @@ Transport::IoResult Transport::write_some() {
       message.msg_iovlen = count;
       n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     }
-    if (n >= 0) return {Io::Done, static_cast<size_t>(n)};
+    if (n >= 0) {
+      output_.consume(static_cast<size_t>(n));
+      bytes_written_ += static_cast<uint64_t>(n);
+      return static_cast<size_t>(n) == all ? Io::Done : Io::Again;
+    }
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Io::Again, 0};
-    return {Io::Broken, 0};
+    return errno == EAGAIN || errno == EWOULDBLOCK ? Io::Again : Io::Broken;
   }
 }
 
@@ -132,34 +151,40 @@ void Transport::flush() {
     return;
   }
   if (write_failed_) return output_.clear();
-  if (!output_.empty()) {
-    const size_t all = output_.size();
-    const IoResult result = write_some();
-    if (result.state == Io::Broken) return write_broke();
-    if (result.state == Io::Done) {
-      output_.consume(result.bytes);
-      bytes_written_ += result.bytes;
-    }
-    if (result.state != Io::Done || result.bytes < all) {
-      output_.settle();
-      blocked_ = true;
-      want_write();
-      return;
-    }
-  }
-  if (shutdown_due_) {
-    shutdown_due_ = false;
-    shut_ = true;
-    ::shutdown(fd_.get(), SHUT_WR);
-  }
+  const Io result = write_output();
+  if (result == Io::Broken) return write_broke();
+  if (result == Io::Again || !say_end()) return block();
+  if (tls_ != nullptr && !tls_->secured()) return output_.settle();
   handler_->on_drained();
+}
+
+// False: what says it could not be sent yet.
+bool Transport::say_end() {
+  if (!shutdown_due_) return true;
+  if (tls_ != nullptr) {
+    if (!tls_->secured()) return true;
+    tls_->close_notify(loop_.tls_buffers().to_send);
+    if (send_ciphertext() == Io::Again) return false;
+  }
+  shutdown_due_ = false;
+  shut_ = true;
+  ::shutdown(fd_.get(), SHUT_WR);
+  return true;
+}
+
+void Transport::block() {
+  output_.settle();
+  if (blocked_) return;
+  blocked_ = true;
+  want_write();
 }
 
 void Transport::want_write() {
   write_event_ = std::make_unique<event>();
   event_assign(
       write_event_.get(), loop_.base(), fd_.get(), EV_WRITE | EV_PERSIST,
-      [](evutil_socket_t, short, void* self) { static_cast<Transport*>(self)->on_writable(); }, this);
+      [](evutil_socket_t, short, void* self) { static_cast<Transport*>(self)->on_writable(); },
+      this);
   event_add(write_event_.get(), nullptr);
 }
 
@@ -211,7 +236,10 @@ void Transport::broken() {
 }
 
 void Transport::close() {
+  if (tls_ != nullptr) say_close_notify();
   if (dirty_) loop_.forget_flush(*this);
+  if (read_due_) loop_.forget_read(*this);
+  read_due_ = false;
   dirty_ = blocked_ = connecting_ = false;
   pause_reading();
   if (write_event_ != nullptr) {
@@ -219,11 +247,13 @@ void Transport::close() {
     write_event_.reset();
   }
   output_.clear();
+  tls_.reset();
   fd_.reset();
 }
 
 void Transport::abort() {
   if (open()) {
+    tls_.reset();
     const linger hard{1, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
   }

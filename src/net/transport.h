@@ -10,13 +10,14 @@
 #include "net/event_loop.h"
 #include "net/owned_fd.h"
 #include "net/socket_address.h"
+#include "net/tls.h"
 
 namespace tidegate::net {
 
 /// The byte pipe under one connection: a non-blocking socket, its events on the loop, its output.
 /// Owned by the connection, which is also its handler; used in the loop's thread only. After `close`
-/// the handler hears nothing more. This class is the plain one; another kind overrides how bytes are
-/// read and written.
+/// the handler hears nothing more. Plain, until `start_tls` puts TLS between the bytes of both sides
+/// and the socket.
 class Transport {
  public:
   class Handler {
@@ -24,9 +25,10 @@ class Transport {
     /// `bytes` stand in the loop's read buffer: valid during the call, and until the flush that
     /// ends it.
     virtual void on_bytes(std::string_view bytes) = 0;
-    /// The peer sends no more. Reading has stopped.
+    /// The peer sends no more. Reading has stopped. With TLS the peer has said so, in close_notify.
     virtual void on_eof() = 0;
-    /// The pipe is broken; it is closed already.
+    /// The pipe is broken; it is closed already. With TLS also where the bytes ended without
+    /// close_notify: somebody may have cut them off.
     virtual void on_broken() = 0;
     /// All output has been written after some had to wait, or was written at once by this flush.
     virtual void on_drained() = 0;
@@ -34,6 +36,9 @@ class Transport {
     virtual void on_flush() {}
     /// After `connect`: whether it worked. A failed transport is closed already.
     virtual void on_connected(bool ok) = 0;
+    /// After `start_tls`: the handshake worked (`failure` is nullptr), or it did not. Then the pipe
+    /// is open and plain, does not read, and is good for a last word before `close`.
+    virtual void on_secured(const TlsFailure* failure) { (void)failure; }
 
    protected:
     ~Handler() = default;
@@ -43,7 +48,7 @@ class Transport {
   Transport(EventLoop& loop, Handler& handler, OwnedFd fd);
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
-  virtual ~Transport();
+  ~Transport();
 
   /// From now on `handler` hears what happens, and must outlive that. Not from inside a call to the
   /// present one that it goes on after.
@@ -57,6 +62,13 @@ class Transport {
   /// Begins to connect; the handler hears `on_connected`, never from inside this call. False: no
   /// descriptor left, or the address can not be used.
   bool connect(const SocketAddress& address);
+  /// From now on the bytes of both sides are TLS; begins the handshake, and to read. What went before
+  /// was plain: it has been read (see `peek`), and flushed. The handler hears `on_secured`, never
+  /// from inside this call.
+  void start_tls(std::unique_ptr<Tls> tls);
+  /// nullptr: plain.
+  const Tls* tls() const { return tls_.get(); }
+
   /// Registers for reading, once; it then stays registered, so that steady state needs no epoll_ctl.
   void start_reading();
   /// Back-pressure; `resume_reading` undoes it.
@@ -64,6 +76,8 @@ class Transport {
   void resume_reading();
   /// Reads once what has arrived already, as if the loop had said so. The handler may be called.
   void read_arrived();
+  /// For the loop: as it said in `read_next_turn`.
+  void read_kept();
   bool reading() const { return reading_; }
   /// From now on `on_bytes` shows what has arrived and leaves it in the kernel; `take` takes it
   /// from there. For what stands before the bytes that another kind of transport is to read itself.
@@ -72,6 +86,8 @@ class Transport {
   void take(size_t bytes);
 
   uint64_t bytes_written() const { return bytes_written_; }
+  /// All output has left the process.
+  bool flushed() const { return output_.empty() && (tls_ == nullptr || tls_->all_sent()); }
   /// The kernel took less than there was: what is appended now waits in memory.
   bool write_blocked() const { return blocked_ || connecting_; }
   /// A failed write does not close the pipe: what the peer had sent before is still read, then its
@@ -81,26 +97,39 @@ class Transport {
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
   void flush();
-  /// No more output after what waits now. More than once is as good as once.
+  /// No more output after what waits now (with TLS, close_notify). More than once is as good as once.
   void shutdown_write_after_flush();
-  /// Drops output, deregisters, closes the socket.
+  /// Drops output, deregisters, closes the socket. With TLS, says close_notify before if there was
+  /// no output to drop.
   void close();
   /// As `close`, and the peer gets a reset instead of an orderly end.
   void abort();
 
- protected:
+ private:
   enum class Io : uint8_t { Done, Again, Closed, Broken };
   struct IoResult {
     Io state;
     size_t bytes;
   };
-  virtual IoResult read_some(char* to, size_t size);
-  virtual IoResult write_some();
+  IoResult receive(char* to, size_t size);
+  Io write_output();
+  Io write_plain();
 
- private:
+  // transport_tls.cc
+  void read_tls();
+  bool receive_ciphertext();
+  void shake_hands();
+  void deliver_plaintext();
+  void read_later();
+  Io write_tls();
+  Io send_ciphertext();
+  void say_close_notify();
+
   void on_readable();
   void on_writable();
   void finish_connect();
+  bool say_end();
+  void block();
   void want_write();
   void broken();
   void write_broke();
@@ -109,6 +138,7 @@ class Transport {
   Handler* handler_;
   OutputBuffer output_;
   uint64_t bytes_written_ = 0;
+  std::unique_ptr<Tls> tls_;
   OwnedFd fd_;
   bool reading_ = false;
   bool connecting_ = false;
@@ -119,6 +149,7 @@ class Transport {
   bool reads_on_ = false;
   bool peeking_ = false;
   bool write_failed_ = false;  // output is dropped
+  bool read_due_ = false;      // the loop knows that it reads in the next turn
   event read_event_;
   std::unique_ptr<event> write_event_;  // only while connecting or blocked
 };

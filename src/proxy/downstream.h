@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstddef>
+#include <memory>
 
 #include "config/snapshot.h"
 #include "http/codec.h"
+#include "net/tls_certificate.h"
 #include "proxy/forwarding.h"
 
 namespace tidegate::proxy {
@@ -18,6 +20,8 @@ class Downstream {
   /// Made anew at each call, with its text in `arena`: an idle connection keeps only what it must.
   virtual Peer peer(Arena& arena) const = 0;
   virtual const config::Listener& listener() const = 0;
+  /// What was agreed with the client; nullptr: the connection is cleartext.
+  virtual std::unique_ptr<const net::TlsFacts> tls() const { return nullptr; }
   /// Output was appended: flush it at the end of this callback.
   virtual void schedule_flush() = 0;
   /// The client does not take this stream's response bytes at present.

@@ -50,6 +50,7 @@ Peer DownstreamConnection::peer(Arena& arena) const {
     peer.ip_text = {text, ip_.write(text)};
   }
   peer.port = port_;
+  if (transport_.tls() != nullptr) peer.scheme = "https";
   peer.listener_port = listener_.port;
   peer.trusted_proxies = &listener_.config.trusted_proxies;
   peer.trusted = trusted_;
@@ -63,7 +64,7 @@ DownstreamConnection::~DownstreamConnection() {
 }
 
 void DownstreamConnection::start() {
-  opening_.reset(new Opening(transport_, listener_.config, *this));
+  opening_.reset(new Opening(transport_, listener_, *this));
   opening_->start();
 }
 
@@ -240,7 +241,7 @@ void DownstreamConnection::on_drained() {
 
 void DownstreamConnection::finish_if_done() {
   if (!transport_.open() || lingering() || receiving_) return;
-  if (!codec_->done() || !transport_.output().empty()) return;
+  if (!codec_->done() || !transport_.flushed()) return;
   linger();
 }
 
@@ -277,7 +278,7 @@ void DownstreamConnection::on_timeout() {
 }
 
 void DownstreamConnection::on_silence() {
-  if (!transport_.output().empty()) {
+  if (!transport_.flushed()) {
     // As long as the client reads at all, it gets the rest of its response.
     const uint64_t written = transport_.bytes_written();
     if (std::exchange(written_before_, written) == written) return close();
@@ -306,7 +307,7 @@ void DownstreamConnection::drain() {
   }
   if (multiplexed_) return say_farewell();
   codec_->drain();
-  if (exchanges_.empty() && !codec_->receiving_head() && transport_.output().empty()) close();
+  if (exchanges_.empty() && !codec_->receiving_head() && transport_.flushed()) close();
 }
 
 void DownstreamConnection::say_farewell() {

@@ -38,6 +38,9 @@ class DownstreamConnection final : public net::Deferred,
   http::ServerCodec& codec() override { return *codec_; }
   Peer peer(Arena& arena) const override;
   const config::Listener& listener() const override { return listener_.config; }
+  std::unique_ptr<const net::TlsFacts> tls() const override {
+    return transport_.tls() == nullptr ? nullptr : transport_.tls()->facts();
+  }
   void schedule_flush() override { transport_.schedule_flush(); }
   bool write_blocked(http::StreamId stream) const override {
     return transport_.write_blocked() || codec_->write_blocked(stream);

@@ -107,6 +107,7 @@ void Exchange::find_route() {
   const auto& filters = chain_->filters();
   filter_count_ = static_cast<uint16_t>(filters.size());
   if (filter_count_ == 0) return;
+  tls_ = downstream_->tls();
   calls_ = static_cast<FilterCall*>(arena_.allocate(sizeof(FilterCall) * filter_count_));
   for (size_t i = 0; i < filter_count_; ++i) new (&calls_[i]) FilterCall{this, filters[i], nullptr};
 }

@@ -97,6 +97,8 @@ class Exchange final : public net::Deferred,
   const IpAddress& client_ip() const { return client_ip_; }
   std::string_view client_ip_text() const { return client_ip_text_; }
   uint16_t client_port() const { return client_port_; }
+  /// What was agreed with the client; nullptr: cleartext.
+  const net::TlsFacts* tls() const { return tls_.get(); }
   /// Name of the host asked for: lower case, without port.
   std::string_view host() const { return host_; }
   /// nullptr: no route matched.
@@ -334,6 +336,7 @@ class Exchange final : public net::Deferred,
   std::string_view local_body_;
   std::string_view last_failure_;
   IpAddress client_ip_;
+  std::unique_ptr<const net::TlsFacts> tls_;  // for filters; nullptr: cleartext, or no filters
   Vars vars_;
   WebsocketKeys websocket_;
   Failure failure_;

@@ -24,12 +24,15 @@ struct ListenerRuntime {
     http2.max_concurrent_streams = listener.http2.max_concurrent_streams;
     http2.stream_window = listener.http2.stream_window;
     http2.connection_window = listener.http2.connection_window;
+    const auto index = static_cast<size_t>(&listener - snapshot->config.listeners.data());
+    if (index < snapshot->tls.listeners.size()) tls = snapshot->tls.listeners[index].get();
   }
 
   const std::shared_ptr<const SharedSnapshot> snapshot;  // keeps `config` alive
   const config::Listener& config;
   const http::Limits limits;
   http::http2::Settings http2;
+  const net::TlsServerContext* tls = nullptr;  // nullptr: cleartext
   const std::shared_ptr<std::atomic<uint32_t>> connections;  // open ones, in all workers
   uint16_t port = 0;
   uint32_t pins = 1;

@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "base/timers.h"
-#include "config/snapshot.h"
 #include "net/event_loop.h"
 #include "net/transport.h"
+#include "proxy/listener_runtime.h"
 
 namespace tidegate::proxy {
 
@@ -16,7 +16,8 @@ namespace tidegate::proxy {
 /// over and gives it to EventLoop::destroy_later, since it may be on the stack.
 ///
 ///   1. with `proxy_protocol`: the PROXY protocol header, and with it who the client is
-///   2. cleartext: the client preface of HTTP/2 (prior knowledge, RFC 9113 3.3), else HTTP/1
+///   2. TLS, if the listener has it; then ALPN has chosen the protocol
+///   3. cleartext: the client preface of HTTP/2 (prior knowledge, RFC 9113 3.3), else HTTP/1
 class Opening final : public net::Deferred, private net::Transport::Handler {
  public:
   enum class Protocol : uint8_t { Http1, Http2 };
@@ -42,12 +43,14 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
     ~Owner() = default;
   };
 
-  Opening(net::Transport& transport, const config::Listener& listener, Owner& owner);
+  Opening(net::Transport& transport, const ListenerRuntime& listener, Owner& owner);
 
   /// Begins to read. The owner is never called from inside.
   void start();
   /// The client has said something already.
-  bool begun() const { return !header_due_ && !waiting_.empty(); }
+  bool begun() const {
+    return chooses() || (transport_.tls() != nullptr && transport_.tls()->shaking_hands());
+  }
 
  private:
   void on_bytes(std::string_view bytes) override;
@@ -55,17 +58,23 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   void on_broken() override { owner_.on_opening_failed(); }
   void on_drained() override {}
   void on_connected(bool) override {}
+  void on_secured(const net::TlsFailure* failure) override;
   void on_timeout();
   void read_proxy_header(std::string_view bytes);
+  void secure();
+  /// In cleartext, with too few bytes to choose by.
+  bool chooses() const { return !header_due_ && !waiting_.empty(); }
+  void linger();
   void choose_by_preface(std::string_view bytes);
   void finish(const Opened& opened);
 
   net::Transport& transport_;
-  const config::Listener& listener_;
+  const ListenerRuntime& listener_;
   Owner& owner_;
   Timer timer_;
-  bool header_due_;      // of the PROXY protocol
-  std::string waiting_;  // the beginning of that, or of a preface, as it seems
+  bool header_due_;         // of the PROXY protocol
+  bool lingering_ = false;  // the last word was said; what the client still sends is dropped
+  std::string waiting_;     // the beginning of that header, or of a preface, as it seems
 };
 
 }  // namespace tidegate::proxy

@@ -12,6 +12,20 @@ uint64_t random_seed() {
   return std::random_device{}();
 }
 
+upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cluster,
+                                       const upstream::Endpoint& endpoint) {
+  const config::Cluster& config = snapshot.config.clusters[cluster];
+  upstream::Pool::Settings settings;
+  settings.connect_timeout = config.connect_timeout;
+  settings.pool = config.pool;
+  settings.protocol = upstream::Pool::protocol_of(config.protocol);
+  if (endpoint.config.scheme == "https" && cluster < snapshot.tls.clusters.size()) {
+    settings.tls = snapshot.tls.clusters[cluster];
+    settings.tls_name = config.tls.sni.empty() ? endpoint.host : config.tls.sni;
+  }
+  return settings;
+}
+
 }  // namespace
 
 RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSource& filters,
@@ -44,16 +58,6 @@ void RouteTable::add_clusters() {
   }
 }
 
-namespace {
-
-upstream::Pool::Settings pool_settings(const config::Cluster& cluster) {
-  upstream::Pool::Settings settings{cluster.connect_timeout, cluster.pool};
-  settings.protocol = upstream::Pool::protocol_of(cluster.protocol);
-  return settings;
-}
-
-}  // namespace
-
 upstream::Membership* RouteTable::make_members(size_t cluster,
                                                const upstream::Endpoints& endpoints) {
   const config::Cluster& config = snapshot_->config.clusters[cluster];
@@ -61,7 +65,7 @@ upstream::Membership* RouteTable::make_members(size_t cluster,
   members.reserve(endpoints.size());
   for (const auto& endpoint : endpoints) {
     upstream::Pool& pool =
-        pools_.acquire(endpoint, pool_settings(config),
+        pools_.acquire(endpoint, pool_settings(*snapshot_, cluster, *endpoint),
                        telemetry::EndpointMetrics(shard_, config.name, endpoint->address));
     members.push_back({endpoint.get(), &pool});
   }

@@ -6,6 +6,7 @@
 #include "proxy/named_limit.h"
 #include "proxy/route_load.h"
 #include "proxy/router.h"
+#include "proxy/tls_contexts.h"
 #include "upstream/cluster_load.h"
 #include "upstream/endpoint_set.h"
 
@@ -35,24 +36,29 @@ struct SharedSnapshot {
   };
   const std::shared_ptr<const Configured> configured_;
 
-  SharedSnapshot(std::shared_ptr<const Configured> configured, upstream::EndpointSet present)
+  SharedSnapshot(std::shared_ptr<const Configured> configured, upstream::EndpointSet present,
+                 TlsContexts contexts)
       : configured_(std::move(configured)),
         config(configured_->config),
         limits(configured_->limits),
         cluster_loads(configured_->cluster_loads),
         route_loads(configured_->route_loads),
         router(configured_->router),
-        endpoints(std::move(present)) {}
+        endpoints(std::move(present)),
+        tls(std::move(contexts)) {}
 
  public:
   /// `previous`: the one in use until now, whose counts go on where their settings are the same.
   SharedSnapshot(config::Snapshot snapshot, upstream::EndpointSet present,
-                 const SharedSnapshot* previous = nullptr)
+                 const SharedSnapshot* previous = nullptr, TlsContexts contexts = {})
       : SharedSnapshot(std::make_shared<const Configured>(std::move(snapshot), previous),
-                       std::move(present)) {}
+                       std::move(present), std::move(contexts)) {}
   /// The same configuration with other endpoints, which discovery found.
   SharedSnapshot(const SharedSnapshot& same, upstream::EndpointSet present)
-      : SharedSnapshot(same.configured_, std::move(present)) {}
+      : SharedSnapshot(same.configured_, std::move(present), same.tls) {}
+  /// The same configuration with certificates that were read anew.
+  SharedSnapshot(const SharedSnapshot& same, TlsContexts contexts)
+      : SharedSnapshot(same.configured_, same.endpoints, std::move(contexts)) {}
 
   const config::Snapshot& config;
   const NamedLimits& limits;
@@ -62,6 +68,7 @@ struct SharedSnapshot {
   /// The control thread's newest snapshot has the present ones. A worker's has those that it began
   /// with; what has changed since, its clusters know.
   const upstream::EndpointSet endpoints;
+  const TlsContexts tls;  // empty: all is cleartext
 };
 
 }  // namespace tidegate::proxy

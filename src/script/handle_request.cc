@@ -92,7 +92,42 @@ void push_text_field(lua_State* L, Field field, const HookCall& call) {
     case Field::ClientIp:
       return push_or_nil(L, exchange.client_ip_text());
     default:
-      return lua_pushnil(L);  // tls among them: nil on cleartext
+      return lua_pushnil(L);
+  }
+}
+
+void set_text(lua_State* L, const char* key, std::string_view text) {
+  push_or_nil(L, text);
+  lua_setfield(L, -2, key);
+}
+
+void push_client_certificate(lua_State* L, const net::TlsCertificate& certificate) {
+  lua_createtable(L, 0, 5);
+  set_text(L, "subject", certificate.subject);
+  set_text(L, "issuer", certificate.issuer);
+  set_text(L, "fingerprint", certificate.fingerprint);
+  // A wrong certificate has not come past the handshake.
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "verified");
+  lua_createtable(L, static_cast<int>(certificate.sans.size()), 0);
+  for (size_t i = 0; i < certificate.sans.size(); ++i) {
+    push(L, certificate.sans[i]);
+    lua_rawseti(L, -2, static_cast<int>(i + 1));
+  }
+  lua_setfield(L, -2, "sans");
+}
+
+// What was agreed with the client, as a table; nil on cleartext.
+void push_tls(lua_State* L, const net::TlsFacts* tls) {
+  if (tls == nullptr) return lua_pushnil(L);
+  lua_createtable(L, 0, 5);
+  set_text(L, "version", tls->version);
+  set_text(L, "cipher", tls->cipher);
+  set_text(L, "sni", tls->sni);
+  set_text(L, "alpn", tls->alpn);
+  if (const net::TlsCertificate* client = tls->certificate()) {
+    push_client_certificate(L, *client);
+    lua_setfield(L, -2, "client");
   }
 }
 
@@ -193,6 +228,9 @@ int index_request(lua_State* L, HookCall& call) {
       break;
     case Field::Tried:
       push_tried(L, call);
+      break;
+    case Field::Tls:
+      push_tls(L, call.exchange().tls());
       break;
     case Field::Attempt:
       lua_pushinteger(L, static_cast<lua_Integer>(call.attempt()));

@@ -28,6 +28,11 @@ int check(const config::Source& source, const Surroundings& surroundings) {
     return kWrongUsage;
   }
   std::vector<std::string> faults = surroundings.check_scripts(*loaded);
+  const CheckedFiles files = surroundings.check_files(*loaded);
+  faults.insert(faults.end(), files.faults.begin(), files.faults.end());
+  for (const std::string& warning : files.warnings) {
+    surroundings.err << "warning: " << warning << "\n";
+  }
   for (const std::string& fault : faults) surroundings.err << fault << "\n";
   if (!faults.empty()) return kWrongUsage;
   surroundings.out << summary(*loaded);

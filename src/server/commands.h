@@ -10,6 +10,12 @@
 
 namespace tidegate::server {
 
+/// Of files that a configuration names.
+struct CheckedFiles {
+  std::vector<std::string> faults;    // "tidegate.yaml:4: …"
+  std::vector<std::string> warnings;  // the same form
+};
+
 /// What commands need from elsewhere; a test gives its own.
 struct Surroundings {
   config::Environment environment;
@@ -17,6 +23,8 @@ struct Surroundings {
   std::function<int(const config::Source&)> serve;
   /// Compiles every policy's script; one message per fault, "scripts/a.lua:3: …".
   std::function<std::vector<std::string>(const config::Snapshot&)> check_scripts;
+  /// Loads certificates and keys.
+  std::function<CheckedFiles(const config::Snapshot&)> check_files;
   std::ostream& out;
   std::ostream& err;
 };
@@ -27,5 +35,6 @@ int run_command(const Command& command, const Surroundings& surroundings);
 // What `tidegate` itself puts into Surroundings; defined in server.cc.
 int serve(const config::Source& source);
 std::vector<std::string> check_scripts(const config::Snapshot& snapshot);
+CheckedFiles check_files(const config::Snapshot& snapshot);
 
 }  // namespace tidegate::server

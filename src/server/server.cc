@@ -9,7 +9,6 @@
 #include "admin/admin_handler.h"
 #include "admin/gauges.h"
 #include "config/error.h"
-#include "script/worker_scripts.h"
 #include "server/commands.h"
 #include "telemetry/log.h"
 #include "telemetry/process_metrics.h"
@@ -54,10 +53,6 @@ unsigned worker_count(const config::Snapshot& snapshot) {
 
 script::ScriptsOptions script_options() { return {{TIDEGATE_SCRIPTS_DIR}}; }
 
-script::WorkerScripts& scripts_of(Worker& worker) {
-  return static_cast<script::WorkerScripts&>(worker.filters());
-}
-
 // A worker's turn takes milliseconds; one that takes longer than this is in trouble already.
 constexpr auto kAdoptWithin = std::chrono::seconds(2);
 // Longer than name servers take that answer at all.
@@ -79,6 +74,7 @@ Server::Server(const config::Source& source)
       access_log_(registry_.add_shard().counter(telemetry::Family::AccessLogDroppedTotal)),
       rates_(registry_),
       scripts_(watchdog_, script_options()),
+      ticket_keys_(std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now())),
       control_(0, control_registry_.add_shard(), nullptr,
                [] { return std::make_unique<NoFilters>(); }),
       discovery_(control_.loop(), cells_, source.environment(),
@@ -139,7 +135,9 @@ bool Server::start(config::Snapshot snapshot) {
     threads_.emplace_back([&one = *worker] { one.run(); });
   }
   watch_files();
-  on_files_changed();  // what was written between loading and watching
+  // What was written between loading and watching.
+  reload_certificates();
+  reload_scripts();
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
   if (reload_due_) reload();
   return true;
@@ -169,11 +167,11 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   auto endpoints = upstream::resolve_endpoints(
       snapshot, snapshot_ == nullptr ? nullptr : &snapshot_->config,
       snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
+  proxy::TlsContexts contexts = load_contexts(snapshot, errors);
   if (!errors.empty()) return errors;
   keep_script_endpoints(snapshot, endpoints);
-  auto shared =
-      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), std::move(endpoints),
-                                                    snapshot_.get());
+  auto shared = std::make_shared<const proxy::SharedSnapshot>(
+      std::move(snapshot), std::move(endpoints), snapshot_.get(), std::move(contexts));
   auto handovers = listeners_.prepare(shared->config, workers_.size());
   if (!handovers) return {handovers.error()};
   errors = scripts_.load(shared->config);
@@ -185,6 +183,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   listeners_.commit(shared->config);
   snapshot_ = std::move(shared);
   memory_.limit(snapshot_->config.max_memory);
+  warn_of_certificates(*snapshot_);
   hand_out(std::move(*handovers));
   report_policies();
   for (const Listeners::Bound& bound : listeners_.bound()) {
@@ -321,78 +320,6 @@ admin::Sources Server::admin_sources() {
   };
 }
 
-void Server::watch_files() {
-  if (files_ == nullptr) {
-    files_ = std::make_unique<net::FileWatch>(
-        control_.loop(), [this](const std::set<std::string>&) { on_files_changed(); });
-  }
-  if (!files_->watch(scripts_.files())) {
-    log::warn("some folder of scripts cannot be watched: reload by SIGHUP or the admin address");
-  }
-}
-
-void Server::on_files_changed() {
-  bool changed = false;
-  scripts_.reload_changed(changed);
-  if (changed) adopt_generations();
-  report_policies();
-  watch_files();
-}
-
-std::vector<std::string> Server::reload_policy(const std::string& policy) {
-  std::vector<std::string> errors = scripts_.reload(policy);
-  if (errors.empty()) adopt_generations();
-  report_policies();
-  watch_files();
-  return errors;
-}
-
-void Server::adopt_generations() {
-  const auto adopted = std::make_shared<Countdown>(workers_.size());
-  for (const auto& worker : workers_) {
-    worker->post([&one = *worker, adopted, generations = scripts_.current()] {
-      scripts_of(one).adopt(*generations);
-      if (one.routes() != nullptr) one.routes()->refresh_chains();
-      adopted->arrive();
-    });
-  }
-  wait_for_workers(*adopted);
-}
-
-void Server::report_policies() {
-  for (const script::PolicyStatus& status : scripts_.status()) {
-    auto& [generation, error] = reported_[status.policy];
-    if (status.generation != generation) {
-      log::info("policy loaded", {{"policy", status.policy},
-                                  {"script", status.script},
-                                  {"generation", status.generation}});
-      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "loaded"}).add();
-    }
-    if (!status.last_error.empty() && status.last_error != error) {
-      log::error("policy refused", {{"policy", status.policy},
-                                    {"serving_generation", status.generation},
-                                    {"error", status.last_error}});
-      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "refused"}).add();
-    }
-    generation = status.generation;
-    error = status.last_error;
-  }
-}
-
-std::vector<admin::PolicyState> Server::policy_states() const {
-  std::vector<admin::PolicyState> states;
-  for (const script::PolicyStatus& status : scripts_.status()) {
-    admin::PolicyState& state = states.emplace_back();
-    state.name = status.policy;
-    state.script = status.script;
-    state.generation = status.generation;
-    state.loaded_at = status.loaded_at;
-    state.hooks = status.hooks;
-    state.error = status.last_error;
-  }
-  return states;
-}
-
 std::vector<std::string> Server::reload() {
   if (draining_) return {"the proxy is draining"};
   auto loaded = source_.load();
@@ -416,6 +343,7 @@ std::vector<std::string> Server::reload() {
 
 void Server::each_second() {
   rates_.sample(control_.loop().now());
+  ticket_keys_->rotate(control_.loop().now());
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
 }
 

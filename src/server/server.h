@@ -10,8 +10,10 @@
 #include "config/load.h"
 #include "net/file_watch.h"
 #include "net/signal_watch.h"
+#include "net/tls_ticket_keys.h"
 #include "script/scripts.h"
 #include "script/watchdog.h"
+#include "script/worker_scripts.h"
 #include "server/countdown.h"
 #include "server/listeners.h"
 #include "server/memory_guard.h"
@@ -54,8 +56,15 @@ class Server {
   void keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to);
   void wait_for_workers(Countdown& adopted);
   void watch_files();
-  /// Some script has changed on disk.
-  void on_files_changed();
+  /// Some script or TLS file has changed on disk.
+  void on_files_changed(const std::set<std::string>& changed);
+  void reload_scripts();
+  static script::WorkerScripts& scripts_of(Worker& worker);
+  static void warn_of_certificates(const proxy::SharedSnapshot& snapshot);
+  /// The TLS files anew, with the configuration in use; what is wrong leaves the old ones in use.
+  void reload_certificates();
+  proxy::TlsContexts load_contexts(const config::Snapshot& config,
+                                   std::vector<std::string>& errors) const;
   std::vector<std::string> reload_policy(const std::string& policy);
   /// All workers use the current generations for exchanges to come.
   void adopt_generations();
@@ -80,6 +89,7 @@ class Server {
   script::Scripts scripts_;
   std::map<std::string, std::pair<uint64_t, std::string>> reported_;  // generation, error; by policy
   std::shared_ptr<const proxy::SharedSnapshot> snapshot_;
+  std::shared_ptr<net::TlsTicketKeys> ticket_keys_;
   Listeners listeners_;
   Listeners admin_listeners_;
   std::unique_ptr<admin::AdminApi> admin_;

@@ -47,6 +47,8 @@ enum class Family : uint8_t {
   ScriptReloadsTotal,
   // the process
   ConfigReloadsTotal,
+  TlsReloadsTotal,
+  TlsCertificateExpirySeconds,
   AccessLogDroppedTotal,
   BuildInfo,
   Workers,

@@ -3,6 +3,7 @@
 
 #include "http/http1/client_codec.h"
 #include "http/http2/client_codec.h"
+#include "telemetry/log.h"
 #include "upstream/pool.h"
 
 namespace tidegate::upstream {
@@ -17,8 +18,9 @@ Connection::Connection(Pool& pool, net::EventLoop& loop)
 Connection::~Connection() = default;
 
 bool Connection::connect() {
+  epoch_ = pool_.tls_epoch();
   enter(State::Connecting);
-  dialer_.reset(new Dialer(transport_, pool_.endpoint(), *this));
+  dialer_.reset(new Dialer(transport_, pool_, *this));
   return dialer_->start();
 }
 
@@ -53,17 +55,26 @@ void Connection::on_dialed() {
 }
 
 void Connection::choose_codec() {
-  multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2;
+  const net::Tls* tls = transport_.tls();
+  multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2 ||
+                 (tls != nullptr && tls->alpn() == "h2");
   if (multiplexed_) {
-    codec_ = std::make_unique<http::http2::ClientCodec>(transport_.output(), pool_.limits(), "http");
+    codec_ = std::make_unique<http::http2::ClientCodec>(transport_.output(), pool_.limits(),
+                                                        tls == nullptr ? "http" : "https");
   } else {
     codec_ = std::make_unique<http::http1::ClientCodec>(transport_.output(), pool_.limits());
   }
 }
 
-void Connection::on_dial_failed(ErrorCode code) {
+void Connection::on_dial_failed(ErrorCode code, std::string_view detail) {
   transport_.handle_with(*this);
   transport_.loop().destroy_later(std::move(dialer_));
+  if (!detail.empty()) {
+    log::log_limited(pool_.endpoint().address, log::Level::Warn, "no way to an origin",
+                     {{"endpoint", pool_.endpoint().address},
+                      {"error", describe(code).token},
+                      {"detail", detail}});
+  }
   fail_connecting(code);
 }
 
@@ -78,7 +89,7 @@ void Connection::on_timeout() {
     case State::Connecting:
       if (dialer_ == nullptr) return fail_connecting(ErrorCode::ConnectTimeout);
       transport_.close();
-      return on_dial_failed(ErrorCode::ConnectTimeout);
+      return on_dial_failed(ErrorCode::ConnectTimeout, {});
     case State::Idle:
       return close();
     case State::Busy:
@@ -111,7 +122,11 @@ void Connection::stream_timed_out() {
   if (multiplexed_ && transport_.open() && state_ != State::Suspect) suspect_death();
 }
 
-bool Connection::worn_out() const { return streams_ > 0 && !pool_.may_reuse(streams_); }
+bool Connection::worn_out() const {
+  return epoch_ != pool_.tls_epoch() || (streams_ > 0 && !pool_.may_reuse(streams_));
+}
+
+void Connection::leave_outdated() { codec_->idle() ? close() : pool_.streams_changed(*this); }
 
 bool Connection::can_open() const {
   return state_ != State::Connecting && state_ != State::Suspect && transport_.open() &&

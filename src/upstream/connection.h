@@ -70,6 +70,8 @@ class Connection final : public net::Deferred,
   void stream_done();
   /// A stream got no answer in time: unless the origin speaks again soon, the connection is dead.
   void stream_timed_out();
+  /// The pool's TLS is another one now: carry no further stream. REQUIRES: dialed.
+  void leave_outdated();
   /// Idle for longer than the pool allows, or no longer wanted.
   void close();
   void close_if_idle();
@@ -90,7 +92,7 @@ class Connection final : public net::Deferred,
   void on_flush() override { codec_->produce(transport_.write_blocked()); }
   void on_connected(bool) override {}
   void on_dialed() override;
-  void on_dial_failed(ErrorCode code) override;
+  void on_dial_failed(ErrorCode code, std::string_view detail) override;
   void on_timeout();
   void on_silence();
   void choose_codec();
@@ -108,6 +110,7 @@ class Connection final : public net::Deferred,
   List<DrainWaiter> drain_waiters_;
   uint64_t streams_ = 0;
   State state_ = State::Connecting;
+  uint32_t epoch_ = 0;  // of the pool when it was dialed
   bool receiving_ = false;
   bool multiplexed_ = false;  // many streams at once
   bool heard_ = false;        // bytes have come since the timer was armed

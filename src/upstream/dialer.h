@@ -2,28 +2,33 @@
 #pragma once
 #include "net/event_loop.h"
 #include "net/transport.h"
-#include "upstream/endpoint.h"
 
 namespace tidegate::upstream {
 
-/// Brings the transport of one upstream connection to its endpoint: connects to the endpoint's
-/// addresses in order until one answers. Whatever else has to pass before the codec's first byte is
-/// a step here. While it works it is the transport's handler; then its owner takes over and gives it
-/// to EventLoop::destroy_later, since it may be on the stack. Time limits are the owner's.
+class Pool;
+
+/// Brings the transport of one upstream connection to its endpoint. Whatever has to pass before the
+/// codec's first byte is a step here, in this order:
+///
+///   1. connect to the endpoint's addresses, in order until one answers
+///   2. TLS, if the pool's endpoint wants it
+///
+/// While it works it is the transport's handler; then its owner takes over and gives it to
+/// EventLoop::destroy_later, since it may be on the stack. Time limits are the owner's.
 class Dialer final : public net::Deferred, private net::Transport::Handler {
  public:
   class Owner {
    public:
     /// The transport carries bytes to the origin.
     virtual void on_dialed() = 0;
-    /// No way led there; the transport is closed.
-    virtual void on_dial_failed(ErrorCode code) = 0;
+    /// No way led there; the transport is closed. `detail` is for the log; may be empty.
+    virtual void on_dial_failed(ErrorCode code, std::string_view detail) = 0;
 
    protected:
     ~Owner() = default;
   };
 
-  Dialer(net::Transport& transport, const Endpoint& endpoint, Owner& owner);
+  Dialer(net::Transport& transport, Pool& pool, Owner& owner);
 
   /// False: no socket to be had. The owner is never called from inside.
   bool start();
@@ -34,10 +39,13 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   void on_broken() override;
   void on_drained() override {}
   void on_connected(bool ok) override;
+  void on_secured(const net::TlsFailure* failure) override;
   bool connect_next();
+  void secure();
+  bool agreed() const;
 
   net::Transport& transport_;
-  const Endpoint& endpoint_;
+  Pool& pool_;
   Owner& owner_;
   size_t address_ = 0;  // index of the address tried next
 };

@@ -18,6 +18,7 @@ namespace tidegate::upstream {
 struct Endpoint {
   config::Endpoint config;
   std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it
+  std::string host;                    // its name: what a certificate must be for
   std::string authority;  // Host for `host: origin`: name[:port] as in the URL
   std::vector<net::SocketAddress> resolved;  // at least one; tried in order
 

@@ -66,6 +66,7 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     }
     auto& endpoint = made.emplace_back(std::make_shared<Endpoint>());
     endpoint->address = spec.config.address.to_string();
+    endpoint->host = spec.host.empty() ? spec.config.address.host : spec.host;
     endpoint->authority = std::move(authority);
     endpoint->config = std::move(spec.config);
     endpoint->resolved = std::move(spec.resolved);

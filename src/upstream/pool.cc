@@ -12,11 +12,12 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.max_pending == other.pool.max_pending &&
          pool.pending_timeout == other.pool.pending_timeout &&
          pool.max_requests == other.pool.max_requests &&
-         pool.ping_interval == other.pool.ping_interval && protocol == other.protocol;
+         pool.ping_interval == other.pool.ping_interval && protocol == other.protocol &&
+         tls == other.tls && tls_name == other.tls_name;
 }
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells)
-    : loop_(loop), endpoint_(std::move(endpoint)), settings_(settings), cells_(cells) {
+    : loop_(loop), endpoint_(std::move(endpoint)), settings_(std::move(settings)), cells_(cells) {
   expect_streams();
 }
 
@@ -31,8 +32,17 @@ void Pool::expect_streams() {
 
 void Pool::configure(Settings settings) {
   const bool other = settings.protocol != settings_.protocol;
+  const bool same_tls = settings.tls == settings_.tls && settings.tls_name == settings_.tls_name;
   settings_ = std::move(settings);
   if (other) expect_streams();
+  if (!same_tls) forget_tls();
+}
+
+// What was verified by other rules is neither resumed nor used for a further request.
+void Pool::forget_tls() {
+  ++tls_epoch_;
+  tls_session_.replace(nullptr, nullptr);
+  while (!available_.empty()) available_.front().leave_outdated();
 }
 
 Pool::~Pool() {

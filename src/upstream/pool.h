@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "http/codec.h"
 #include "net/event_loop.h"
+#include "net/tls_client_context.h"
 #include "telemetry/metrics.h"
 #include "upstream/connection.h"
 #include "upstream/endpoint.h"
@@ -40,6 +41,8 @@ class Pool {
     Duration connect_timeout{};
     config::Pool pool;
     Protocol protocol = Protocol::Auto;
+    std::shared_ptr<const net::TlsClientContext> tls;  // nullptr: plain
+    std::string tls_name;                              // asked for, and what the certificate is for
     bool operator==(const Settings& other) const;
   };
 
@@ -79,6 +82,9 @@ class Pool {
   size_t total() const { return total_; }
 
   // ---- for its connections ----
+  net::TlsSession& tls_session() { return tls_session_; }
+  /// Another number means that connections dialed before carry no further stream.
+  uint32_t tls_epoch() const { return tls_epoch_; }
   bool may_reuse(uint64_t streams) const;
   bool keeps_idle() const { return settings_.pool.idle_timeout > Duration::zero(); }
   /// Its codec is chosen, and can open streams. `streams`: how many at once, as far as is known.
@@ -90,6 +96,7 @@ class Pool {
   void connection_closed(Connection& connection);
 
  private:
+  void forget_tls();
   void expect_streams();
   bool may_grow() const;
   bool open_connection();
@@ -103,6 +110,8 @@ class Pool {
   Cells cells_;
   http::Limits limits_;
   std::function<bool()> reclaim_;
+  net::TlsSession tls_session_;
+  uint32_t tls_epoch_ = 0;
   List<Connection> available_;  // can carry a further stream; newest at the back
   List<Connection> busy_;       // connecting, full, or only finishing
   WaitQueue<PoolWaiter> waiters_;

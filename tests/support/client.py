@@ -14,10 +14,12 @@ class Client(Wire):
         with Client(proxy.port()) as client:
             assert client.get("/").status == 200
 
-    Instead of a port it takes the path of a unix socket.
+    Instead of a port it takes the path of a unix socket. `tls` is an ssl.SSLContext, or keywords of
+    its wrap_socket beside it: `tls=(context, {"server_hostname": "a.example"})`.
     """
 
-    def __init__(self, port, host="127.0.0.1", source=None, receive_buffer=None, timeout=5):
+    def __init__(self, port, host="127.0.0.1", source=None, receive_buffer=None, timeout=5,
+                 tls=None):
         if isinstance(port, int):
             family, address = (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, port)
         else:
@@ -29,6 +31,14 @@ class Client(Wire):
         if source:
             sock.bind((source, 0))
         sock.connect(address)
+        if tls:
+            context, options = tls if isinstance(tls, tuple) else (tls, {})
+            options = {"server_hostname": "localhost", "suppress_ragged_eofs": False, **options}
+            try:
+                sock = context.wrap_socket(sock, **options)
+            except BaseException:
+                sock.close()
+                raise
         super().__init__(sock, timeout)
         self.host = "test.example"
 

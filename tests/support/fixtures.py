@@ -2,6 +2,7 @@
 """Fixtures: everything a test starts is ended, and checked, when the test is over."""
 import pytest
 
+from .certificates import Authority
 from .client import Client
 from .clock import BINARY
 from .config import config_for
@@ -48,6 +49,14 @@ def make_origin(request):
 @pytest.fixture
 def origin(make_origin):
     return make_origin()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A CA whose certificate for localhost and 127.0.0.1 is `authority.local`."""
+    made = Authority(tmp_path_factory.mktemp("certificates"))
+    made.local = made.issue("local", "DNS:localhost", "IP:127.0.0.1")
+    return made
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A scripted origin: a thread per connection, so that a script reads straight down."""
 import socket
+import ssl
 import threading
 import traceback
 
@@ -105,10 +106,11 @@ class Origin:
     `on(path, handler)` answers by path, `otherwise(handler)` all else (200 "ok" unless told);
     `raw(script)` takes over whole connections: script(wire, number). What handlers raise fails the
     test when the origin closes, and so does a proxy that ends a connection in the middle of an
-    exchange, unless the handler says `may_break=True`.
+    exchange, unless the handler says `may_break=True`. With `tls`, an ssl.SSLContext, it is an https
+    origin; handshakes that fail are counted in `refused`.
     """
 
-    def __init__(self, name="origin", backlog=256, host="127.0.0.1", port=0, path=None):
+    def __init__(self, name="origin", backlog=256, host="127.0.0.1", port=0, path=None, tls=None):
         self.name = name
         self.requests = []     # in order of their heads' arrival
         self.connections = 0   # accepted so far
@@ -131,7 +133,9 @@ class Origin:
             self.port = self._listener.getsockname()[1]
             self.address = f"{host}:{self.port}"
         self._listener.listen(backlog)
-        self.url = f"http://{self.address}"
+        self.tls = tls
+        self.refused = 0       # handshakes that failed
+        self.url = f"{'https' if tls else 'http'}://{self.address}"
         threading.Thread(target=self._accept, daemon=True, name=name).start()
 
     # -- script ---------------------------------------------------------------------------------
@@ -227,8 +231,22 @@ class Origin:
             thread.start()
             self._threads.append(thread)  # not before: who closes the origin joins all of them
 
+    def _secure(self, wire):
+        """The handshake, in the connection's thread. False: it failed, maybe on purpose."""
+        try:
+            wire.sock = self.tls.wrap_socket(wire.sock, server_side=True,
+                                             suppress_ragged_eofs=False)
+            return True
+        except (ssl.SSLError, OSError):
+            with self._changed:
+                self.refused += 1
+                self._changed.notify_all()
+            return False
+
     def _serve(self, wire, number):
         try:
+            if self.tls and not self._secure(wire):
+                return
             if self._raw:
                 self._raw(wire, number)
             else:

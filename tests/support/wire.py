@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A connected socket, read with a buffer; no read waits for ever."""
 import socket
+import ssl
 import struct
 
 from .clock import scaled
@@ -36,7 +37,7 @@ class Wire:
         data = b"".join(p.encode("latin-1") if isinstance(p, str) else bytes(p) for p in parts)
         try:
             self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
             raise Closed("reset", self.buffer) from error
         return self
 
@@ -49,7 +50,8 @@ class Wire:
         return self
 
     def half_close(self):
-        """Sends FIN; the other direction stays open."""
+        """Sends FIN; the other direction stays open. With TLS only close_notify, in `unwrap`, is an
+        orderly end, and Python's ssl can not read after it: tests use openssl s_client for that."""
         self.sock.shutdown(socket.SHUT_WR)
         return self
 
@@ -74,7 +76,7 @@ class Wire:
         """Reads once into the buffer; False at the end of the stream."""
         try:
             data = self.sock.recv(size)
-        except ConnectionResetError as error:
+        except (ConnectionResetError, ssl.SSLEOFError) as error:
             raise Closed("reset", self.buffer) from error
         except socket.timeout as error:
             raise AssertionError(

@@ -23,8 +23,11 @@ def blocks(language):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Where a reader would try it: with the policy library beside it."""
+def folder(tmp_path, authority):
+    """Where a reader would try it: with the policy library and certificates beside it."""
+    for name, source in (("cert.pem", authority.local.cert), ("key.pem", authority.local.key),
+                         ("ca.pem", authority.cert)):
+        (tmp_path / name).symlink_to(source)
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     (tmp_path / "policy.lua").write_text("function on_request() end\n", encoding="utf-8")
     return tmp_path

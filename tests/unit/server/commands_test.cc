@@ -15,6 +15,7 @@ namespace {
 struct Program {
   std::ostringstream out, err;
   std::vector<std::string> script_faults;
+  CheckedFiles files;
   std::optional<std::string> served;  // first listener's address and first endpoint
   int status = -1;
 
@@ -28,7 +29,8 @@ struct Program {
     }
     Surroundings surroundings{[](const std::string&) { return std::nullopt; },
                               [this](const config::Source& source) { return serve(source); },
-                              [this](const config::Snapshot&) { return script_faults; }, out, err};
+                              [this](const config::Snapshot&) { return script_faults; },
+                              [this](const config::Snapshot&) { return files; }, out, err};
     status = run_command(*command, surroundings);
     return *this;
   }
@@ -88,6 +90,19 @@ TEST_CASE("check gives status 2 when a script does not compile") {
   program.run({"check"});
   CHECK(program.status == kWrongUsage);
   CHECK(program.err.str() == "scripts/a.lua:3: '=' expected near 'x'\n");
+}
+
+TEST_CASE("check gives status 2 when a certificate cannot be used, and only warns of an old one") {
+  Program program;
+  program.files.faults = {"tidegate.yaml:4: listener public: a.key is not the key of a.pem"};
+  program.run({"check"});
+  CHECK(program.status == kWrongUsage);
+  CHECK(program.err.str() == program.files.faults[0] + "\n");
+  Program warned;
+  warned.files.warnings = {"tidegate.yaml:4: listener public: a.pem has expired"};
+  warned.run({"check"});
+  CHECK(warned.status == kFine);
+  CHECK(warned.err.str() == "warning: " + warned.files.warnings[0] + "\n");
 }
 
 TEST_CASE("wrong usage gives status 2 and says so on standard error") {

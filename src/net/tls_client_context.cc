@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tls_client_context.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include <new>
+
+#include "base/ip.h"
+#include "net/tls_error.h"
+#include "net/tls_files.h"
+
+namespace tidegate::net {
+namespace {
+
+int keep_session(SSL* ssl, SSL_SESSION* session) {
+  auto* slot = static_cast<TlsSession*>(SSL_get_app_data(ssl));
+  if (slot == nullptr) return 0;
+  slot->replace(session, SSL_get_SSL_CTX(ssl));
+  return 1;  // it is ours now
+}
+
+}  // namespace
+
+Fallible<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
+    const TlsClientSettings& settings) {
+  const std::shared_ptr<TlsClientContext> made(new TlsClientContext);
+  made->verify_ = settings.verify;
+  SSL_CTX* context = made->context_ = SSL_CTX_new(TLS_client_method());
+  if (context == nullptr) throw std::bad_alloc();
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, keep_session);
+  if (!settings.alpn.empty()) {
+    const std::string wire = alpn_wire(settings.alpn);
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(wire.data()),
+                            static_cast<unsigned>(wire.size()));
+  }
+  if (!settings.ca.empty()) {
+    const auto trusted = trust_only(*context, settings.ca);
+    if (!trusted) return tl::unexpected(trusted.error());
+    // A CA file may name an intermediate certificate as all that is trusted.
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+  } else if (settings.verify && SSL_CTX_set_default_verify_paths(context) != 1) {
+    return tl::unexpected("the system's certificates cannot be loaded: " + take_openssl_error() +
+                          "; give tls.ca, a file of those to trust");
+  }
+  SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  if (!settings.cert.empty()) {
+    const auto used = use_certificate(*context, settings.cert, settings.key);
+    if (!used) return tl::unexpected(used.error());
+  }
+  made->digest_ = digest_of({settings.verify ? "verify" : "trust", alpn_wire(settings.alpn)},
+                            {settings.ca, settings.cert, settings.key});
+  return std::shared_ptr<const TlsClientContext>(made);
+}
+
+TlsClientContext::~TlsClientContext() {
+  SSL_CTX_free(context_);
+}
+
+std::unique_ptr<Tls> TlsClientContext::connect(const std::string& host, TlsSession& session) const {
+  SSL* ssl = SSL_new(context_);
+  if (ssl == nullptr) throw std::bad_alloc();
+  SSL_set_connect_state(ssl);
+  SSL_set_app_data(ssl, &session);
+  const bool is_ip = IpAddress::parse(host).has_value();
+  if (!is_ip) SSL_set_tlsext_host_name(ssl, host.c_str());
+  if (verify_) {
+    X509_VERIFY_PARAM* check = SSL_get0_param(ssl);
+    X509_VERIFY_PARAM_set_hostflags(check, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    const int set = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(check, host.c_str())
+                          : X509_VERIFY_PARAM_set1_host(check, host.data(), host.size());
+    // A host that cannot be checked must not pass unchecked.
+    if (set != 1) {
+      SSL_free(ssl);
+      throw std::bad_alloc();
+    }
+  }
+  if (auto* known = session.get(context_); known != nullptr) SSL_set_session(ssl, known);
+  ERR_clear_error();
+  return std::make_unique<Tls>(ssl, shared_from_this());
+}
+
+}  // namespace tidegate::net

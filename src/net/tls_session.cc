@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tls_session.h"
+
+#include <openssl/ssl.h>
+
+namespace tidegate::net {
+
+void TlsSession::replace(ssl_session_st* session, const ssl_ctx_st* context) {
+  if (session_ != nullptr) SSL_SESSION_free(session_);
+  session_ = session;
+  context_ = context;
+}
+
+}  // namespace tidegate::net

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server's files that change while it runs: scripts and certificates.
+#include <algorithm>
+#include <chrono>
+
+#include "server/commands.h"
+#include "server/server.h"
+#include "telemetry/log.h"
+
+namespace tidegate::server {
+namespace {
+
+int64_t unix_now() {
+  return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+void Server::watch_files() {
+  if (files_ == nullptr) {
+    files_ = std::make_unique<net::FileWatch>(
+        control_.loop(),
+        [this](const std::set<std::string>& changed) { on_files_changed(changed); });
+  }
+  std::vector<std::string> files = scripts_.files();
+  const std::vector<std::string> tls = proxy::tls_files(snapshot_->config);
+  files.insert(files.end(), tls.begin(), tls.end());
+  if (!files_->watch(files)) {
+    log::warn("some folder cannot be watched: reload by SIGHUP or the admin address");
+  }
+}
+
+void Server::on_files_changed(const std::set<std::string>& changed) {
+  const std::vector<std::string> tls = proxy::tls_files(snapshot_->config);
+  const auto is_changed = [&](const std::string& file) { return changed.contains(file); };
+  if (std::ranges::any_of(tls, is_changed)) reload_certificates();
+  reload_scripts();
+}
+
+proxy::TlsContexts Server::load_contexts(const config::Snapshot& config,
+                                         std::vector<std::string>& errors) const {
+  return proxy::load_tls(config, snapshot_ == nullptr ? nullptr : &snapshot_->tls, ticket_keys_,
+                         errors);
+}
+
+void Server::reload_certificates() {
+  std::vector<std::string> errors;
+  proxy::TlsContexts contexts = load_contexts(snapshot_->config, errors);
+  if (errors.empty() && contexts == snapshot_->tls) return;
+  auto handovers = listeners_.prepare(snapshot_->config, workers_.size());
+  if (!handovers) errors.push_back(handovers.error());
+  for (const std::string& error : errors) {
+    log::error("certificates refused: the old ones stay in use", {{"error", error}});
+  }
+  cells_.counter(telemetry::Family::TlsReloadsTotal, {errors.empty() ? "loaded" : "refused"}).add();
+  if (!errors.empty()) return;
+  listeners_.commit(snapshot_->config);
+  snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(contexts));
+  warn_of_certificates(*snapshot_);
+  hand_out(std::move(*handovers));
+  log::info("certificates loaded");
+}
+
+void Server::reload_scripts() {
+  bool changed = false;
+  scripts_.reload_changed(changed);
+  if (changed) adopt_generations();
+  report_policies();
+  watch_files();
+}
+
+std::vector<std::string> Server::reload_policy(const std::string& policy) {
+  std::vector<std::string> errors = scripts_.reload(policy);
+  if (errors.empty()) adopt_generations();
+  report_policies();
+  watch_files();
+  return errors;
+}
+
+void Server::adopt_generations() {
+  const auto adopted = std::make_shared<Countdown>(workers_.size());
+  for (const auto& worker : workers_) {
+    worker->post([&one = *worker, adopted, generations = scripts_.current()] {
+      scripts_of(one).adopt(*generations);
+      if (one.routes() != nullptr) one.routes()->refresh_chains();
+      adopted->arrive();
+    });
+  }
+  wait_for_workers(*adopted);
+}
+
+void Server::report_policies() {
+  for (const script::PolicyStatus& status : scripts_.status()) {
+    auto& [generation, error] = reported_[status.policy];
+    if (status.generation != generation) {
+      log::info("policy loaded", {{"policy", status.policy},
+                                  {"script", status.script},
+                                  {"generation", status.generation}});
+      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "loaded"}).add();
+    }
+    if (!status.last_error.empty() && status.last_error != error) {
+      log::error("policy refused", {{"policy", status.policy},
+                                    {"serving_generation", status.generation},
+                                    {"error", status.last_error}});
+      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "refused"}).add();
+    }
+    generation = status.generation;
+    error = status.last_error;
+  }
+}
+
+std::vector<admin::PolicyState> Server::policy_states() const {
+  std::vector<admin::PolicyState> states;
+  for (const script::PolicyStatus& status : scripts_.status()) {
+    admin::PolicyState& state = states.emplace_back();
+    state.name = status.policy;
+    state.script = status.script;
+    state.generation = status.generation;
+    state.loaded_at = status.loaded_at;
+    state.hooks = status.hooks;
+    state.error = status.last_error;
+  }
+  return states;
+}
+
+script::WorkerScripts& Server::scripts_of(Worker& worker) {
+  return static_cast<script::WorkerScripts&>(worker.filters());
+}
+
+void Server::warn_of_certificates(const proxy::SharedSnapshot& snapshot) {
+  for (const std::string& doubt :
+       proxy::doubtful_certificates(snapshot.config, snapshot.tls, unix_now())) {
+    log::warn("certificate is not valid now", {{"detail", doubt}});
+  }
+}
+
+CheckedFiles check_files(const config::Snapshot& snapshot) {
+  CheckedFiles checked;
+  const auto keys = std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now());
+  const auto contexts = proxy::load_tls(snapshot, nullptr, keys, checked.faults);
+  checked.warnings = proxy::doubtful_certificates(snapshot, contexts, unix_now());
+  return checked;
+}
+
+}  // namespace tidegate::server
