@@ -12,7 +12,14 @@ namespace {
 
 constexpr size_t kStep = 64;     // between classes of sizes
 constexpr size_t kClasses = 17;  // up to 1 KiB and what stands before it
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TIDEGATE_ADDRESS_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define TIDEGATE_ADDRESS_SANITIZER 1
+#endif
+#ifdef TIDEGATE_ADDRESS_SANITIZER
 constexpr uint32_t kKept = 0;  // so that it sees what is used after it was given back
 #else
 constexpr uint32_t kKept = 128;  // blocks of each class
