@@ -67,7 +67,8 @@ Result<void> Exchange::accept_head() {
     if (result) result = tl::unexpected(code);
   };
   if (request_.method == http::Method::Connect) note(ErrorCode::MethodUnsupported);
-  if (request_.scheme.empty()) request_.scheme = peer.scheme;
+  // Known from the connection: what the client says of it decides nothing.
+  request_.scheme = peer.scheme;
   if (const auto authority = http::split_authority(request_.authority, arena_)) {
     host_ = authority->host;
     // An absolute target overrules Host (RFC 9112 3.2.2), for the origin too.

@@ -9,6 +9,7 @@
 #include "http/http1/framing.h"
 #include "http/http1/scan.h"
 #include "http/http1/target.h"
+#include "http/upgrade.h"
 
 namespace tidegate::http::http1 {
 namespace {
@@ -102,13 +103,12 @@ bool settle_expectation(RequestHead& head) {
   return true;
 }
 
-/// One protocol, named once. h2c is declined: a client that wants HTTP/2 in the clear says so from
-/// the start, and a tunnel of it would carry requests past the proxy.
+/// One protocol, named once. Another is declined by going on without it (RFC 9110 7.8).
 std::string_view asked_upgrade(const RequestHead& head) {
   if (head.version != Version::Http11 || has_body(head)) return {};
   if (head.headers.count(HeaderId::Upgrade) != 1) return {};
   const std::string_view protocol = head.headers.get(HeaderId::Upgrade);
-  if (protocol.empty() || equals_ignoring_case(protocol, "h2c")) return {};
+  if (protocol.empty() || !may_tunnel(protocol)) return {};
   for (const char c : protocol) {
     if (!is_token_byte(c) && c != '/') return {};
   }

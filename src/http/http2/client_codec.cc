@@ -245,7 +245,7 @@ void ClientCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   ResponseReceiver* const receiver = stream.receiver;
   if (receiver != nullptr) leave(stream);
   if (by_peer && code != NGHTTP2_NO_ERROR) session_.budget().spend_reset();
-  if (code == NGHTTP2_NO_ERROR) session_.budget().earn_reset();
+  if (code == NGHTTP2_NO_ERROR && !stream.peer_reset) session_.budget().earn_reset();
   free(stream);
   if (receiver == nullptr) return;
   ErrorCode error = ErrorCode::OriginReset;

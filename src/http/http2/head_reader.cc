@@ -7,6 +7,7 @@
 #include "http/authority.h"
 #include "http/http2/field_rules.h"
 #include "http/trailer_rules.h"
+#include "http/upgrade.h"
 
 namespace tidegate::http::http2 {
 namespace {
@@ -135,7 +136,7 @@ bool settle_line(const RequestLine& line, RequestHead& head) {
   if (!settle_scheme(line.scheme, head)) return false;
   if (has(line.protocol)) {
     if (head.method != Method::Connect || !has(line.authority)) return false;
-    if (!is_token(line.protocol)) return false;
+    if (!is_token(line.protocol) || !may_tunnel(line.protocol)) return false;
     set_method("GET", head);
     head.upgrade = line.protocol;
   }

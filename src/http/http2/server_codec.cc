@@ -191,6 +191,10 @@ void ServerCodec::fail_request(ServerStream& stream, ErrorCode code) {
 void ServerCodec::expire_head() {
   // What is half there holds up all that would follow it, so the connection ends.
   if (!std::exchange(last_named_, true)) session_.goaway();
+  if (ServerStream* known = find(static_cast<StreamId>(session_.block_stream()))) {
+    session_.give_up_block(known->wire_id);
+    return fail_request(*known, ErrorCode::RequestTimeout);  // its trailers
+  }
   ServerStream& stream = open_stream(session_.block_stream());
   read_request(session_.fields(), limits_, false, *stream.head);
   fail_request(stream, ErrorCode::RequestTimeout);
@@ -324,7 +328,7 @@ void ServerCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   --streams_;
   if (stream->request == ServerStream::Request::Broken) {
     // Counted when it broke.
-  } else if (code == NGHTTP2_NO_ERROR) {
+  } else if (code == NGHTTP2_NO_ERROR && !stream->peer_reset) {
     session_.budget().earn_reset();
   } else if (by_peer || !stream->reset) {
     // Broken off by the client, or by nghttp2 for what the client did.
@@ -332,9 +336,10 @@ void ServerCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
     if (session_.budget().spent()) session_.terminate(NGHTTP2_ENHANCE_YOUR_CALM);
   }
   RequestReceiver* const receiver = stream->receiver;
+  ErrorCode error = by_peer ? ErrorCode::ClientClosed : ErrorCode::BadRequest;
+  if (stream->stalled) error = ErrorCode::RequestTimeout;
   delete stream;
-  if (receiver == nullptr) return;
-  receiver->on_request_error(by_peer ? ErrorCode::ClientClosed : ErrorCode::BadRequest);
+  if (receiver != nullptr) receiver->on_request_error(error);
 }
 
 // ---- the connection ----

@@ -25,7 +25,7 @@ uint8_t* bytes_of(std::string_view text) {
 
 Session::Session(Role role, OutputBuffer& output, SessionEvents& events, const Settings& settings,
                  const Limits& limits)
-    : output_(output), events_(events), limits_(limits), budget_(settings) {
+    : role_(role), output_(output), events_(events), limits_(limits), budget_(settings) {
   session_ = new_session(role == Role::Server, settings, *this);
   submit_settings(role, settings);
 }
@@ -86,9 +86,11 @@ void Session::on_begin_frame(const nghttp2_frame_hd& header) {
       budget_.earn_frames(kHeadEarns);
       return;
     case NGHTTP2_DATA:
-      if (header.length > 0 || (header.flags & NGHTTP2_FLAG_END_STREAM) != 0) return;
-      budget_.spend_frames(kEmptyCost);
-      break;
+      chunk_seen_ = false;
+      // Origins are trusted with empty ones: some send them between a body and its trailers.
+      if (header.length > 0 || role_ == Role::Client) return;
+      if ((header.flags & NGHTTP2_FLAG_END_STREAM) == 0) charge(kEmptyCost);
+      return;
     case NGHTTP2_CONTINUATION:
       if (++continuations_ > kContinuations) return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
       break;
@@ -99,7 +101,11 @@ void Session::on_begin_frame(const nghttp2_frame_hd& header) {
     default:
       break;
   }
-  budget_.spend_frames(1);
+  charge(1);
+}
+
+void Session::charge(int64_t cost) {
+  budget_.spend_frames(cost);
   if (budget_.spent()) terminate(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -110,8 +116,14 @@ void Session::on_frame(const nghttp2_frame& frame) {
       end_block(frame, end);
       break;
     case NGHTTP2_DATA:
+      // Padding alone is as good as empty.
+      if (frame.hd.length > 0 && !chunk_seen_ && !end && role_ == Role::Server) charge(kEmptyCost);
       if (!end || terminating_) return;
       if (Stream* stream = find(frame.hd.stream_id)) events_.on_end(*stream);
+      break;
+    case NGHTTP2_RST_STREAM:
+      // Called before the stream closes, with whatever code the peer chose.
+      if (Stream* stream = find(frame.hd.stream_id)) stream->peer_reset = true;
       break;
     case NGHTTP2_SETTINGS:
       if ((frame.hd.flags & NGHTTP2_FLAG_ACK) != 0) return;
@@ -137,6 +149,18 @@ void Session::on_frame(const nghttp2_frame& frame) {
   }
 }
 
+void Session::begin_block(int32_t wire_id) {
+  block_.clear();
+  in_block_ = true;
+  block_stream_ = wire_id;
+}
+
+void Session::give_up_block(int32_t wire_id) {
+  if (!in_block_ || block_stream_ != wire_id) return;
+  in_block_ = false;
+  block_.clear();
+}
+
 void Session::end_block(const nghttp2_frame& frame, bool end) {
   in_block_ = false;
   budget_.spend_frames(static_cast<int64_t>(block_.dropped()));
@@ -151,6 +175,7 @@ void Session::end_block(const nghttp2_frame& frame, bool end) {
 }
 
 void Session::on_data_chunk(Stream* stream, std::string_view bytes) {
+  chunk_seen_ = true;
   nghttp2_session_consume_connection(session_, bytes.size());
   if (stream == nullptr) return;
   stream->unconsumed += static_cast<uint32_t>(bytes.size());
@@ -223,6 +248,7 @@ void Session::reset(Stream& stream, uint32_t code) {
   stream.ListNode<WritableStreams>::unlink();
   stream.blocked = false;
   stream.reset = true;
+  give_up_block(stream.wire_id);
   resume(stream);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.wire_id, code);
 }
@@ -242,8 +268,12 @@ void Session::share(Stream& stream, uint8_t urgency) {
 bool Session::expire_stalled() {
   bool waiting = false;
   pending_.for_each([&](Stream& stream) {
-    if (!std::exchange(stream.moved, false)) return reset(stream, NGHTTP2_CANCEL);
-    waiting = true;
+    if (std::exchange(stream.moved, false)) {
+      waiting = true;
+    } else {
+      stream.stalled = true;
+      reset(stream, NGHTTP2_CANCEL);
+    }
   });
   return waiting;
 }

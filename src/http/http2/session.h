@@ -73,6 +73,10 @@ class Session {
   /// The stream it is for.
   int32_t block_stream() const { return block_stream_; }
 
+  /// Forgets the block at work, if it is of that stream: nghttp2 says nothing of the end of one whose
+  /// stream is gone by then.
+  void give_up_block(int32_t wire_id);
+
   /// Makes `stream` the one of that id; until on_closed.
   void adopt(int32_t wire_id, Stream& stream);
   Stream* find(int32_t wire_id) const;
@@ -131,8 +135,10 @@ class Session {
   void tell_writable();
   void check_over();
   void end_all();
+  void begin_block(int32_t wire_id);
   void end_block(const nghttp2_frame& frame, bool end);
   void forget(Stream& stream);
+  void charge(int64_t cost);
   void on_begin_frame(const nghttp2_frame_hd& header);
   void on_frame(const nghttp2_frame& frame);
   void on_data_chunk(Stream* stream, std::string_view bytes);
@@ -142,6 +148,7 @@ class Session {
   void wake(Stream& stream);
 
   nghttp2_session* session_ = nullptr;
+  const Role role_;
   OutputBuffer& output_;
   SessionEvents& events_;
   const Limits& limits_;
@@ -155,6 +162,7 @@ class Session {
   bool receiving_ = false;
   bool producing_ = false;
   bool in_block_ = false;
+  bool chunk_seen_ = false;  // of the DATA frame at work
   int32_t block_stream_ = 0;
   uint32_t continuations_ = 0;  // of the block at work
   bool terminating_ = false;

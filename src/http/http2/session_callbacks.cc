@@ -36,9 +36,7 @@ struct SessionCallbacks {
     return go_on(session);
   }
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    Session& session = session_of(user);
-    session.in_block_ = true;
-    session.block_stream_ = frame->hd.stream_id;
+    session_of(user).begin_block(frame->hd.stream_id);
     return 0;
   }
   static int header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name,
@@ -64,6 +62,7 @@ struct SessionCallbacks {
     auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(raw, id));
     if (stream == nullptr) return 0;
     nghttp2_session_set_stream_user_data(raw, id, nullptr);
+    session.give_up_block(id);
     session.forget(*stream);
     session.events_.on_closed(*stream, code, session.receiving_);
     return 0;

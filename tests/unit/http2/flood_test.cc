@@ -50,6 +50,12 @@ TEST_CASE("floods end with ENHANCE_YOUR_CALM, and bind no memory") {
   const std::vector<Attack> attacks{
       {"rapid reset (CVE-2023-44487)", 1000,
        [](uint32_t n) { return get(2 * n + 1) + rst_stream(2 * n + 1, kCancel); }},
+      {"rapid reset that calls itself no error", 1000,
+       [](uint32_t n) { return get(2 * n + 1) + rst_stream(2 * n + 1, kNoError); }},
+      {"DATA of padding alone", 1000,
+       [&](uint32_t n) {
+         return n == 0 ? post : frame(kData, kPadded, 1, std::string(1, '\0'));
+       }},
       {"resets that the server is made to send, by windows (MadeYouReset)", 1000,
        [](uint32_t n) {
          return headers(2 * n + 1, post_fields()) + window_update(2 * n + 1, 0x7fffffff);

@@ -447,6 +447,30 @@ TEST_CASE("a head that takes too long is answered, and nothing follows it") {
   CHECK(server.codec.done());
 }
 
+TEST_CASE("trailers that are half there expire for the request that they belong to") {
+  ServerRecord server;
+  server.begin();
+  server.feed(post(1) + frame(kHeaders, kEndStream, 1, literals({{"x-sum", "1"}})));
+  CHECK(server.codec.receiving_head());
+  server.codec.expire_head();
+  server.flush();
+  CHECK(server.call(1).events().ends_with("error request_timeout\n"));
+  CHECK_FALSE(server.codec.receiving_head());
+}
+
+TEST_CASE("a block whose stream is reset before it ends leaves nothing behind") {
+  ServerRecord server;
+  server.begin();
+  server.feed(post(1) + frame(kHeaders, kEndStream, 1, literals({{"x-left", "1"}})));
+  server.call(1).reset(ErrorCode::OriginReset);
+  server.flush();
+  CHECK_FALSE(server.codec.receiving_head());
+  server.feed(frame(kContinuation, kEndHeaders, 1, literals({{"x-over", "1"}})) + get(3));
+  CHECK(server.call(3).events().find("x-left") == std::string::npos);
+  CHECK(server.call(3).events().find("x-over") == std::string::npos);
+  CHECK(server.call(3).events().find("GET") != std::string::npos);
+}
+
 TEST_CASE("streams whose client leaves its windows shut are reset when told") {
   ServerRecord server;
   server.begin();
