@@ -134,6 +134,9 @@ class ServerCodec {
   /// on_response_writable, and those of streams that are over on_request_error; what they send then
   /// is for the next flush.
   virtual void produce(bool blocked) { (void)blocked; }
+  /// `produce` stopped although more could go, so that one flush does not take for ever: flush again
+  /// once this has been written.
+  virtual bool has_more() const { return false; }
 
   /// Called at intervals of the time that a client may leave its windows shut: resets streams whose
   /// bytes have waited for a whole interval. True: streams still wait. HTTP/1: there are none.
@@ -178,6 +181,7 @@ class ClientCodec {
   virtual void resume(StreamId) {}
   virtual bool write_blocked(StreamId) const { return false; }
   virtual void produce(bool blocked) { (void)blocked; }
+  virtual bool has_more() const { return false; }
 
   /// Asks the origin for a sign of life; any bytes are one. HTTP/1 has no words for it.
   virtual void ping() {}

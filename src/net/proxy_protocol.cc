@@ -72,7 +72,7 @@ ProxyParsed parse_line(std::string_view line, size_t size) {
   const auto destination_port = port_of(take_word(line));
   if (!source || !destination) return malformed("not an address of its family");
   if (!source_port || !destination_port || !line.empty()) return malformed("not a port");
-  parsed.header = {true, SocketAddress::from_ip(*source, *source_port),
+  parsed.header = {true, false, SocketAddress::from_ip(*source, *source_port),
                    SocketAddress::from_ip(*destination, *destination_port)};
   return parsed;
 }
@@ -168,6 +168,7 @@ ProxyParsed parse_version2(std::string_view bytes) {
   const uint8_t family = byte_at(bytes, 13) >> 4;
   const uint8_t protocol = byte_at(bytes, 13) & 0xf;
   // LOCAL, and what is not known: the addresses, whatever they are, are to be passed over.
+  parsed.header.local = local;
   if (local || family == kUnspecified) return parsed;
   if (family > kUnix || protocol != kStream) return malformed("not a family that streams");
   const size_t addresses = address_size(family);
@@ -178,7 +179,7 @@ ProxyParsed parse_version2(std::string_view bytes) {
   if (family == kUnix) return parsed;
   const std::string_view raw = whole.substr(kFixedPart);
   const Addresses read = family == kInet ? read_v4(raw) : read_v6(raw);
-  parsed.header = {true, read.source, read.destination};
+  parsed.header = {true, false, read.source, read.destination};
   return parsed;
 }
 

@@ -14,9 +14,10 @@ constexpr size_t kMaxProxyHeader = 4096;
 
 /// What a PROXY protocol header says (HAProxy's doc/proxy-protocol.txt, versions 1 and 2).
 struct ProxyHeader {
-  /// False: the sender speaks for itself (LOCAL), or does not know (UNKNOWN, a unix socket); the
-  /// connection's own addresses hold.
+  /// False: the sender speaks for itself, or of a client that it cannot name (UNKNOWN, a unix
+  /// socket); the connection's own addresses hold.
   bool has_addresses = false;
+  bool local = false;  // it speaks for itself
   SocketAddress source;
   SocketAddress destination;
 };

@@ -83,6 +83,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
   if (multiplexed_) {
     codec_ = std::make_unique<http::http2::ServerCodec>(transport_.output(), *this,
                                                         listener_.limits, listener_.http2);
+    stalls_looked_at_ = context_.loop.now();
     await(Await::Request);
   } else {
     codec_ =
@@ -96,6 +97,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
   if (multiplexed_) {
     if (await_ != Await::Request) await(Await::Request);
+    expire_stalled();
   } else {
     assert(exchanges_.empty());
     await(Await::Nothing);
@@ -221,7 +223,8 @@ void DownstreamConnection::resume_request(http::StreamId stream) {
 void DownstreamConnection::stream_ended(http::StreamId) {
   paused_ = false;
   if (!transport_.open()) return;
-  if (exchanges_.empty()) await(Await::Request);
+  // Of several streams, those with nothing but a shut window before them must not live on by others.
+  if (multiplexed_ ? codec_->idle() : exchanges_.empty()) await(Await::Request);
   if (multiplexed_) transport_.schedule_flush();
   if (receiving_) return;
   feed_held();
@@ -229,7 +232,8 @@ void DownstreamConnection::stream_ended(http::StreamId) {
 }
 
 void DownstreamConnection::on_drained() {
-  // One that hears it may end others.
+  if (codec_->has_more()) transport_.schedule_flush();
+  // One that hears it may end itself.
   exchanges_.for_each([](Exchange& exchange) { exchange.on_downstream_drained(); });
   const bool turn = multiplexed_ || exchanges_.empty();
   if (held_ != nullptr && turn && !receiving_ && await_ != Await::Feeding) await(Await::Feeding);
@@ -285,8 +289,7 @@ void DownstreamConnection::on_silence() {
     return await(Await::Request);
   }
   if (multiplexed_ && !codec_->receiving_head()) {
-    codec_->expire_stalled();
-    transport_.schedule_flush();
+    expire_stalled();
     if (codec_->idle()) return say_farewell();
     return await(Await::Request);
   }
@@ -295,6 +298,15 @@ void DownstreamConnection::on_silence() {
   codec_->expire_head();
   if (multiplexed_) transport_.schedule_flush();
   finish_if_done();
+}
+
+// Whenever idle_timeout has passed since the last time, however busy the client is otherwise.
+void DownstreamConnection::expire_stalled() {
+  const TimePoint now = context_.loop.now();
+  if (now - stalls_looked_at_ < listener_.config.idle_timeout) return;
+  stalls_looked_at_ = now;
+  codec_->expire_stalled();
+  transport_.schedule_flush();
 }
 
 void DownstreamConnection::drain() {

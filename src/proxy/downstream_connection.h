@@ -73,6 +73,7 @@ class DownstreamConnection final : public net::Deferred,
   void on_flush() override { codec_->produce(transport_.write_blocked()); }
   void on_connected(bool) override {}
   void on_client_named(const net::SocketAddress& client) override;
+  void on_client_unknown() override { trusted_ = false; }
   void on_opened(const Opening::Opened& opened) override;
   void on_opening_failed() override { close(); }
   void await(Await what);
@@ -85,6 +86,7 @@ class DownstreamConnection final : public net::Deferred,
   void finish_if_done();
   void linger();
   void say_farewell();
+  void expire_stalled();
   void leave_exchanges();
   bool lingering() const { return await_ == Await::ClientEnd; }
 
@@ -106,6 +108,7 @@ class DownstreamConnection final : public net::Deferred,
   bool receiving_ = false;       // the codec is on the stack
   bool eof_ = false;             // the client sends no more
   bool eof_told_ = false;        // and the codec knows
+  TimePoint stalls_looked_at_{};
   uint64_t written_before_ = 0;  // when the timer last looked
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
 };

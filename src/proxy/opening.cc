@@ -64,7 +64,11 @@ void Opening::read_proxy_header(std::string_view bytes) {
   header_due_ = false;
   transport_.peek(false);
   transport_.loop().timers().arm(timer_, listener_.config.head_timeout);
-  if (parsed.header.has_addresses) owner_.on_client_named(parsed.header.source);
+  if (parsed.header.has_addresses) {
+    owner_.on_client_named(parsed.header.source);
+  } else if (!parsed.header.local) {
+    owner_.on_client_unknown();
+  }
   if (listener_.tls != nullptr) secure();
 }
 

@@ -35,6 +35,8 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
    public:
     /// The client's address is another one than the connection's.
     virtual void on_client_named(const net::SocketAddress& client) = 0;
+    /// The peer speaks for a client that it can not name, so what that one says is not the peer's.
+    virtual void on_client_unknown() = 0;
     virtual void on_opened(const Opened& opened) = 0;
     /// Nobody to talk to: gone, silent for too long, or not to be understood. Close.
     virtual void on_opening_failed() = 0;

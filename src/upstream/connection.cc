@@ -178,7 +178,13 @@ void Connection::on_broken() {
 void Connection::on_drained() {
   while (!drain_waiters_.empty()) drain_waiters_.pop_front().on_upstream_drained();
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
-  if (state_ == State::Connecting || !codec_->idle()) return;
+  if (codec_->has_more()) transport_.schedule_flush();
+  if (state_ == State::Connecting) return;
+  if (!codec_->idle()) {
+    // A stream that was cancelled frees its place when its reset has gone out.
+    if (multiplexed_ && codec_->can_open()) pool_.streams_changed(*this);
+    return;
+  }
   if (codec_->done()) return close();
   // Streams may have ended by what was sent, or not.
   if (multiplexed_ && state_ == State::Busy) settle();

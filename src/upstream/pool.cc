@@ -145,6 +145,8 @@ void Pool::connect_failed(Connection& connection, ErrorCode code) {
   cells_.endpoint.connection_error(code);
   --connecting_;
   drop(connection);
+  // Others that carry many streams each will soon have room.
+  if (streams_expected_ > 1 && total_ > connecting_) return;
   // Those it was to carry; who fails may come back and wait again.
   for (size_t failing = std::min(waiting_, streams_expected_); failing > 0; --failing) {
     if (waiting_ == 0) return;

@@ -47,10 +47,12 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
   void resume(StreamId stream) override;
   bool write_blocked(StreamId stream) const override;
   void produce(bool blocked) override;
+  bool has_more() const override { return session_.has_more(); }
 
   bool idle() const override { return streams_ == 0; }
   bool done() const override {
-    return session_.terminating() || session_.goaway_received() || ids_spent_;
+    return session_.terminating() || session_.goaway_received() || ids_spent_ ||
+           !session_.ids_left();
   }
   bool write_finished() const override { return false; }
 

@@ -44,6 +44,7 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   void resume(StreamId stream) override;
   bool write_blocked(StreamId stream) const override;
   void produce(bool blocked) override { session_.produce(blocked); }
+  bool has_more() const override { return session_.has_more(); }
 
   bool idle() const override { return streams_ == 0 && !receiving_head(); }
   bool receiving_head() const override {

@@ -12,6 +12,8 @@ namespace tidegate::http::http2 {
 namespace {
 
 constexpr size_t kFrameHeader = 9;
+constexpr size_t kFlushSize = 256 * 1024;      // what one flush appends, about
+constexpr uint32_t kLastId = 0x7fff0000;       // below the end of all ids by more than a peer opens
 constexpr int64_t kEmptyCost = 20;  // of a DATA frame without bytes
 constexpr int64_t kDataEarns = 10;  // WINDOW_UPDATEs may answer it
 constexpr int64_t kHeadEarns = 2;
@@ -286,6 +288,7 @@ void Session::produce(bool blocked) {
   producing_ = true;
   // What the last flush borrowed has gone or been copied.
   spent_.clear();
+  more_ = false;
   append_frames();
   keep_pending();
   producing_ = false;
@@ -308,6 +311,11 @@ void Session::append_frames() {
       return;
     }
     output_.append({reinterpret_cast<const char*>(data), static_cast<size_t>(size)});
+    // A peer that opens many windows at once must not have this turn to itself.
+    if (output_.size() >= kFlushSize) {
+      more_ = true;
+      return;
+    }
   }
 }
 
@@ -348,11 +356,15 @@ void Session::on_sent(const nghttp2_frame& frame) {
   if (Stream* stream = find(frame.hd.stream_id)) events_.on_end_sent(*stream);
 }
 
+void Session::keep(Stream& stream) {
+  // Kept bytes may move when more is kept behind them.
+  if (std::exchange(stream.shared, false) && stream.out.lends()) output_.settle();
+  stream.out.keep();
+}
+
 void Session::keep_pending() {
   pending_.for_each([this](Stream& stream) {
-    // Kept bytes may move when more is kept behind them.
-    if (std::exchange(stream.shared, false) && stream.out.lends()) output_.settle();
-    stream.out.keep();
+    keep(stream);
     stream.blocked = true;
   });
 }
@@ -406,6 +418,10 @@ void Session::abandon() {
 
 uint32_t Session::peer_max_streams() const {
   return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool Session::ids_left() const {
+  return nghttp2_session_get_next_stream_id(session_) < kLastId;
 }
 
 bool Session::peer_takes_tunnels() const {

@@ -66,6 +66,10 @@ class Session {
   void receive(std::string_view bytes);
   /// See ServerCodec::produce.
   void produce(bool blocked);
+  /// See ServerCodec::has_more.
+  bool has_more() const { return more_; }
+  /// Another request can be submitted, with room for those that are about to be.
+  bool ids_left() const;
 
   const FieldBlock& fields() const { return block_; }
   /// A header block has begun and not ended.
@@ -131,6 +135,7 @@ class Session {
 
   void submit_settings(Role role, const Settings& settings);
   void append_frames();
+  void keep(Stream& stream);
   void keep_pending();
   void tell_writable();
   void check_over();
@@ -165,6 +170,7 @@ class Session {
   bool chunk_seen_ = false;  // of the DATA frame at work
   int32_t block_stream_ = 0;
   uint32_t continuations_ = 0;  // of the block at work
+  bool more_ = false;  // the last `produce` stopped early
   bool terminating_ = false;
   bool over_ = false;
   bool settings_received_ = false;
