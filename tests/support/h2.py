@@ -105,6 +105,8 @@ class Side:
     def take(self, event):
         if isinstance(event, h2.events.DataReceived):
             message = self.message(event.stream_id)
+            if not message.body:
+                message.body = bytearray()  # grows in place; bytes again at the end
             message.body += event.data
             if self.hold_windows:
                 message.unacknowledged += event.flow_controlled_length
@@ -113,7 +115,9 @@ class Side:
         elif isinstance(event, h2.events.TrailersReceived):
             self.message(event.stream_id).trailers.extend(event.headers)
         elif isinstance(event, h2.events.StreamEnded):
-            self.message(event.stream_id).ended = True
+            message = self.message(event.stream_id)
+            message.body = bytes(message.body)
+            message.ended = True
         elif isinstance(event, h2.events.StreamReset):
             self.message(event.stream_id).reset = ErrorCodes(event.error_code)
         elif isinstance(event, h2.events.PingReceived):
