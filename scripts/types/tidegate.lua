@@ -99,9 +99,12 @@ function Response:retry() end
 ---@field name string
 ---@field endpoints tidegate.Endpoint[]
 ---@field healthy boolean
+---@field breaker { closed: integer, open: integer, half_open: integer } how many endpoints' breakers are what
 local Cluster = {}
 ---@return tidegate.Endpoint?
 function Cluster:pick() end
+---Checks its endpoints now; does not wait for the results.
+function Cluster:health_check() end
 ---@param endpoints (string|{ url: string, weight: integer?, tags: table<string, string>? })[]
 function Cluster:set_endpoints(endpoints) end
 
@@ -113,6 +116,14 @@ function Cluster:set_endpoints(endpoints) end
 ---@field healthy boolean
 ---@field active integer
 ---@field latency number seconds
+---@field breaker tidegate.Breaker
+
+---@class tidegate.Breaker
+---@field state "closed"|"open"|"half_open"
+---@field failures integer in a row
+---@field last_failure string? "connect_failed", "503"
+local Breaker = {}
+function Breaker:reset() end
 
 ---@class tidegate.Failure
 ---@field error string token, as in log and metrics

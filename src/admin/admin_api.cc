@@ -16,6 +16,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr std::string_view kNoEndpoint = "There is no such endpoint: /clusters lists them.";
+
 Response json(const ordered_json& body, uint16_t status = 200) {
   Response response;
   response.status = status;
@@ -38,22 +40,21 @@ Response problem(uint16_t status, std::string_view detail,
   return response;
 }
 
-/// What of `path` stands for the "*" of `pattern`, an empty text where there is none; nullopt: no
-/// match.
-std::optional<std::string_view> match(std::string_view pattern, std::string_view path) {
+/// Puts what of `path` stands for the stars of `pattern` into `names`; false: no match.
+bool match(std::string_view pattern, std::string_view path, std::vector<std::string_view>& names) {
   const size_t star = pattern.find('*');
-  if (star == std::string_view::npos) {
-    if (path != pattern) return std::nullopt;
-    return std::string_view{};
-  }
-  const std::string_view before = pattern.substr(0, star);
-  const std::string_view after = pattern.substr(star + 1);
-  const bool fits = path.size() > before.size() + after.size() && path.starts_with(before) &&
-                    path.ends_with(after);
-  if (!fits) return std::nullopt;
-  const auto name = path.substr(before.size(), path.size() - before.size() - after.size());
-  if (name.find('/') != std::string_view::npos) return std::nullopt;
-  return name;
+  if (star == std::string_view::npos) return path == pattern;
+  if (!path.starts_with(pattern.substr(0, star))) return false;
+  path.remove_prefix(star);
+  const bool several = pattern.substr(star).starts_with("**");
+  const std::string_view rest = pattern.substr(star + (several ? 2 : 1));
+  const bool last = rest.find('*') == std::string_view::npos;
+  if (last && !path.ends_with(rest)) return false;
+  const std::string_view name =
+      path.substr(0, last ? path.size() - rest.size() : path.find('/'));
+  if (name.empty() || (!several && name.find('/') != std::string_view::npos)) return false;
+  names.push_back(name);
+  return last || match(rest, path.substr(name.size()), names);
 }
 
 /// GET also serves HEAD; the sender leaves the body out.
@@ -98,6 +99,12 @@ const std::vector<AdminApi::Entry>& AdminApi::entries() {
       {"POST", "/policies/*/reload", "load one policy's script anew", &AdminApi::reload_policy},
       {"GET", "/routes", "routes, in the order of the file", &AdminApi::routes},
       {"GET", "/clusters", "clusters and their endpoints' state", &AdminApi::clusters},
+      {"POST", "/clusters/*/endpoints/**/drain", "give an endpoint nothing new",
+       &AdminApi::drain_endpoint},
+      {"POST", "/clusters/*/endpoints/**/enable", "use it again", &AdminApi::enable_endpoint},
+      {"GET", "/breakers", "breakers of the endpoints", &AdminApi::breakers},
+      {"POST", "/breakers/*/**/reset", "close one: /breakers/CLUSTER/ADDRESS/reset",
+       &AdminApi::reset_breaker},
       {"GET", "/config", "the configuration in use, secrets masked", &AdminApi::config},
       {"GET", "/log-level", "level of the operational log", &AdminApi::log_level},
       {"POST", "/log-level", "set it: {\"level\": \"debug\"}", &AdminApi::set_log_level},
@@ -110,8 +117,9 @@ const std::vector<AdminApi::Entry>& AdminApi::entries() {
 Response AdminApi::handle(const Request& request) {
   std::string allowed;
   for (const Entry& entry : entries()) {
-    const auto name = match(entry.pattern, request.path);
-    if (!name.has_value()) continue;
+    std::vector<std::string_view> names;
+    if (!match(entry.pattern, request.path, names)) continue;
+    names.resize(2);
     if (!serves(entry.method, request.method)) {
       if (!allowed.empty()) allowed += ", ";
       allowed += entry.method == "GET" ? "GET, HEAD" : std::string(entry.method);
@@ -125,7 +133,7 @@ Response AdminApi::handle(const Request& request) {
       access = may_read(request, admin);
     }
     if (access != Access::Granted) return refuse(access, request);
-    return (this->*entry.answer)({request, *name});
+    return (this->*entry.answer)({request, names[0], names[1]});
   }
   if (allowed.empty()) return not_found(request.path);
   Response response = problem(405, "Not with this method.");
@@ -180,6 +188,46 @@ Response AdminApi::routes(const Call&) {
 
 Response AdminApi::clusters(const Call&) {
   return json(view_of_clusters(*sources_.snapshot()));
+}
+
+std::shared_ptr<upstream::Endpoint> AdminApi::find_endpoint(const Call& call) const {
+  const auto snapshot = sources_.snapshot();
+  const auto& clusters = snapshot->config.clusters;
+  const auto cluster = std::ranges::find(clusters, call.name, &config::Cluster::name);
+  if (cluster == clusters.end()) return nullptr;
+  for (const auto& endpoint : snapshot->endpoints[static_cast<size_t>(cluster - clusters.begin())]) {
+    if (endpoint->address == call.second) return endpoint;
+  }
+  return nullptr;
+}
+
+Response AdminApi::drain_endpoint(const Call& call) {
+  const auto endpoint = find_endpoint(call);
+  if (endpoint == nullptr) return problem(404, kNoEndpoint);
+  if (endpoint->set_draining(true, std::chrono::steady_clock::now())) {
+    log::info("endpoint drains", {{"cluster", call.name}, {"endpoint", endpoint->address}});
+  }
+  return json(view_of_endpoint(*endpoint));
+}
+
+Response AdminApi::enable_endpoint(const Call& call) {
+  const auto endpoint = find_endpoint(call);
+  if (endpoint == nullptr) return problem(404, kNoEndpoint);
+  if (endpoint->set_draining(false, std::chrono::steady_clock::now())) {
+    log::info("endpoint enabled", {{"cluster", call.name}, {"endpoint", endpoint->address}});
+  }
+  return json(view_of_endpoint(*endpoint));
+}
+
+Response AdminApi::breakers(const Call&) { return json(view_of_breakers(*sources_.snapshot())); }
+
+Response AdminApi::reset_breaker(const Call& call) {
+  const auto endpoint = find_endpoint(call);
+  if (endpoint == nullptr) return problem(404, kNoEndpoint);
+  if (endpoint->reset_breaker(std::chrono::steady_clock::now())) {
+    log::info("breaker reset", {{"cluster", call.name}, {"endpoint", endpoint->address}});
+  }
+  return json(view_of_breaker(*endpoint));
 }
 
 Response AdminApi::config(const Call&) {

@@ -85,11 +85,12 @@ class AdminApi {
  private:
   struct Call {
     const Request& request;
-    std::string_view name;  // what stands for the pattern's "*"
+    std::string_view name;    // what stands for the pattern's first "*"
+    std::string_view second;  // and for its second
   };
   struct Entry {
     std::string_view method;   // GET serves HEAD too
-    std::string_view pattern;  // "*" matches one segment
+    std::string_view pattern;  // "*" matches one segment, "**" several
     std::string_view doc;
     Response (AdminApi::*answer)(const Call& call);
   };
@@ -103,11 +104,17 @@ class AdminApi {
   Response reload_policy(const Call& call);
   Response routes(const Call& call);
   Response clusters(const Call& call);
+  Response drain_endpoint(const Call& call);
+  Response enable_endpoint(const Call& call);
+  Response breakers(const Call& call);
+  Response reset_breaker(const Call& call);
   Response config(const Call& call);
   Response log_level(const Call& call);
   Response set_log_level(const Call& call);
   Response reload(const Call& call);
   Response drain(const Call& call);
+  /// `call` names a cluster and an address in it; nullptr: there is no such thing.
+  std::shared_ptr<upstream::Endpoint> find_endpoint(const Call& call) const;
   Response not_found(std::string_view path) const;
 
   const Sources sources_;

@@ -11,14 +11,20 @@ namespace {
 using telemetry::Family;
 using telemetry::GaugeSink;
 
-void set_endpoints_healthy(const proxy::SharedSnapshot& snapshot, GaugeSink& sink) {
+void set_endpoints(const proxy::SharedSnapshot& snapshot, GaugeSink& sink) {
   for (size_t i = 0; i < snapshot.config.clusters.size(); ++i) {
     std::set<std::string_view> seen;  // an address that is listed twice makes one sample
     for (const auto& endpoint : snapshot.endpoints[i]) {
       if (!seen.insert(endpoint->address).second) continue;
       const bool healthy = endpoint->healthy.load(std::memory_order_relaxed);
-      sink.set(Family::EndpointHealthy, {snapshot.config.clusters[i].name, endpoint->address},
-               healthy ? 1 : 0);
+      const std::string& cluster = snapshot.config.clusters[i].name;
+      sink.set(Family::EndpointHealthy, {cluster, endpoint->address}, healthy ? 1 : 0);
+      if (!snapshot.config.clusters[i].breaker) continue;
+      const upstream::Breaker& breaker = endpoint->breaker;
+      sink.set(Family::BreakerState, {cluster, endpoint->address},
+               static_cast<double>(breaker.state()));
+      sink.set(Family::BreakerOpenedTotal, {cluster, endpoint->address},
+               static_cast<double>(breaker.opened()));
     }
   }
 }
@@ -42,7 +48,7 @@ void add_gauges(telemetry::Registry& registry,
     sink.set(Family::Workers, {}, static_cast<double>(workers));
     const auto current = snapshot();
     if (current == nullptr) return;
-    set_endpoints_healthy(*current, sink);
+    set_endpoints(*current, sink);
     set_certificates(*current, sink);
   });
 }

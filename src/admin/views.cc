@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "telemetry/log.h"
@@ -49,20 +51,6 @@ void add_action(const config::Route& route, ordered_json& to) {
   } else {
     to["cluster"] = route.cluster;
   }
-}
-
-ordered_json view_of_endpoint(const upstream::Endpoint& endpoint) {
-  constexpr double kMicrosecondsPerMillisecond = 1000;
-  return {{"address", endpoint.address},
-          {"url", endpoint.config.url},
-          {"weight", endpoint.config.weight},
-          {"tags", endpoint.config.tags},
-          {"available", endpoint.available()},
-          {"healthy", endpoint.healthy.load(std::memory_order_relaxed)},
-          {"draining", endpoint.draining.load(std::memory_order_relaxed)},
-          {"active", endpoint.active.load(std::memory_order_relaxed)},
-          {"latency_ms",
-           endpoint.latency_us.load(std::memory_order_relaxed) / kMicrosecondsPerMillisecond}};
 }
 
 void add_certificates(const proxy::SharedSnapshot& snapshot, const std::string& listener,
@@ -147,6 +135,51 @@ ordered_json view_of_routes(const config::Snapshot& snapshot) {
     list.push_back(std::move(one));
   }
   return {{"routes", std::move(list)}};
+}
+
+ordered_json view_of_endpoint(const upstream::Endpoint& endpoint) {
+  constexpr double kMicrosecondsPerMillisecond = 1000;
+  return {{"address", endpoint.address},
+          {"url", endpoint.config.url},
+          {"weight", endpoint.config.weight},
+          {"tags", endpoint.config.tags},
+          {"available", endpoint.available(std::chrono::steady_clock::now())},
+          {"healthy", endpoint.healthy.load(std::memory_order_relaxed)},
+          {"draining", endpoint.draining.load(std::memory_order_relaxed)},
+          {"breaker", to_string(endpoint.breaker.state())},
+          {"active", endpoint.active.load(std::memory_order_relaxed)},
+          {"latency_ms",
+           endpoint.latency_us.load(std::memory_order_relaxed) / kMicrosecondsPerMillisecond}};
+}
+
+ordered_json view_of_breaker(const upstream::Endpoint& endpoint) {
+  const upstream::Breaker& breaker = endpoint.breaker;
+  const TimePoint now = std::chrono::steady_clock::now();
+  ordered_json view{{"endpoint", endpoint.address},
+                    {"state", to_string(breaker.state())},
+                    {"failures", breaker.failures()},
+                    {"opened", breaker.opened()}};
+  if (const auto failure = breaker.last_failure()) {
+    view["last_failure"] = failure->to_string();
+    view["last_failure_ago_s"] = seconds(now - breaker.last_failure_at());
+  }
+  if (breaker.state() == upstream::Breaker::State::Open) {
+    view["open_for_s"] = std::max(0.0, seconds(breaker.open_until() - now));
+  }
+  return view;
+}
+
+ordered_json view_of_breakers(const proxy::SharedSnapshot& snapshot) {
+  ordered_json list = ordered_json::array();
+  for (size_t i = 0; i < snapshot.config.clusters.size(); ++i) {
+    if (!snapshot.config.clusters[i].breaker) continue;
+    ordered_json breakers = ordered_json::array();
+    for (const auto& endpoint : snapshot.endpoints[i]) {
+      breakers.push_back(view_of_breaker(*endpoint));
+    }
+    list.push_back({{"cluster", snapshot.config.clusters[i].name}, {"breakers", breakers}});
+  }
+  return {{"clusters", std::move(list)}};
 }
 
 ordered_json view_of_clusters(const proxy::SharedSnapshot& snapshot) {

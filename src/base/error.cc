@@ -22,6 +22,7 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"client_busy", "Too many requests at once", Side::Client, 429, false},
     {"no_route", "No route matches the request", Side::Proxy, 404, false},
     {"no_endpoint", "No endpoint is available", Side::Proxy, 503, false},
+    {"breaker_open", "No endpoint is available for the moment", Side::Proxy, 503, false},
     {"pool_overflow", "Too many requests are waiting", Side::Proxy, 503, false},
     {"pending_timeout", "The request waited too long for a connection", Side::Proxy, 503, false},
     {"cluster_busy", "Too many requests are under way", Side::Proxy, 503, false},

@@ -28,6 +28,7 @@ enum class ErrorCode : uint8_t {
   // proxy
   NoRoute,
   NoEndpoint,
+  BreakerOpen,
   PoolOverflow,
   PendingTimeout,
   ClusterBusy,

@@ -170,6 +170,7 @@ class Checker {
       if (cluster.dns) check_dns(*cluster.dns, path + ".dns");
       if (given(path + ".endpoints")) check_endpoints(cluster.endpoints, path + ".endpoints");
       check_hashing(cluster, path);
+      check_health_check(cluster, path);
       check_adaptive(cluster);
       check_cluster_tls(cluster);
     }
@@ -181,6 +182,15 @@ class Checker {
       if (whole && any_fault_in(path)) continue;
       fail(whole ? path : fmt::format("{}[{}]", path, fault.index), fault.message);
     }
+  }
+
+  void check_health_check(const Cluster& cluster, const std::string& path) {
+    if (!cluster.health_check || cluster.health_check->type != HealthCheckType::Grpc) return;
+    const bool all_tls = std::all_of(cluster.endpoints.begin(), cluster.endpoints.end(),
+                                     [](const Endpoint& one) { return one.scheme == "https"; });
+    if (cluster.protocol == "h2" || (cluster.protocol == "auto" && all_tls)) return;
+    if (any_fault_in(path)) return;
+    fail(path + ".health_check.type", "grpc needs HTTP/2: set protocol: h2, or use https endpoints");
   }
 
   void check_hashing(const Cluster& cluster, const std::string& path) {

@@ -111,6 +111,15 @@ Node environment_tree(const Environment& environment, Errors& errors) {
   cluster.put("endpoints", endpoints(variables));
   cluster.put("balancer", variables.text("LOAD_BALANCING_ALGORITHM", "round_robin"));
 
+  if (variables.flag("ENABLE_HEALTH_CHECK", true)) {
+    Node check = Node::mapping(Variables::mark("ENABLE_HEALTH_CHECK"));
+    check.put("path", variables.text("HEALTH_CHECK_PATH", "/health"));
+    check.put("interval", variables.seconds("HEALTH_CHECK_INTERVAL_SECONDS", "30"));
+    cluster.put("health_check", std::move(check));
+    // On by default, so an origin that knows no such path must not be the end of all service.
+    cluster.put("panic_threshold", Node::scalar("1%", nowhere));
+  }
+
   Node route = Node::mapping(nowhere);
   route.put("name", Node::scalar("default", nowhere));
   route.put("cluster", Node::scalar("default", nowhere));
@@ -122,9 +131,6 @@ Node environment_tree(const Environment& environment, Errors& errors) {
                            : Node::scalar("off", Variables::mark("ENABLE_METRICS")));
   Node log = Node::mapping(nowhere);
   log.put("level", variables.text("LOG_LEVEL", "info"));
-
-  // Their defaults ask for nothing yet; only who asks in so many words must be told.
-  variables.refuse_if_set_true("ENABLE_HEALTH_CHECK", "health checking");
 
   Node clusters = Node::mapping(nowhere);
   clusters.put("default", std::move(cluster));

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "config/balancing.h"
+#include "config/breaker.h"
+#include "config/health_check.h"
 #include "config/limits.h"
 
 namespace tidegate::config {
@@ -138,6 +140,8 @@ struct Cluster {
   std::optional<double> hash_load_factor;  // 1.25: a quarter over the even share; none: no bound
   std::optional<Locality> locality;
   Duration slow_start = Duration::zero();  // zero: none
+  std::optional<HealthCheck> health_check;  // none: every endpoint counts as healthy
+  std::optional<Breaker> breaker;          // none: no endpoint is ever ejected
   double panic_threshold = 0;              // healthy share below which all are used; 0: never
   std::string protocol = "auto";           // h1, h2, auto
   Duration connect_timeout = std::chrono::seconds(5);

@@ -17,6 +17,8 @@ const Section& endpoint_section();
 const Section& locality_section();
 const Section& dns_section();
 const Section& resolver_section();
+const Section& breaker_section();
+const Section& health_check_section();
 const Section& pool_section();
 const Section& policy_section();
 const Section& budget_section();
@@ -45,6 +47,7 @@ Kind<HashOn> hash_on_kind();
 Kind<Cluster> endpoint_list_kind();
 /// Given as an absolute path; read by endpoint_file.h.
 Kind<std::string> endpoint_file_kind();
+Kind<StatusSet> status_set_kind();
 Kind<Redirect> redirect_kind();
 /// A file that must exist and be readable; given as an absolute path.
 Kind<std::string> script_path_kind();

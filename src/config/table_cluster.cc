@@ -103,14 +103,19 @@ const Section& cluster_section() {
           .field("tls", &Cluster::tls, nested<ClusterTls>(cluster_tls_section()),
                  "TLS with `https://` endpoints.")
           .later("outbound_proxy", "An HTTP proxy on the way to the origins.")
-          .later("health_check", "Probing endpoints.")
+          .field("health_check", &Cluster::health_check,
+                 optional(nested<HealthCheck>(health_check_section())),
+                 "Active checks of each endpoint; `health_check: {}` takes the defaults, without "
+                 "the key every endpoint counts as healthy.")
           .field("panic_threshold", &Cluster::panic_threshold, share(0, 100),
                  "With a smaller share of the endpoints healthy, health is disregarded and all "
                  "are used; 0%: never.")
           .field("slow_start", &Cluster::slow_start, duration(0ms, 24h),
                  "Over this time the share of an endpoint that came new or came back grows from a "
                  "tenth to all of it; not with `consistent_hash`; 0s: at once.")
-          .later("breaker", "Circuit breaker per endpoint.")
+          .field("breaker", &Cluster::breaker, optional(nested<Breaker>(breaker_section())),
+                 "Circuit breaker of each endpoint; `breaker: {}` takes the defaults, without the "
+                 "key there is none.")
           .field("limits", &Cluster::limits, nested<ClusterLimits>(cluster_limits_section()),
                  "Concurrent requests to the cluster.")
           .field("retry", &Cluster::retry, nested<Retry>(retry_section()),

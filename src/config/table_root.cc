@@ -84,6 +84,8 @@ std::vector<const Section*> all_sections() {
           &dns_section(),
           &resolver_section(),
           &locality_section(),
+          &breaker_section(),
+          &health_check_section(),
           &pool_section(),
           &cluster_tls_section(),
           &cluster_limits_section(),

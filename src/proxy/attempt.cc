@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/attempt.h"
 
+#include <utility>
+
 namespace tidegate::proxy {
 namespace {
 
@@ -10,10 +12,15 @@ struct KeptBytes final : net::Deferred {
 
 }  // namespace
 
-void Attempt::begin(const upstream::Cluster::Member& member, bool fresh, uint8_t client_line) {
+void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admission& admission,
+                    bool fresh, uint8_t client_line) {
   line = client_line;
-  endpoint_ = member.endpoint;
-  pool_ = member.pool;
+  forgo_settling();
+  cluster_ = &cluster;
+  endpoint_ = admission.member->endpoint;
+  pool_ = admission.member->pool;
+  ticket_ = admission.ticket;
+  unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
   tunnel_ = request_ended_ = response_ended_ = false;
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
@@ -55,7 +62,16 @@ void Attempt::leave() {
   endpoint_->active.fetch_sub(1, std::memory_order_relaxed);
 }
 
+void Attempt::settle(const upstream::Outcome& outcome, TimePoint now) {
+  if (std::exchange(unsettled_, false)) cluster_->settle(*endpoint_, ticket_, outcome, now);
+}
+
+void Attempt::forgo_settling() {
+  if (std::exchange(unsettled_, false)) endpoint_->breaker.cancel(ticket_);
+}
+
 void Attempt::cancel() {
+  forgo_settling();
   if (state_ == State::Waiting) pool_->cancel(*this);
   if (state_ == State::Open) {
     upstream::Connection& connection = *connection_;

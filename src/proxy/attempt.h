@@ -43,7 +43,12 @@ class Attempt final : private http::ResponseReceiver,
   /// inside this call.
   /// `fresh`: on a connection that has carried nothing before.
   /// `client_line`: of the client, in the queue for a connection.
-  void begin(const upstream::Cluster::Member& member, bool fresh, uint8_t client_line);
+  void begin(upstream::Cluster& cluster, const upstream::Cluster::Admission& admission, bool fresh,
+             uint8_t client_line);
+  /// The endpoint's breaker and balancer hear how it went. Only the first one counts; an attempt that
+  /// is cancelled without counts as none.
+  void settle(const upstream::Outcome& outcome, TimePoint now);
+  void forgo_settling();
   /// The result is no longer wanted; the owner hears nothing more.
   void cancel();
   /// The same because no answer came in time, which casts doubt on a shared connection.
@@ -94,12 +99,15 @@ class Attempt final : private http::ResponseReceiver,
   void leave();
 
   AttemptOwner& owner_;
+  upstream::Cluster* cluster_ = nullptr;
   upstream::Endpoint* endpoint_ = nullptr;
   upstream::Pool* pool_ = nullptr;
   upstream::Connection* connection_ = nullptr;
   http::StreamId stream_ = 0;
   Timer pending_timer_;
   uint64_t written_before_ = 0;  // the connection's bytes before the stream's first
+  upstream::Breaker::Ticket ticket_{};
+  bool unsettled_ = false;
   State state_ = State::Idle;
   bool reused_ = false;
   bool response_begun_ = false;

@@ -39,6 +39,8 @@ struct WorkerContext {
   RouteTable* routes = nullptr;                // the current one; the worker holds its pin
   /// A script gives a cluster other endpoints; set by the server.
   std::function<void(const std::string& cluster, std::vector<config::Endpoint>)> set_endpoints;
+  /// Begins a health check of a cluster's endpoints; set by the server.
+  std::function<void(const std::string& cluster)> check_health;
   List<Exchange> exchanges;                    // all that are not finished
   unsigned worker = 0;
   bool draining = false;

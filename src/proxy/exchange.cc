@@ -218,9 +218,8 @@ Duration Exchange::arm_response() {
 }
 
 void Exchange::on_try_timeout() {
-  attempt_.cancel();
   const bool last = timeout_ > Duration::zero() && context_.loop.now() >= response_deadline_;
-  on_attempt_error(last ? ErrorCode::ResponseTimeout : ErrorCode::PerTryTimeout);
+  time_attempt_out(last ? ErrorCode::ResponseTimeout : ErrorCode::PerTryTimeout);
 }
 
 void Exchange::arm(TimerKind kind) {
@@ -253,12 +252,17 @@ void Exchange::on_timeout() {
       return on_request_error(ErrorCode::RequestTimeout);
     }
     case TimerKind::Response:
-      attempt_.time_out();
-      return on_attempt_error(ErrorCode::ResponseTimeout);
+      return time_attempt_out(ErrorCode::ResponseTimeout);
     case TimerKind::Idle:
-      attempt_.cancel();
-      return on_attempt_error(ErrorCode::IdleTimeout);
+      return time_attempt_out(ErrorCode::IdleTimeout);
   }
+}
+
+// Its endpoint hears of it before it is given up.
+void Exchange::time_attempt_out(ErrorCode code) {
+  settle_attempt(code);
+  code == ErrorCode::ResponseTimeout ? attempt_.time_out() : attempt_.cancel();
+  on_attempt_error(code);
 }
 
 void Exchange::on_exchange_timeout() {

@@ -254,6 +254,8 @@ class Exchange final : public net::Deferred,
   void on_attempt_end() override;
   void on_attempt_error(ErrorCode code) override;
   void reject_upgrade();
+  void settle_attempt(ErrorCode code);
+  void time_attempt_out(ErrorCode code);
   void start_failure();
   void reply_with_problem();
   void make_local_response(const LocalReply& reply);

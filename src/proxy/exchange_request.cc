@@ -23,14 +23,18 @@ void Exchange::select_endpoint() {
 
 void Exchange::begin_attempt() {
   pin_members(cluster_->cluster);
-  const upstream::Cluster::Member* member =
-      chosen_ == nullptr ? nullptr : cluster_->cluster.find(chosen_);
-  if (member == nullptr) member = cluster_->cluster.pick(pick_context());
+  upstream::Cluster& cluster = cluster_->cluster;
+  const auto admission =
+      cluster.admit(chosen_ == nullptr ? nullptr : cluster.find(chosen_), pick_context());
+  const upstream::Cluster::Member* member = admission.member;
   if (member == nullptr) {
-    fail(ErrorCode::NoEndpoint, cluster_->cluster.name());
+    const Duration held = cluster.breakers_hold_for(context_.loop.now());
+    fail(held > Duration::zero() ? ErrorCode::BreakerOpen : ErrorCode::NoEndpoint, cluster.name());
+    failure_.retry_after = held;
     return start_failure();
   }
   if (attempts_ == 0 && !enter_cluster()) {
+    member->endpoint->breaker.cancel(admission.ticket);
     fail(ErrorCode::ClusterBusy, cluster_->cluster.name());
     return start_failure();
   }
@@ -40,7 +44,7 @@ void Exchange::begin_attempt() {
   upstream_time_ = Duration(-1);
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
-  attempt_.begin(*member, free_retry_used_, client_line());
+  attempt_.begin(cluster, admission, free_retry_used_, client_line());
 }
 
 // Of its client, in queues that are fair over clients.

@@ -34,6 +34,7 @@ void Exchange::on_attempt_head(bool end) {
   response_ = interim_;
   response_from_origin_ = true;
   origin_complete_ = end;
+  attempt_.settle({response_->status}, context_.loop.now());
   upstream_time_ = context_.loop.now() - attempt_started_;
   cluster_->cluster.note_latency(*attempt_.endpoint(), upstream_time_, context_.loop.now());
   cluster_->metrics.attempt(upstream_time_);
@@ -67,6 +68,7 @@ void Exchange::reject_upgrade() {
 
 // … or the attempt fails.
 void Exchange::on_attempt_error(ErrorCode code) {
+  settle_attempt(code);
   if (stage_ == Stage::Finished) return finish_filters();
   if (response_started_) return break_off(code);
   if (response_ != nullptr && response_from_origin_) {
@@ -84,6 +86,12 @@ void Exchange::on_attempt_error(ErrorCode code) {
   cancel_wait();
   fail(code, attempt_.endpoint() == nullptr ? std::string_view() : attempt_.endpoint()->address);
   start_failure();
+}
+
+// A reused connection that turns out dead says nothing about its endpoint.
+void Exchange::settle_attempt(ErrorCode code) {
+  if (may_retry_for_free(code)) return attempt_.forgo_settling();
+  attempt_.settle({0, code}, context_.loop.now());
 }
 
 void Exchange::start_failure() {

@@ -12,6 +12,8 @@ uint64_t random_seed() {
   return std::random_device{}();
 }
 
+}  // namespace
+
 upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cluster,
                                        const upstream::Endpoint& endpoint) {
   const config::Cluster& config = snapshot.config.clusters[cluster];
@@ -25,8 +27,6 @@ upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cl
   }
   return settings;
 }
-
-}  // namespace
 
 RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSource& filters,
                        upstream::Pools& pools, telemetry::Shard& shard)

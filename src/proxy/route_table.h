@@ -49,6 +49,10 @@ struct RouteRuntime {
   std::shared_ptr<RouteLoad> load;  // nullptr: what is under way is not limited
 };
 
+/// How connections to an endpoint of the cluster with that index are made.
+upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cluster,
+                                       const upstream::Endpoint& endpoint);
+
 /// One configuration as one worker uses it. Exchanges pin the table they began with; the worker
 /// holds one pin on the current one.
 class RouteTable {

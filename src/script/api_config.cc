@@ -31,13 +31,13 @@ void push_list(lua_State* L, const std::vector<std::string>& list) {
   }
 }
 
-void push_endpoint(lua_State* L, const upstream::Endpoint& endpoint) {
+void push_endpoint(lua_State* L, const upstream::Endpoint& endpoint, TimePoint now) {
   lua_createtable(L, 0, 6);
   set(L, "address", endpoint.address);
   set(L, "url", endpoint.config.url);
   lua_pushinteger(L, endpoint.config.weight);
   lua_setfield(L, -2, "weight");
-  lua_pushboolean(L, endpoint.available() ? 1 : 0);
+  lua_pushboolean(L, endpoint.available(now) ? 1 : 0);
   lua_setfield(L, -2, "available");
   lua_pushboolean(L, endpoint.healthy.load(std::memory_order_relaxed) ? 1 : 0);
   lua_setfield(L, -2, "healthy");
@@ -45,15 +45,15 @@ void push_endpoint(lua_State* L, const upstream::Endpoint& endpoint) {
   lua_setfield(L, -2, "active");
 }
 
-void push_cluster(lua_State* L, const upstream::Cluster& cluster) {
+void push_cluster(lua_State* L, const upstream::Cluster& cluster, TimePoint now) {
   lua_createtable(L, 0, 3);
   set(L, "name", cluster.name());
-  lua_pushboolean(L, cluster.healthy() ? 1 : 0);
+  lua_pushboolean(L, cluster.healthy(now) ? 1 : 0);
   lua_setfield(L, -2, "healthy");
   lua_createtable(L, static_cast<int>(cluster.members().size()), 0);
   int count = 0;
   for (const upstream::Cluster::Member& member : cluster.members()) {
-    push_endpoint(L, *member.endpoint);
+    push_endpoint(L, *member.endpoint, now);
     lua_rawseti(L, -2, ++count);
   }
   lua_setfield(L, -2, "endpoints");
@@ -62,12 +62,14 @@ void push_cluster(lua_State* L, const upstream::Cluster& cluster) {
 // A list of { name, healthy, endpoints = { { address, url, weight, available, healthy, active } }
 // }.
 int clusters(lua_State* L) {
-  const auto& all = check_call(L, "clusters").exchange().routes().clusters();
+  proxy::Exchange& exchange = check_call(L, "clusters").exchange();
+  const auto& all = exchange.routes().clusters();
+  const TimePoint now = exchange.context().loop.now();
   lua_createtable(L, static_cast<int>(all.size()), 0);
   int count = 0;
   for (const auto& runtime : all) {
     Vm::of(L).check(L);
-    push_cluster(L, runtime->cluster);
+    push_cluster(L, runtime->cluster, now);
     lua_rawseti(L, -2, ++count);
   }
   return 1;

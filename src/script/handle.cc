@@ -34,6 +34,8 @@ const char* to_string(HandleKind kind) {
       return "cluster";
     case HandleKind::Endpoint:
       return "endpoint";
+    case HandleKind::Breaker:
+      return "breaker";
     case HandleKind::Count_:
       break;
   }

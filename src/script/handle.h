@@ -32,6 +32,7 @@ enum class HandleKind : uint8_t {
   ResponseTrailers,
   Cluster,  // the first whose handle is a full userdata
   Endpoint,
+  Breaker,  // of an endpoint
   Count_
 };
 constexpr size_t kHandleKinds = static_cast<size_t>(HandleKind::Count_);
@@ -43,7 +44,8 @@ struct Handle {
   HandleKind kind;
   uint64_t sequence;
   HookCall* call;
-  void* target;  // Cluster: upstream::Cluster; Endpoint: upstream::Endpoint
+  void* target;  // Cluster: upstream::Cluster; Endpoint and Breaker:
+                 // upstream::Endpoint
 };
 
 /// All names of fields and methods of handles; looked up by the address of the interned string.
@@ -96,6 +98,10 @@ enum class Field : uint8_t {
   Available,
   Active,
   Latency,
+  // breaker
+  State,
+  Failures,
+  Reset,
   Count_
 };
 
@@ -156,6 +162,7 @@ void set_light_metatable(lua_State* L);
 /// Fill the metatable on top of the stack.
 void fill_cluster(lua_State* L);
 void fill_endpoint(lua_State* L);
+void fill_breaker(lua_State* L);
 
 /// `request:reply` and `request:redirect`, in handle_reply.cc.
 int request_reply(lua_State* L);

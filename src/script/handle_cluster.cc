@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handles `cluster` and `endpoint`.
+#include <array>
+
 #include "config/endpoint_file.h"
 #include "script/hook_call.h"
 #include "script/json.h"
 #include "script/loaded_script.h"
+#include "telemetry/log.h"
 
 namespace tidegate::script {
 namespace {
 
-constexpr int kPick = 1;  // upvalues
+// Upvalues.
+constexpr int kPick = 1;
 constexpr int kSetEndpoints = 2;
+constexpr int kHealthCheck = 3;
+constexpr int kReset = 1;
 
 upstream::Cluster& cluster_of(const Handle& handle) {
   return *static_cast<upstream::Cluster*>(handle.target);
@@ -30,6 +36,21 @@ void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
   }
 }
 
+// How many of the endpoints' breakers are in which state.
+void push_breakers(lua_State* L, const upstream::Cluster& cluster) {
+  std::array<int, 3> counts{};
+  for (const upstream::Cluster::Member& member : cluster.members()) {
+    ++counts[static_cast<size_t>(member.endpoint->breaker.state())];
+  }
+  lua_createtable(L, 0, 3);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const auto state = to_string(static_cast<upstream::Breaker::State>(i));
+    lua_pushlstring(L, state.data(), state.size());
+    lua_pushinteger(L, counts[i]);
+    lua_rawset(L, -3);
+  }
+}
+
 int cluster_index(lua_State* L) {
   const Handle& handle = full_self(L);
   HookCall& call = live_call(L, handle);
@@ -42,7 +63,7 @@ int cluster_index(lua_State* L) {
       push_endpoints(L, call, cluster);
       break;
     case Field::Healthy:
-      lua_pushboolean(L, cluster.healthy() ? 1 : 0);
+      lua_pushboolean(L, cluster.healthy(call.exchange().context().loop.now()) ? 1 : 0);
       break;
     case Field::Pick:
       lua_pushvalue(L, lua_upvalueindex(kPick));
@@ -51,8 +72,12 @@ int cluster_index(lua_State* L) {
       lua_pushvalue(L, lua_upvalueindex(kSetEndpoints));
       break;
     case Field::Breaker:
-    case Field::Request:
+      push_breakers(L, cluster);
+      break;
     case Field::HealthCheck:
+      lua_pushvalue(L, lua_upvalueindex(kHealthCheck));
+      break;
+    case Field::Request:
       return luaL_error(L, "cluster.%s is not available in this version", lua_tostring(L, 2));
     default:
       lua_pushnil(L);
@@ -125,6 +150,13 @@ int cluster_set_endpoints(lua_State* L) {
   return luaL_error(L, "set_endpoints: %s", wrong.text);
 }
 
+int cluster_health_check(lua_State* L) {
+  HookCall& call = check_self(L, HandleKind::Cluster);
+  const auto& check_health = call.exchange().context().check_health;
+  if (check_health) check_health(cluster_of(*to_handle(L, 1)).name());
+  return 0;
+}
+
 void push_tags(lua_State* L, const upstream::Endpoint& endpoint) {
   lua_newtable(L);
   for (const auto& [name, value] : endpoint.config.tags) {
@@ -136,7 +168,7 @@ void push_tags(lua_State* L, const upstream::Endpoint& endpoint) {
 
 int endpoint_index(lua_State* L) {
   const Handle& handle = full_self(L);
-  live_call(L, handle);
+  HookCall& call = live_call(L, handle);
   const upstream::Endpoint& endpoint = endpoint_of(handle);
   switch (field_of(L)) {
     case Field::Address:
@@ -149,7 +181,7 @@ int endpoint_index(lua_State* L) {
       push_tags(L, endpoint);
       break;
     case Field::Available:
-      lua_pushboolean(L, endpoint.available() ? 1 : 0);
+      lua_pushboolean(L, endpoint.available(call.exchange().context().loop.now()) ? 1 : 0);
       break;
     case Field::Healthy:
       lua_pushboolean(L, endpoint.healthy.load(std::memory_order_relaxed) ? 1 : 0);
@@ -161,7 +193,8 @@ int endpoint_index(lua_State* L) {
       lua_pushnumber(L, endpoint.latency_us.load(std::memory_order_relaxed) / 1e6);
       break;
     case Field::Breaker:
-      return luaL_error(L, "endpoint.breaker is not available in this version");
+      push_handle(L, call, HandleKind::Breaker, handle.target);
+      break;
     default:
       lua_pushnil(L);
   }
@@ -171,6 +204,53 @@ int endpoint_index(lua_State* L) {
 int endpoint_newindex(lua_State* L) {
   live_call(L, full_self(L));
   raise_read_only(L, "endpoint");
+}
+
+int breaker_index(lua_State* L) {
+  const Handle& handle = full_self(L);
+  live_call(L, handle);
+  const upstream::Breaker& breaker = endpoint_of(handle).breaker;
+  switch (field_of(L)) {
+    case Field::State: {
+      const auto state = to_string(breaker.state());
+      lua_pushlstring(L, state.data(), state.size());
+      break;
+    }
+    case Field::Failures:
+      lua_pushinteger(L, breaker.failures());
+      break;
+    case Field::LastFailure: {
+      const auto failure = breaker.last_failure();
+      if (!failure) return 0;
+      if (failure->status != 0) {
+        lua_pushfstring(L, "%d", failure->status);
+      } else {
+        const std::string_view token = describe(failure->error).token;
+        lua_pushlstring(L, token.data(), token.size());
+      }
+      break;
+    }
+    case Field::Reset:
+      lua_pushvalue(L, lua_upvalueindex(kReset));
+      break;
+    default:
+      lua_pushnil(L);
+  }
+  return 1;
+}
+
+int breaker_newindex(lua_State* L) {
+  live_call(L, full_self(L));
+  raise_read_only(L, "breaker");
+}
+
+int breaker_reset(lua_State* L) {
+  HookCall& call = check_self(L, HandleKind::Breaker);
+  upstream::Endpoint& endpoint = endpoint_of(*to_handle(L, 1));
+  if (endpoint.reset_breaker(call.exchange().context().loop.now())) {
+    log::info("breaker reset", {{"endpoint", endpoint.address}});
+  }
+  return 0;
 }
 
 // Two handles of one endpoint are equal.
@@ -186,7 +266,8 @@ int endpoint_equal(lua_State* L) {
 void fill_cluster(lua_State* L) {
   lua_pushcfunction(L, cluster_pick);
   lua_pushcfunction(L, cluster_set_endpoints);
-  lua_pushcclosure(L, cluster_index, 2);
+  lua_pushcfunction(L, cluster_health_check);
+  lua_pushcclosure(L, cluster_index, 3);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, cluster_newindex);
   lua_setfield(L, -2, "__newindex");
@@ -199,6 +280,14 @@ void fill_endpoint(lua_State* L) {
   lua_setfield(L, -2, "__newindex");
   lua_pushcfunction(L, endpoint_equal);
   lua_setfield(L, -2, "__eq");
+}
+
+void fill_breaker(lua_State* L) {
+  lua_pushcfunction(L, breaker_reset);
+  lua_pushcclosure(L, breaker_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, breaker_newindex);
+  lua_setfield(L, -2, "__newindex");
 }
 
 }  // namespace tidegate::script

@@ -42,7 +42,8 @@ void LoadedScript::make_metatables() {
   lua_State* L = vm_.state();
   set_light_metatable(L);
   for (const auto& [kind, fill] : {std::pair(HandleKind::Cluster, &fill_cluster),
-                                   std::pair(HandleKind::Endpoint, &fill_endpoint)}) {
+                                   std::pair(HandleKind::Endpoint, &fill_endpoint),
+                                   std::pair(HandleKind::Breaker, &fill_breaker)}) {
     lua_newtable(L);
     fill(L);
     lua_pushstring(L, to_string(kind));

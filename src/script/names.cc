@@ -22,7 +22,7 @@ constexpr std::array<const char*, static_cast<size_t>(Field::Count_)> kFieldName
     "endpoints", "healthy",      "breaker",       "pick",
     "request",   "health_check", "set_endpoints", "address",
     "weight",    "tags",         "available",     "active",
-    "latency"};
+    "latency",   "state",        "failures",      "reset"};
 static_assert(kFieldNames.back() != nullptr);
 
 constexpr std::array<const char*, 5> kMethods{nullptr, "all", "add", "each", "count"};

@@ -81,6 +81,7 @@ Server::Server(const config::Source& source)
                  [this](const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
                    set_endpoints(cluster, std::move(specs));
                  }),
+      health_checks_(control_.loop(), cells_, control_.context().shard),
       memory_(control_.loop(), overload_),
       second_([](void* self) { static_cast<Server*>(self)->each_second(); }, this),
       drain_deadline_(
@@ -159,6 +160,9 @@ void Server::start_workers(const config::Snapshot& snapshot) {
       });
     };
     workers_.back()->context().overload = &overload_;
+    workers_.back()->context().check_health = [this](const std::string& cluster) {
+      control_.post([this, cluster] { health_checks_.check_now(cluster); });
+    };
   }
 }
 
@@ -184,12 +188,20 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   snapshot_ = std::move(shared);
   memory_.limit(snapshot_->config.max_memory);
   warn_of_certificates(*snapshot_);
+  update_health_checks();
   hand_out(std::move(*handovers));
   report_policies();
   for (const Listeners::Bound& bound : listeners_.bound()) {
     log::info("listening", {{"listener", bound.name}, {"address", bound.address}});
   }
   return {};
+}
+
+void Server::update_health_checks() {
+  health_checks_.update(snapshot_->config, snapshot_->endpoints,
+                        [this](size_t cluster, const upstream::Endpoint& endpoint) {
+                          return proxy::pool_settings(*snapshot_, cluster, endpoint);
+                        });
 }
 
 void Server::hand_out(Listeners::Handovers handovers) {
@@ -236,6 +248,7 @@ void Server::set_endpoints(const std::string& cluster, std::vector<upstream::End
   present = std::move(wanted);
   const auto shared = std::make_shared<const upstream::Endpoints>(present);
   snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(all));
+  update_health_checks();
   for (const auto& worker : workers_) {
     worker->post([&one = *worker, cluster, shared] {
       if (one.routes() != nullptr) one.routes()->set_endpoints(cluster, *shared);

@@ -21,6 +21,7 @@
 #include "telemetry/access_log_writer.h"
 #include "telemetry/rate_window.h"
 #include "telemetry/registry.h"
+#include "upstream/health_checks.h"
 #include "upstream/discovery.h"
 
 namespace tidegate::server {
@@ -68,6 +69,7 @@ class Server {
   std::vector<std::string> reload_policy(const std::string& policy);
   /// All workers use the current generations for exchanges to come.
   void adopt_generations();
+  void update_health_checks();
   void report_policies();
   std::vector<admin::PolicyState> policy_states() const;
   /// What of the configuration is wrong, one message each; empty: it is in use.
@@ -97,6 +99,7 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   upstream::Discovery discovery_;
+  upstream::HealthChecks health_checks_;
   std::set<std::string> by_script_;  // clusters whose endpoints a script has set
   std::vector<std::unique_ptr<net::SignalWatch>> signals_;
   std::unique_ptr<net::FileWatch> files_;

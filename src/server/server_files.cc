@@ -57,6 +57,7 @@ void Server::reload_certificates() {
   listeners_.commit(snapshot_->config);
   snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(contexts));
   warn_of_certificates(*snapshot_);
+  update_health_checks();
   hand_out(std::move(*handovers));
   log::info("certificates loaded");
 }

@@ -30,7 +30,7 @@ BalancerFactory find_balancer(std::string_view name) {
 }
 
 int Balancer::pick(const PickContext& context) {
-  if (candidates_.refresh()) on_candidates_changed();
+  if (candidates_.refresh(context.now)) on_candidates_changed();
   const int chosen = choose(context);
   if (chosen >= 0) return chosen;
   const int untried = last_resort(context, true);
@@ -49,7 +49,7 @@ int Balancer::last_resort(const PickContext& context, bool avoid_tried) {
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t at = (start + i) % count;
     if (heeds_weights_ && candidates_.endpoints()[at]->config.weight == 0) continue;
-    if (!candidates_.usable(at) || (avoid_tried && was_tried(at, context))) continue;
+    if (!candidates_.usable(at, context.now) || (avoid_tried && was_tried(at, context))) continue;
     return static_cast<int>(at);
   }
   return -1;

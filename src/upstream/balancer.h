@@ -54,7 +54,7 @@ class Balancer {
 
   /// Still usable, and not yet tried.
   bool fits(size_t index, const PickContext& context) const {
-    return candidates_.usable(index) && !was_tried(index, context);
+    return candidates_.usable(index, context.now) && !was_tried(index, context);
   }
 
   Candidates candidates_;

@@ -19,18 +19,27 @@ Candidates::Candidates(std::vector<Endpoint*> endpoints, const config::Cluster& 
       listed_(endpoints_.size()),
       random_(seed) {}
 
-bool Candidates::refresh() {
+bool Candidates::refresh(TimePoint now) {
   const uint64_t changes = Endpoint::changes();
-  if (changes == changes_seen_) return false;
+  if (changes == changes_seen_ && now < look_again_at_) return false;
   changes_seen_ = changes;
-  list_available();
+  list_available(now);
   prepare_draws();
   return true;
 }
 
-bool Candidates::usable(size_t index) const {
+bool Candidates::usable(size_t index, TimePoint now) const {
   const Endpoint& endpoint = *endpoints_[index];
-  return endpoint.available() || (panic_ && !endpoint.draining.load(std::memory_order_relaxed));
+  if (!panic_) return endpoint.available(now);
+  return !endpoint.draining.load(std::memory_order_relaxed) && endpoint.breaker.allows(now);
+}
+
+// A half-open one stays on the list while its trials are under way: they end at any moment.
+bool Candidates::listable(size_t index, TimePoint now) const {
+  const Endpoint& endpoint = *endpoints_[index];
+  if (endpoint.draining.load(std::memory_order_relaxed)) return false;
+  if (!panic_ && !endpoint.healthy.load(std::memory_order_relaxed)) return false;
+  return endpoint.breaker.state() != Breaker::State::Open || now >= endpoint.breaker.open_until();
 }
 
 bool Candidates::local(const Endpoint& endpoint) const {
@@ -38,18 +47,23 @@ bool Candidates::local(const Endpoint& endpoint) const {
   return tag != endpoint.config.tags.end() && tag->second == config_.locality->value;
 }
 
-void Candidates::list_available() {
+void Candidates::list_available(TimePoint now) {
   const auto healthy = std::ranges::count_if(
       endpoints_, [](const Endpoint* one) { return one->healthy.load(std::memory_order_relaxed); });
   const auto enough = config_.panic_threshold * static_cast<double>(endpoints_.size());
   panic_ = static_cast<double>(healthy) < enough;
   list_.clear();
+  look_again_at_ = TimePoint::max();
   size_t locals = 0;
   std::vector<uint32_t> near;
   for (uint32_t i = 0; i < endpoints_.size(); ++i) {
     const bool is_local = config_.locality && local(*endpoints_[i]);
     locals += is_local ? 1 : 0;
-    if (!usable(i)) continue;
+    const Breaker& breaker = endpoints_[i]->breaker;
+    if (breaker.state() == Breaker::State::Open && now < breaker.open_until()) {
+      look_again_at_ = std::min(look_again_at_, breaker.open_until());
+    }
+    if (!listable(i, now)) continue;
     list_.push_back(i);
     if (is_local) near.push_back(i);
   }

@@ -19,7 +19,7 @@ class Candidates {
   Candidates(std::vector<Endpoint*> endpoints, const config::Cluster& config, uint64_t seed);
 
   /// Brings the list up to date; true: it is another one now.
-  bool refresh();
+  bool refresh(TimePoint now);
 
   const config::Cluster& config() const { return config_; }
   std::span<Endpoint* const> endpoints() const { return endpoints_; }
@@ -27,7 +27,7 @@ class Candidates {
   const std::vector<uint32_t>& list() const { return list_; }
   bool contains(size_t index) const { return listed_[index]; }
   /// It can be picked at this moment, listed or not.
-  bool usable(size_t index) const;
+  bool usable(size_t index, TimePoint now) const;
 
   /// Its weight of the moment: that of its settings, in a slow start a part of it.
   double weight(size_t index, TimePoint now) const {
@@ -41,7 +41,8 @@ class Candidates {
   Random& random() { return random_; }
 
  private:
-  void list_available();
+  void list_available(TimePoint now);
+  bool listable(size_t index, TimePoint now) const;
   bool local(const Endpoint& endpoint) const;
   void prepare_draws();
 
@@ -57,6 +58,7 @@ class Candidates {
   };
   std::vector<Slot> slots_;
   uint64_t changes_seen_ = 0;
+  TimePoint look_again_at_ = TimePoint::max();  // some breaker allows trials from then on
   bool any_weight_ = false;
   bool panic_ = false;
   Random random_;

@@ -2,8 +2,28 @@
 #include "upstream/cluster.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "telemetry/log.h"
 
 namespace tidegate::upstream {
+namespace {
+
+// What a failed attempt counts as with the balancer `ewma`, so that an endpoint which fails fast
+// does not look fast.
+constexpr Duration kFailedLatency = std::chrono::seconds(1);
+
+void log_opened(const std::string& cluster, const Endpoint& endpoint, TimePoint now) {
+  const auto failure = endpoint.breaker.last_failure();
+  log::warn("breaker opened",
+            {{"cluster", cluster},
+             {"endpoint", endpoint.address},
+             {"failures", endpoint.breaker.failures()},
+             {"last_failure", failure ? failure->to_string() : std::string()},
+             {"for_ms", (endpoint.breaker.open_until() - now) / std::chrono::milliseconds(1)}});
+}
+
+}  // namespace
 
 Cluster::Cluster(const config::Cluster& config, Membership* members, uint64_t seed)
     : config_(config), membership_(members), seed_(seed) {
@@ -43,8 +63,78 @@ void Cluster::note_latency(const Endpoint& of, Duration took, TimePoint now) con
                             std::memory_order_relaxed);
 }
 
-bool Cluster::healthy() const {
-  return std::ranges::any_of(members(), [](const Member& m) { return m.endpoint->available(); });
+bool Cluster::healthy(TimePoint now) const {
+  return std::ranges::any_of(members(),
+                             [now](const Member& m) { return m.endpoint->available(now); });
+}
+
+Cluster::Admission Cluster::admit(const Member* wanted, const PickContext& context) {
+  // Another worker may take the last trial between the pick and the admission.
+  constexpr int kPicks = 4;
+  for (int i = 0; i < kPicks; ++i) {
+    const Member* member = wanted != nullptr ? std::exchange(wanted, nullptr) : pick(context);
+    if (member == nullptr) break;
+    if (!config_.breaker) return {member, {}};
+    if (const auto ticket = member->endpoint->breaker.admit(context.now)) return {member, *ticket};
+  }
+  return {};
+}
+
+void Cluster::settle(Endpoint& endpoint, Breaker::Ticket ticket, const Outcome& outcome,
+                     TimePoint now) {
+  if (!config_.breaker) {
+    if (!balancer_->wants_latency()) return;
+    static const config::Breaker kUsual;
+    if (is_failure(outcome, kUsual)) endpoint.peak_latency.note(kFailedLatency, now);
+    return;
+  }
+  const config::Breaker& settings = *config_.breaker;
+  const bool failed = is_failure(outcome, settings);
+  if (!failed && outcome.status == 0) return endpoint.breaker.cancel(ticket);
+  if (failed) {
+    endpoint.breaker.note_last_failure(outcome, now);
+    if (balancer_->wants_latency()) endpoint.peak_latency.note(kFailedLatency, now);
+  }
+  switch (endpoint.breaker.settle(ticket, failed, now, settings)) {
+    case Breaker::Change::None:
+      return;
+    case Breaker::Change::Wanted:
+      if (!can_spare_one() || !endpoint.breaker.trip(now, settings)) return;
+      [[fallthrough]];
+    case Breaker::Change::Reopened:
+      Endpoint::note_change();
+      return log_opened(name(), endpoint, now);
+    case Breaker::Change::Closed:
+      endpoint.begin_slow_start(now);
+      Endpoint::note_change();
+      log::info("breaker closed", {{"cluster", name()}, {"endpoint", endpoint.address}});
+  }
+}
+
+bool Cluster::can_spare_one() const {
+  const auto ejected = std::ranges::count_if(members(), [](const Member& member) {
+    return member.endpoint->breaker.state() != Breaker::State::Closed;
+  });
+  const double most = config_.breaker->max_ejected * static_cast<double>(members().size());
+  return ejected == 0 || static_cast<double>(ejected + 1) <= most;
+}
+
+Duration Cluster::breakers_hold_for(TimePoint now) const {
+  // A trial under way ends when it ends.
+  constexpr Duration kTrial = std::chrono::seconds(1);
+  Duration shortest = Duration::zero();
+  for (const Member& member : members()) {
+    const Endpoint& one = *member.endpoint;
+    if (!one.healthy.load(std::memory_order_relaxed) ||
+        one.draining.load(std::memory_order_relaxed) || one.breaker.allows(now)) {
+      continue;
+    }
+    const bool open = one.breaker.state() == Breaker::State::Open;
+    const Duration holds =
+        open ? std::max<Duration>(one.breaker.open_until() - now, Duration(1)) : kTrial;
+    if (shortest == Duration::zero() || holds < shortest) shortest = holds;
+  }
+  return shortest;
 }
 
 }  // namespace tidegate::upstream

@@ -33,17 +33,31 @@ class Cluster {
 
   /// The balancer's choice among available endpoints, or nullptr.
   const Member* pick(const PickContext& context);
+
+  /// An endpoint for an attempt, and its breaker's leave, which `settle` or Breaker::cancel gives
+  /// back.
+  struct Admission {
+    const Member* member = nullptr;  // nullptr: none is available
+    Breaker::Ticket ticket{};
+  };
+  /// `wanted` if its breaker lets it, healthy or not; else, or if nullptr, the balancer's choice.
+  Admission admit(const Member* wanted, const PickContext& context);
+  /// The attempt has gone so far that it speaks for or against its endpoint.
+  void settle(Endpoint& endpoint, Breaker::Ticket ticket, const Outcome& outcome, TimePoint now);
+  /// Nothing is available, and breakers are why: how long until one may be tried. Zero: they are
+  /// not.
+  Duration breakers_hold_for(TimePoint now) const;
   const Member* find(const Endpoint* endpoint) const { return membership_->find(endpoint); }
   /// By "host:port".
   const Member* find(std::string_view address) const { return membership_->find(address); }
   /// The head of a response came from `endpoint` after that time.
   void note_latency(const Endpoint& endpoint, Duration took, TimePoint now) const;
   /// Any endpoint available.
-  bool healthy() const;
+  bool healthy(TimePoint now) const;
 
  private:
   void make_balancer();
-
+  bool can_spare_one() const;
   const config::Cluster& config_;
   Membership* membership_;
   uint64_t seed_;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "config/snapshot.h"
 #include "net/socket_address.h"
+#include "upstream/breaker.h"
 #include "upstream/latency.h"
 
 namespace tidegate::upstream {
@@ -29,8 +30,11 @@ struct Endpoint {
   std::atomic<bool> draining{false};      // set by set_draining
   std::atomic<int64_t> warm_since_ns{0};  // steady clock: came, or came back; 0: with the process
 
-  bool available() const {
-    return healthy.load(std::memory_order_relaxed) && !draining.load(std::memory_order_relaxed);
+  Breaker breaker;  // closed where the cluster has none
+
+  bool available(TimePoint now) const {
+    return healthy.load(std::memory_order_relaxed) && !draining.load(std::memory_order_relaxed) &&
+           breaker.allows(now);
   }
 
   /// Balancers keep lists of who is available; any change to it, of any endpoint, counts up here,
@@ -41,6 +45,13 @@ struct Endpoint {
   /// True: it was otherwise before. Any thread.
   bool set_healthy(bool to, TimePoint now) { return set(healthy, to, to, now); }
   bool set_draining(bool to, TimePoint now) { return set(draining, to, !to, now); }
+  /// Closes its breaker, whatever it has seen. True: it was not closed.
+  bool reset_breaker(TimePoint now) {
+    if (!breaker.reset()) return false;
+    begin_slow_start(now);
+    note_change();
+    return true;
+  }
   /// Its slow start, if its cluster has one, begins.
   void begin_slow_start(TimePoint now) {
     warm_since_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);

@@ -108,6 +108,10 @@ EndpointSet resolve_endpoints(const config::Snapshot& snapshot, const config::Sn
     } else {
       set.push_back(make_endpoints(resolve_names(cluster.endpoints, errors), before));
     }
+    const TimePoint now = std::chrono::steady_clock::now();
+    if (before != nullptr) warm_up(set.back(), *before, now);
+    if (cluster.breaker) continue;
+    for (const auto& endpoint : set.back()) endpoint->reset_breaker(now);
   }
   return set;
 }

@@ -72,10 +72,10 @@ routes:
 
 
 def test_a_key_that_is_not_built_yet_is_refused(written):
-    config = as_yaml(config_for("http://127.0.0.1:1", cluster={"breaker": {"max_failures": 5}}))
+    config = as_yaml(config_for("http://127.0.0.1:1", tracing={"sample": "10%"}))
     done = check(written(tidegate__yaml=config))
     assert done.returncode == 2
-    assert "breaker" in done.stderr and "not available" in done.stderr
+    assert "tracing" in done.stderr and "not available" in done.stderr
 
 
 def test_broken_yaml_is_told_with_its_line(written):

@@ -99,8 +99,22 @@ TEST_CASE("ENABLE_TLS=true without files says which variables are missing") {
       "not exist (looked for /nowhere/a.key)\n");
 }
 
-TEST_CASE("what is not available is refused only when it is asked for") {
-  CHECK(errors_of(from({{"TIDEGATE_ENABLE_HEALTH_CHECK", "true"}})) ==
-        "TIDEGATE_ENABLE_HEALTH_CHECK: health checking is specified but not available in this "
-        "version\n");
+TEST_CASE("health checks are on unless told otherwise, and never the end of all service") {
+  const auto usual = from({});
+  REQUIRE(usual.has_value());
+  REQUIRE(usual->clusters[0].health_check.has_value());
+  CHECK(usual->clusters[0].health_check->path == "/health");
+  CHECK(usual->clusters[0].health_check->interval == std::chrono::seconds(30));
+  CHECK(usual->clusters[0].panic_threshold > 0);
+  const auto own = from(
+      {{"TIDEGATE_HEALTH_CHECK_INTERVAL_SECONDS", "9"}, {"TIDEGATE_HEALTH_CHECK_PATH", "/up"}});
+  REQUIRE(own.has_value());
+  CHECK(own->clusters[0].health_check->path == "/up");
+  CHECK(own->clusters[0].health_check->interval == std::chrono::seconds(9));
+  const auto off = from({{"TIDEGATE_ENABLE_HEALTH_CHECK", "false"}});
+  REQUIRE(off.has_value());
+  CHECK_FALSE(off->clusters[0].health_check.has_value());
+  CHECK(errors_of(from({{"TIDEGATE_HEALTH_CHECK_PATH", "up"}})) ==
+        "TIDEGATE_HEALTH_CHECK_PATH: clusters.default.health_check.path: expected a path such as "
+        "/health or /health?deep=1, got 'up'\n");
 }
