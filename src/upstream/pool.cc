@@ -27,14 +27,17 @@ Pool::Protocol Pool::protocol_of(std::string_view name) {
 }
 
 void Pool::expect_streams() {
-  streams_expected_ = settings_.protocol == Protocol::Http2 ? kStreamsExpected : 1;
+  // Where ALPN will tell, one connection finds out; if it is HTTP/1, the others follow at once.
+  const bool by_alpn = settings_.protocol == Protocol::Auto && settings_.tls != nullptr;
+  const bool many = settings_.protocol == Protocol::Http2 || by_alpn;
+  streams_expected_ = many ? kStreamsExpected : 1;
 }
 
 void Pool::configure(Settings settings) {
   const bool other = settings.protocol != settings_.protocol;
   const bool same_tls = settings.tls == settings_.tls && settings.tls_name == settings_.tls_name;
   settings_ = std::move(settings);
-  if (other) expect_streams();
+  if (other || !same_tls) expect_streams();
   if (!same_tls) forget_tls();
 }
 

@@ -157,9 +157,9 @@ def test_a_client_that_leaves_is_told_to_the_origin(front, client_to, client_pro
     gone = threading.Event()
 
     def handler(exchange):
-        exchange.start_chunked(200)
-        exchange.chunk(b"some")
         try:
+            exchange.start_chunked(200)
+            exchange.chunk(b"some")
             exchange.expect_gone()
         finally:
             gone.set()
