@@ -119,9 +119,7 @@ void Exchange::make_local_response(const LocalReply& reply) {
   }
   response_from_origin_ = false;
   if (reply.status >= 400 && is_grpc(request_)) {
-    const bool failed = failure_.code != ErrorCode::None;
-    response_ = grpc_response(reply, failed ? describe(failure_.code).title : reply.body, context_,
-                              arena_);
+    response_ = grpc_response(reply, failure_.code, context_, arena_);
     local_body_ = {};
   } else {
     response_ = local_response(reply, context_, arena_);

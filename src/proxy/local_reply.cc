@@ -30,7 +30,8 @@ std::string_view decimal(uint64_t value, Arena& arena) {
   return {to, static_cast<size_t>(std::to_chars(to, to + kDigits, value).ptr - to)};
 }
 
-std::string_view grpc_status_of(uint16_t status) {
+std::string_view grpc_status_of(uint16_t status, ErrorCode failure) {
+  if (failure == ErrorCode::ExchangeTimeout) return "4";  // deadline exceeded
   switch (status) {
     case 400:
       return "13";  // internal
@@ -102,15 +103,17 @@ bool is_grpc(const http::RequestHead& request) {
   return type.size() == kType.size() || type[kType.size()] == '+' || type[kType.size()] == ';';
 }
 
-http::ResponseHead* grpc_response(const LocalReply& reply, std::string_view message,
+http::ResponseHead* grpc_response(const LocalReply& reply, ErrorCode failure,
                                   WorkerContext& context, Arena& arena) {
+  const std::string_view message =
+      failure == ErrorCode::None ? reply.body : describe(failure).title;
   http::ResponseHead* head = local_response({200, {}, {}, reply.headers}, context, arena);
   // Without DATA, the head ends the stream.
   head->body = http::BodyKind::None;
   http::Headers& headers = head->headers;
   headers.remove(http::HeaderId::ContentLength);
   headers.set(http::HeaderId::ContentType, "application/grpc");
-  headers.set("grpc-status", grpc_status_of(reply.status));
+  headers.set("grpc-status", grpc_status_of(reply.status, failure));
   headers.set("grpc-message", grpc_message(message, arena));
   return head;
 }

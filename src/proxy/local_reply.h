@@ -22,9 +22,11 @@ LocalReply problem_reply(ErrorCode code, std::string_view request_id, Arena& are
 bool is_grpc(const http::RequestHead& request);
 
 /// The same answer for a gRPC client, which understands no other: a response that is trailers only,
-/// with a grpc-status that stands for the HTTP status (as gRPC's own mapping has it) and `message`
-/// as grpc-message. REQUIRES: an error, with a status of 400 or above.
-http::ResponseHead* grpc_response(const LocalReply& reply, std::string_view message,
+/// with a grpc-status and a grpc-message. The status is the one that gRPC's own mapping gives for
+/// the HTTP status, but for a deadline that has passed; the message is the error's title, or else
+/// the body. `failure`: why the proxy answers, None if a script does. REQUIRES: an error, with a
+/// status of 400 or above.
+http::ResponseHead* grpc_response(const LocalReply& reply, ErrorCode failure,
                                   WorkerContext& context, Arena& arena);
 
 }  // namespace tidegate::proxy

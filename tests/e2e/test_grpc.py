@@ -59,7 +59,8 @@ def test_bidirectional_streaming_answers_line_by_line(call, proxy):
 def test_a_call_given_up_is_given_up_behind_too(call, proxy, server, how, code):
     assert call(proxy, how)["code"] == code
     assert server.stdout.readline() == "cancelled\n"
-    assert proxy.wait_for_access()["error"] == "client_closed"
+    # The proxy knows the deadline too, and may be the first to see it pass.
+    assert proxy.wait_for_access()["error"] in ("client_closed", "exchange_timeout")
 
 
 def test_a_server_that_is_not_there_is_unavailable(call, proxy_to):
