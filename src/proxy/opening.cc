@@ -84,6 +84,8 @@ void Opening::on_secured(const net::TlsFailure* failure) {
     if (transport_.tls()->alpn() == "h2") finish({.protocol = Protocol::Http2, .bytes = {}});
     return;
   }
+  log::log_limited("tls_handshake", log::Level::Debug, "handshake with a client failed",
+                   {{"listener", listener_.config.name}, {"detail", failure->detail}});
   if (failure->plain_http) transport_.output().append(kPlainHttp);
   linger();
 }

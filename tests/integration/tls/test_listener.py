@@ -112,6 +112,13 @@ def test_alpn_agrees_on_http_1_1(secure, authority, connect):
     assert connect(secure(), tls=context).sock.selected_alpn_protocol() == "http/1.1"
 
 
+def test_why_a_handshake_failed_is_in_the_debug_log(proxy_to, authority, origin, connect):
+    proxy = proxy_to(origin, listener=with_tls(authority.local), log={"level": "debug"})
+    connect(proxy).send(b"no handshake at all").read_to_close()
+    line = proxy.wait_for_log(message="handshake with a client failed", listener="public")
+    assert line["detail"] == "wrong version number"
+
+
 def test_alpn_without_anything_in_common_ends_the_handshake(secure, authority, connect):
     context = authority.trust()
     context.set_alpn_protocols(["smtp"])
