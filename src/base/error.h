@@ -41,6 +41,9 @@ enum class ErrorCode : uint8_t {
   ConnectTimeout,
   TlsHandshakeFailed,
   CertificateInvalid,
+  OutboundProxyUnreachable,
+  OutboundProxyRefused,
+  OutboundProxyAuth,
   OriginReset,
   OriginClosed,
   BadResponse,
@@ -49,7 +52,7 @@ enum class ErrorCode : uint8_t {
   PerTryTimeout,
   IdleTimeout,
   ExchangeTimeout,
-  StreamRefused,       // the origin has not processed the request: any may be sent again
+  StreamRefused,  // the origin has not processed the request: any may be sent again
   UpgradeUnsupported,
   // script
   ScriptError,

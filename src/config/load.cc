@@ -8,6 +8,7 @@
 
 #include "config/check.h"
 #include "config/endpoint_file.h"
+#include "config/outbound_proxy.h"
 #include "config/table.h"
 #include "config/text_file.h"
 #include "config/yaml.h"
@@ -62,6 +63,7 @@ Loaded build(const Node& root, const std::string& folder, std::string source,
     name_by_index(snapshot.listeners, "listeners");
     name_by_index(snapshot.routes, "routes");
     read_endpoint_files(snapshot, environment, errors);
+    resolve_outbound_proxies(snapshot, environment, reader, errors);
     check(snapshot, reader, errors);
   }
   if (!errors.empty()) return failed(std::move(errors));

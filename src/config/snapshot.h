@@ -16,6 +16,7 @@
 #include "config/breaker.h"
 #include "config/health_check.h"
 #include "config/limits.h"
+#include "config/no_proxy.h"
 
 namespace tidegate::config {
 
@@ -128,6 +129,13 @@ struct ClusterTls {
   Origin origin;
 };
 
+/// An HTTP proxy on the way to origins.
+struct OutboundProxy {
+  Address address;
+  std::string authorization;  // value of Proxy-Authorization; empty: none
+  bool operator==(const OutboundProxy&) const = default;
+};
+
 struct Cluster {
   std::string name;
   // exactly one of the three:
@@ -149,6 +157,13 @@ struct Cluster {
   Retry retry;
   Pool pool;
   ClusterTls tls;  // of its https endpoints
+  std::string outbound_proxy;         // as written: a URL, `environment`, or empty
+  bool outbound_tunnel = false;       // CONNECT for http endpoints too
+  std::vector<std::string> no_proxy;  // as written
+  // what those stand for; by the endpoint's scheme
+  std::optional<OutboundProxy> http_proxy;
+  std::optional<OutboundProxy> https_proxy;
+  NoProxy direct;
   Origin origin;
 };
 

@@ -24,6 +24,18 @@ Kind<Endpoint> url_kind() {
   return kind;
 }
 
+/// Judged when all is read; a password in it is not shown.
+Kind<std::string> proxy_url_kind() {
+  Kind<std::string> kind = text();
+  kind.name = "URL, or environment";
+  kind.write = [](const std::string& url) {
+    if (url.empty()) return Node();
+    const size_t at = url.rfind('@');
+    return Node::scalar(at == std::string::npos ? url : "http://***" + url.substr(at));
+  };
+  return kind;
+}
+
 Kind<uint64_t> memory_budget() {
   return size(64 * 1024, 16ULL << 30);
 }
@@ -102,7 +114,15 @@ const Section& cluster_section() {
                  "Reusable connections and their limits.")
           .field("tls", &Cluster::tls, nested<ClusterTls>(cluster_tls_section()),
                  "TLS with `https://` endpoints.")
-          .later("outbound_proxy", "An HTTP proxy on the way to the origins.")
+          .field("outbound_proxy", &Cluster::outbound_proxy, proxy_url_kind(),
+                 "An HTTP proxy on the way to the origins, `http://user:password@proxy:3128`, or "
+                 "`environment`: that of `HTTP_PROXY` or `HTTPS_PROXY`, by the endpoint's scheme.")
+          .field("no_proxy", &Cluster::no_proxy, list_of(text()),
+                 "Endpoints reached without it: hosts with all below them, addresses, CIDR blocks, "
+                 "each with or without `:port`, or `*`. By default what `NO_PROXY` says.")
+          .field("outbound_tunnel", &Cluster::outbound_tunnel, flag(),
+                 "Reach http endpoints by a CONNECT tunnel too; otherwise their requests go to the "
+                 "proxy itself, in absolute form, and `host` is always the endpoint's.")
           .field("health_check", &Cluster::health_check,
                  optional(nested<HealthCheck>(health_check_section())),
                  "Active checks of each endpoint; `health_check: {}` takes the defaults, without "

@@ -5,6 +5,7 @@
 #include "proxy/deadline.h"
 #include "proxy/exchange.h"
 #include "proxy/hash_key.h"
+#include "upstream/absolute_form.h"
 
 namespace tidegate::proxy {
 namespace {
@@ -86,12 +87,16 @@ void Exchange::send_upstream_head() {
   const std::string_view host = headers.get(http::HeaderId::Host);
   const std::string_view other_host = upstream_host();
   const bool swap_host = !had_host || other_host != host;
+  const upstream::Endpoint& endpoint = *attempt_.endpoint();
+  const bool absolute = endpoint.by_absolute_form();
   request_.path = upstream_path();
+  if (absolute) upstream::address_to_proxy(request_, endpoint, arena_);
   if (swap_host) headers.set(http::HeaderId::Host, other_host);
   tell_deadline();
   if (!request_.upgrade.empty()) websocket_.prepare(request_, attempt_.multiplexed(), context_.ids);
   attempt_.send_head(request_, request_.body == http::BodyKind::None);
   request_.path = path;
+  if (absolute) headers.remove(http::HeaderId::ProxyAuthorization);
   if (!swap_host) return;
   if (had_host) {
     headers.set(http::HeaderId::Host, host);
@@ -131,6 +136,7 @@ std::string_view Exchange::upstream_path() {
 }
 
 std::string_view Exchange::upstream_host() {
+  if (attempt_.endpoint()->by_absolute_form()) return attempt_.endpoint()->authority;
   switch (runtime_->route->host_mode) {
     case config::HostMode::Origin:
       return attempt_.endpoint()->authority;

@@ -13,6 +13,7 @@ constexpr size_t kHoldLimit = 64 * 1024;
 // Bytes read and dropped of a response that was replaced.
 constexpr size_t kDropLimit = 64 * 1024;
 constexpr uint16_t kSwitchingProtocols = 101;
+constexpr uint16_t kProxyAuthenticationRequired = 407;
 
 }  // namespace
 
@@ -31,6 +32,11 @@ void Exchange::on_attempt_interim() {
 
 // 7. The response head arrives …
 void Exchange::on_attempt_head(bool end) {
+  if (interim_->status == kProxyAuthenticationRequired && attempt_.endpoint()->by_absolute_form()) {
+    // The proxy means this one, not the client.
+    attempt_.cancel();
+    return on_attempt_error(ErrorCode::OutboundProxyAuth);
+  }
   response_ = interim_;
   response_from_origin_ = true;
   origin_complete_ = end;

@@ -259,7 +259,9 @@ void Server::set_endpoints(const std::string& cluster, std::vector<upstream::End
 void Server::set_script_endpoints(const std::string& cluster,
                                   std::vector<config::Endpoint> endpoints) {
   std::vector<std::string> errors;
-  std::vector<upstream::EndpointSpec> specs = upstream::resolve_names(endpoints, errors);
+  const config::Cluster* settings = snapshot_->config.find_cluster(cluster);
+  if (settings == nullptr) return;
+  std::vector<upstream::EndpointSpec> specs = upstream::resolve_names(*settings, endpoints, errors);
   if (!errors.empty())
     return log::error("endpoints of a script refused", {{"error", errors.front()}});
   by_script_.insert(cluster);

@@ -23,12 +23,54 @@ bool Dialer::connect_next() {
   return false;
 }
 
+ErrorCode Dialer::unreachable() const {
+  return pool_.endpoint().proxy ? ErrorCode::OutboundProxyUnreachable : ErrorCode::ConnectFailed;
+}
+
 void Dialer::on_connected(bool ok) {
-  if (ok) return secure();
-  if (!connect_next()) owner_.on_dial_failed(ErrorCode::ConnectFailed, {});
+  if (ok) return pool_.endpoint().tunnelled ? ask_for_tunnel() : secure();
+  if (!connect_next()) owner_.on_dial_failed(unreachable(), {});
 }
 
 // 2.
+void Dialer::ask_for_tunnel() {
+  tunnel_ = std::make_unique<TunnelRequest>();
+  // What follows the answer is not for this step to read.
+  transport_.peek(true);
+  const std::string target = pool_.endpoint().config.address.to_string();
+  transport_.output().append(TunnelRequest::text(target, pool_.endpoint().proxy->authorization));
+  transport_.schedule_flush();
+}
+
+void Dialer::on_bytes(std::string_view bytes) {
+  if (tunnel_ != nullptr) read_tunnel_reply(bytes);
+}
+
+void Dialer::read_tunnel_reply(std::string_view bytes) {
+  size_t taken = 0;
+  const TunnelRequest::State state = tunnel_->receive(bytes, taken);
+  transport_.take(taken);
+  switch (state) {
+    case TunnelRequest::State::More:
+      return;
+    case TunnelRequest::State::Open:
+      transport_.peek(false);
+      tunnel_.reset();
+      return secure();
+    case TunnelRequest::State::Unauthorized:
+      return tunnel_failed(ErrorCode::OutboundProxyAuth, tunnel_->detail());
+    case TunnelRequest::State::Refused:
+    case TunnelRequest::State::Malformed:
+      return tunnel_failed(ErrorCode::OutboundProxyRefused, tunnel_->detail());
+  }
+}
+
+void Dialer::tunnel_failed(ErrorCode code, std::string_view detail) {
+  transport_.close();
+  owner_.on_dial_failed(code, detail);
+}
+
+// 3.
 void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
@@ -53,8 +95,11 @@ void Dialer::on_eof() {
 }
 
 void Dialer::on_broken() {
+  if (tunnel_ != nullptr) {
+    return tunnel_failed(ErrorCode::OutboundProxyRefused, "the outbound proxy hung up");
+  }
   transport_.close();
-  owner_.on_dial_failed(ErrorCode::ConnectFailed, {});
+  owner_.on_dial_failed(unreachable(), {});
 }
 
 }  // namespace tidegate::upstream

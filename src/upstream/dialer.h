@@ -2,6 +2,7 @@
 #pragma once
 #include "net/event_loop.h"
 #include "net/transport.h"
+#include "upstream/tunnel_request.h"
 
 namespace tidegate::upstream {
 
@@ -10,8 +11,9 @@ class Pool;
 /// Brings the transport of one upstream connection to its endpoint. Whatever has to pass before the
 /// codec's first byte is a step here, in this order:
 ///
-///   1. connect to the endpoint's addresses, in order until one answers
-///   2. TLS, if the pool's endpoint wants it
+///   1. connect to the endpoint's addresses, or its proxy's, in order until one answers
+///   2. a tunnel through the proxy, if that is the way
+///   3. TLS, if the pool's endpoint wants it
 ///
 /// While it works it is the transport's handler; then its owner takes over and gives it to
 /// EventLoop::destroy_later, since it may be on the stack. Time limits are the owner's.
@@ -34,13 +36,17 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   bool start();
 
  private:
-  void on_bytes(std::string_view) override {}
+  void on_bytes(std::string_view bytes) override;
   void on_eof() override;
   void on_broken() override;
   void on_drained() override {}
   void on_connected(bool ok) override;
   void on_secured(const net::TlsFailure* failure) override;
   bool connect_next();
+  void ask_for_tunnel();
+  void read_tunnel_reply(std::string_view bytes);
+  void tunnel_failed(ErrorCode code, std::string_view detail);
+  ErrorCode unreachable() const;
   void secure();
   bool agreed() const;
 
@@ -48,6 +54,7 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   Pool& pool_;
   Owner& owner_;
   size_t address_ = 0;  // index of the address tried next
+  std::unique_ptr<TunnelRequest> tunnel_;  // while the proxy is asked
 };
 
 }  // namespace tidegate::upstream

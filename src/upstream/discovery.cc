@@ -91,7 +91,7 @@ void Discovery::follow_files(const config::Snapshot& snapshot) {
   std::vector<std::string> paths;
   for (const config::Cluster& cluster : snapshot.clusters) {
     if (cluster.file.empty()) continue;
-    files_[cluster.name] = cluster.file;
+    files_.emplace(cluster.name, cluster);
     paths.push_back(cluster.file);
   }
   if (paths.empty()) return watch_.reset();
@@ -128,12 +128,13 @@ void Discovery::on_dns(const std::string& cluster, DnsSource::Outcome outcome) {
 }
 
 void Discovery::on_files(const std::set<std::string>& changed) {
-  for (const auto& [cluster, path] : std::map(files_)) {
+  for (const auto& [cluster, settings] : std::map(files_)) {
+    const std::string& path = settings.file;
     if (!changed.contains(path)) continue;
     std::vector<std::string> errors;
     std::vector<EndpointSpec> specs;
     if (const auto loaded = config::load_endpoints(path, environment_)) {
-      specs = resolve_names(*loaded, errors);
+      specs = resolve_names(settings, *loaded, errors);
     } else {
       errors.push_back(to_text(loaded.error()));
     }

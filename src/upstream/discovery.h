@@ -58,7 +58,7 @@ class Discovery {
   std::unique_ptr<net::Resolver> resolver_;
   std::map<std::string, Source> sources_;     // by cluster
   std::set<std::string> unsettled_;           // clusters
-  std::map<std::string, std::string> files_;  // by cluster
+  std::map<std::string, config::Cluster> files_;  // clusters with a file, by name
   std::unique_ptr<net::FileWatch> watch_;
   uint64_t random_state_;
 };

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct Endpoint {
   std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it
   std::string host;                    // its name: what a certificate must be for
   std::string authority;  // Host for `host: origin`: name[:port] as in the URL
-  std::vector<net::SocketAddress> resolved;  // at least one; tried in order
+  std::vector<net::SocketAddress> resolved;  // at least one, of `proxy` if any; tried in order
+  std::optional<config::OutboundProxy> proxy;
+  bool tunnelled = false;  // by CONNECT through it; else requests go to it in absolute form
 
   std::atomic<uint32_t> active{0};        // requests under way, all workers
   std::atomic<uint32_t> latency_us{0};    // moving average of time to response head
@@ -31,6 +34,9 @@ struct Endpoint {
   std::atomic<int64_t> warm_since_ns{0};  // steady clock: came, or came back; 0: with the process
 
   Breaker breaker;  // closed where the cluster has none
+
+  /// Requests go to its proxy, which passes them on.
+  bool by_absolute_form() const { return proxy && !tunnelled; }
 
   bool available(TimePoint now) const {
     return healthy.load(std::memory_order_relaxed) && !draining.load(std::memory_order_relaxed) &&

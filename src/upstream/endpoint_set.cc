@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "config/outbound_proxy.h"
+
 namespace tidegate::upstream {
 namespace {
 
@@ -35,6 +37,7 @@ Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& ad
 bool fits(const Endpoint& endpoint, const EndpointSpec& wanted, const std::string& authority) {
   return endpoint.config.weight == wanted.config.weight &&
          endpoint.config.tags == wanted.config.tags && endpoint.authority == authority &&
+         endpoint.proxy == wanted.proxy && endpoint.tunnelled == wanted.tunnelled &&
          same_addresses(endpoint.resolved, wanted.resolved);
 }
 
@@ -70,6 +73,8 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     endpoint->authority = std::move(authority);
     endpoint->config = std::move(spec.config);
     endpoint->resolved = std::move(spec.resolved);
+    endpoint->proxy = std::move(spec.proxy);
+    endpoint->tunnelled = spec.tunnelled;
   }
   return made;
 }
@@ -82,14 +87,23 @@ void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now)
   }
 }
 
-std::vector<EndpointSpec> resolve_names(const std::vector<config::Endpoint>& endpoints,
+std::vector<EndpointSpec> resolve_names(const config::Cluster& cluster,
+                                        const std::vector<config::Endpoint>& endpoints,
                                         std::vector<std::string>& errors) {
   std::vector<EndpointSpec> specs;
   specs.reserve(endpoints.size());
   for (const config::Endpoint& endpoint : endpoints) {
-    auto addresses = addresses_of(endpoint.address);
+    const config::OutboundProxy* proxy = config::outbound_proxy_for(cluster, endpoint);
+    auto addresses = addresses_of(proxy == nullptr ? endpoint.address : proxy->address);
     if (addresses) {
-      specs.push_back({endpoint, std::move(*addresses), {}});
+      EndpointSpec& spec = specs.emplace_back();
+      spec.config = endpoint;
+      spec.resolved = std::move(*addresses);
+      if (proxy == nullptr) continue;
+      spec.proxy = *proxy;
+      // In absolute form HTTP/2 is not spoken with proxies.
+      spec.tunnelled =
+          endpoint.scheme == "https" || cluster.outbound_tunnel || cluster.protocol == "h2";
     } else {
       errors.push_back(endpoint.origin.file + ":" + std::to_string(endpoint.origin.line) + ": " +
                        addresses.error());
@@ -106,7 +120,7 @@ EndpointSet resolve_endpoints(const config::Snapshot& snapshot, const config::Sn
     if (cluster.dns) {
       set.push_back(before == nullptr ? Endpoints() : *before);
     } else {
-      set.push_back(make_endpoints(resolve_names(cluster.endpoints, errors), before));
+      set.push_back(make_endpoints(resolve_names(cluster, cluster.endpoints, errors), before));
     }
     const TimePoint now = std::chrono::steady_clock::now();
     if (before != nullptr) warm_up(set.back(), *before, now);

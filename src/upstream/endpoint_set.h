@@ -19,6 +19,8 @@ struct EndpointSpec {
   config::Endpoint config;
   std::vector<net::SocketAddress> resolved;  // at least one
   std::string host;                          // the origin's name; empty: that in `config`
+  std::optional<config::OutboundProxy> proxy;  // then `resolved` is where it is
+  bool tunnelled = false;
 };
 
 /// Endpoints for these, in their order. One that `previous` has with equal settings and addresses
@@ -28,9 +30,11 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
 /// Begins the slow start of those that `before` does not have, unless all are new.
 void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now);
 
-/// Resolves names (blocks: off the workers). Every failure is appended to `errors` as "file:line:
+/// Endpoints of `cluster`, with their names resolved (blocks: off the workers) unless a proxy does
+/// that. Every failure is appended to `errors` as "file:line:
 /// what".
-std::vector<EndpointSpec> resolve_names(const std::vector<config::Endpoint>& endpoints,
+std::vector<EndpointSpec> resolve_names(const config::Cluster& cluster,
+                                        const std::vector<config::Endpoint>& endpoints,
                                         std::vector<std::string>& errors);
 
 /// The endpoints that a snapshot begins with: those it names, resolved as above; of a cluster that

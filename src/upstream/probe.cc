@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "upstream/absolute_form.h"
+
 namespace tidegate::upstream {
 namespace {
 
@@ -68,6 +70,7 @@ void Probe::send_request() {
     request.path = request.path.substr(0, question);
   }
   request.headers.add(http::HeaderId::Host, request.authority);
+  if (endpoint.by_absolute_form()) address_to_proxy(request, endpoint, *arena_);
   request.headers.add(http::HeaderId::UserAgent, "tidegate-health-check");
   if (grpc) {
     request.body = http::BodyKind::Streamed;

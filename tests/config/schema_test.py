@@ -22,7 +22,7 @@ FOLDER = pathlib.Path(__file__).parent
 # `${NAME:-}` and `[::]:80` without quotes in a flow mapping: Tidegate reads them, plain YAML does not.
 NOT_PLAIN_YAML = {"variables.yaml", "addresses.yaml"}
 REFUSED = """balancer_unknown count_forms duration_forms empty_values list_expected
-    listener_without_address log mapping_expected not_available_at_top not_available_in_cluster
+    listener_without_address log mapping_expected not_available_at_top
     not_available_in_route policy_flags policy_on_error
     policy_options_not_mapping policy_without_script pool_ranges required_keys_missing respond_status
     size_forms unknown_key_far unknown_key_near unknown_top_level_key workers""".split()

@@ -35,7 +35,7 @@ def by_dns(dns, port=None, resolver=None, **more):
     config = config_for(cluster={"dns": settings})
     config["clusters"] = {"origin": {"dns": settings}}
     config["routes"].append({"name": "all", "cluster": "origin"})
-    config["resolver"] = {"servers": [dns.address], "timeout": "100ms", "attempts": 1, **(resolver or {})}
+    config["resolver"] = {"servers": [dns.address], "timeout": "1s", "attempts": 1, **(resolver or {})}
     return config
 
 

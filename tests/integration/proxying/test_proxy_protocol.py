@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PROXY protocol headers from trusted peers say who the client is."""
 import shutil
+import ssl
 import subprocess
 import threading
 
@@ -134,6 +135,20 @@ def test_a_unix_socket_may_be_trusted(origin, tidegate, tmp_path):
     with Client(path) as client:
         assert client.send(version2("192.0.2.9"), GET).response().status == 200
     assert origin.last.headers.get("x-forwarded-for") == "192.0.2.9"
+
+
+def test_the_header_stands_before_tls(origin, authority, proxy_to, connect):
+    pair = authority.local
+    proxy = proxy_to(origin, listener={**TRUSTING, "tls": {"certificates": [
+        {"cert": str(pair.cert), "key": str(pair.key)}]}})
+    for header in (version1("192.0.2.9"), version2("192.0.2.9", tlvs=tlv(4, b"pad"))):
+        client = connect(proxy)
+        client.send(header)
+        context = ssl.create_default_context(cafile=str(authority.cert))
+        client.sock = context.wrap_socket(client.sock, server_hostname="localhost")
+        assert client.send(GET).response().status == 200
+        assert origin.last.headers.all("x-forwarded-for") == ["192.0.2.9"]
+        assert origin.last.headers.get("x-forwarded-proto") == "https"
 
 
 def test_others_are_served_while_headers_dribble(proxy, connect):
