@@ -145,11 +145,15 @@ def test_a_request_under_way_ends_at_the_endpoint_that_left(dns, origins, tidega
     (lambda dns: setattr(dns, "malformed", True), "failed"),
 ], ids=["nxdomain", "no records", "servfail", "refused", "silent", "half of it", "malformed"])
 def test_an_answer_that_names_nobody_leaves_the_endpoints(dns, origins, tidegate, connect, break_it,
-                                                           outcome):
+                                                           outcome, request):
     (origin,) = origins(1)
-    dns.set("users.test", a=["127.0.0.1"], aaaa=["::1"], ttl=0)
+    # Only who is to lose half has IPv6: the change may come between a round's two questions, and "these
+    # and no others" would be a sound answer.
+    half = request.node.callspec.id == "half of it"
+    dns.set("users.test", a=["127.0.0.1"], aaaa=["::1"] if half else [], ttl=0)
     proxy = tidegate(by_dns(dns, origin.port))
     before = addresses(proxy)
+    assert len(before) == 1 + half
     break_it(dns)
     line = proxy.wait_for_log(message="DNS names no endpoints: those that are known stay")
     assert line["cluster"] == "origin" and line["name"] == "users.test." and line["error"]
