@@ -50,6 +50,7 @@ class Side:
         self.messages = {}
         self.hold_windows = False   # True: what arrives is not acknowledged
         self.goaway = None
+        self.last_stream = 0x7fffffff  # of the peer's that is taken
         self.pings = 0
         self.closed = False
         self.h2.initiate_connection()
@@ -62,9 +63,10 @@ class Side:
         return [], []
 
     def send_goaway(self, last_stream, code=ErrorCodes.NO_ERROR):
-        """GOAWAY; what runs goes on."""
+        """GOAWAY; what runs goes on, what the peer began behind last_stream is not looked at."""
         with self.lock:
             self.flush()
+            self.last_stream = last_stream
             self.sock.sendall(hyperframe.frame.GoAwayFrame(
                 0, last_stream_id=last_stream, error_code=code).serialize())
 
@@ -86,7 +88,8 @@ class Side:
                 self.closed = True
             else:
                 for event in self.h2.receive_data(data):
-                    self.take(event)
+                    if getattr(event, "stream_id", None) is None or event.stream_id <= self.last_stream:
+                        self.take(event)
                 try:
                     self.flush()
                 except OSError:

@@ -88,18 +88,19 @@ def test_a_refused_stream_is_tried_again_even_with_a_post(origin, h2_front, h2_c
 
 
 def test_streams_behind_a_goaway_are_tried_again_and_the_rest_finish(origin, h2_front, h2_client):
-    release = threading.Event()
+    told, release = threading.Event(), threading.Event()
 
     def last(exchange):
         exchange.side.send_goaway(exchange.stream)
+        told.set()
         exchange.wait(release)
         exchange.reply(200, b"last")
     origin.on("/last", last)
+    origin.on("/", body=b"fresh")
     proxy = h2_front(origin)
     client = h2_client(proxy)
     first = client.start("GET", "/last", end=True)
-    origin.wait_for_requests(1)
-    origin.on("/", body=b"fresh")
+    assert told.wait(scaled(5))
     assert client.get("/").body == b"fresh"
     assert origin.connections == 2
     release.set()
