@@ -26,6 +26,9 @@ Fallible<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
     const TlsClientSettings& settings) {
   const std::shared_ptr<TlsClientContext> made(new TlsClientContext);
   made->verify_ = settings.verify;
+  // Before the files are read: one that changes in between is then loaded again.
+  made->digest_ = digest_of({settings.verify ? "verify" : "trust", alpn_wire(settings.alpn)},
+                            {settings.ca, settings.cert, settings.key});
   SSL_CTX* context = made->context_ = SSL_CTX_new(TLS_client_method());
   if (context == nullptr) throw std::bad_alloc();
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -52,8 +55,6 @@ Fallible<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
     const auto used = use_certificate(*context, settings.cert, settings.key);
     if (!used) return tl::unexpected(used.error());
   }
-  made->digest_ = digest_of({settings.verify ? "verify" : "trust", alpn_wire(settings.alpn)},
-                            {settings.ca, settings.cert, settings.key});
   return std::shared_ptr<const TlsClientContext>(made);
 }
 
