@@ -47,6 +47,7 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"idle_timeout", "The exchange stood still for too long", Side::Origin, 504, false},
     {"exchange_timeout", "The exchange took too long", Side::Proxy, 504, false},
     {"stream_refused", "The origin did not take the request", Side::Origin, 502, true},
+    {"origin_status", "The origin could not answer the request", Side::Origin, 502, false},
     {"upgrade_unsupported", "The origin does not support this upgrade", Side::Origin, 501, false},
     {"script_error", "The request could not be processed", Side::Script, 500, false},
     {"script_cpu", "The request could not be processed", Side::Script, 500, false},

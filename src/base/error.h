@@ -53,6 +53,7 @@ enum class ErrorCode : uint8_t {
   IdleTimeout,
   ExchangeTimeout,
   StreamRefused,  // the origin has not processed the request: any may be sent again
+  OriginStatus,   // it answered with a status to retry on, and no endpoint was left to ask
   UpgradeUnsupported,
   // script
   ScriptError,

@@ -118,9 +118,11 @@ const Section& retry_section() {
           .field("max_retries", &Retry::max_retries, count32(0, 100),
                  "Attempts after the first; 0: none.")
           .field("on", &Retry::on, list_of(checked_text("failure", parse_retry_on)),
-                 "`connect`: no connection; `reset`: it broke before the response; `timeout`: "
-                 "`per_try_timeout`; `4xx`, `5xx` or a status. `Retry-After` in seconds is waited "
-                 "for, if the route's `timeout` allows.")
+                 "`connect`: no connection, a refused one too; `refused`: the origin gave an HTTP/2 "
+                 "stream back unprocessed, so that any method may be repeated; `reset`: the "
+                 "connection broke before the response; `timeout`: `per_try_timeout`; `4xx`, `5xx` "
+                 "or a status. `Retry-After` in seconds is waited for, if the route's `timeout` "
+                 "allows.")
           .field("non_idempotent", &Retry::non_idempotent, flag(),
                  "Also repeat POST and PATCH that may have reached the origin.")
           .field("per_try_timeout", &Retry::per_try_timeout, duration(0ms, 1h),

@@ -41,7 +41,7 @@ struct OriginUrl {
 Fallible<OriginUrl> parse_origin_url(std::string_view text);
 
 Fallible<std::string> parse_name(std::string_view text);  // of a listener, cluster, …
-/// What to retry on: connect, reset, timeout, 4xx, 5xx, or a status.
+/// What to retry on: connect, refused, reset, timeout, 4xx, 5xx, or a status.
 Fallible<std::string> parse_retry_on(std::string_view text);
 Fallible<std::string> parse_method(std::string_view text);
 Fallible<std::string> parse_header_name(std::string_view text);  // given in lower case

@@ -27,6 +27,7 @@ struct Failure {
   ErrorCode code = ErrorCode::None;
   std::string_view detail;  // for the log, never for the client; in the exchange's arena
   Duration retry_after{};   // for the client, when it is known
+  uint16_t status = 0;      // of the reply; 0: that of the code
 };
 
 /// A response that the proxy makes itself. `headers` are added to content-type and framing.
@@ -149,7 +150,7 @@ class Exchange final : public net::Deferred,
   /// Verdict::Stop. False: the request can not be repeated, or no more retries are allowed.
   bool request_retry();
   /// Why the attempt before failed: an error's token, or the status that was not wanted; else empty.
-  std::string_view last_failure() const { return last_failure_; }
+  std::string_view last_failure();
   bool response_from_origin() const { return response_from_origin_; }
   /// Since the request head arrived.
   Duration elapsed() const;
@@ -234,15 +235,16 @@ class Exchange final : public net::Deferred,
   void finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error);
 
   // exchange_retry.cc
-  bool may_repeat() const;
+  bool may_repeat(ErrorCode code) const;
   bool wants_replay() const;
   size_t replay_limit() const;
   void drop_replay();
   bool retry_failure(ErrorCode code);
   bool retry_status();
   bool take_retry();
-  bool retry(telemetry::RetryReason reason, Duration at_least);
-  void begin_retry(telemetry::RetryReason reason, Duration wait);
+  void fail_without_endpoint();
+  bool retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration at_least);
+  void begin_retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration wait);
   void forget_response();
   void disarm_attempt();
 
@@ -336,12 +338,12 @@ class Exchange final : public net::Deferred,
   std::string_view listener_;
   std::string_view host_;
   std::string_view local_body_;
-  std::string_view last_failure_;
   IpAddress client_ip_;
   std::unique_ptr<const net::TlsFacts> tls_;  // for filters; nullptr: cleartext, or no filters
   Vars vars_;
   WebsocketKeys websocket_;
   Failure failure_;
+  upstream::Outcome last_failure_;  // of the attempt before
   PinnedMembers* pinned_ = nullptr;
   upstream::Endpoint* chosen_ = nullptr;
   std::array<const upstream::Endpoint*, 8> tried_;

@@ -79,7 +79,7 @@ void Exchange::filters_stopped() {
       return start_failure();
     case Decision::Retry:
       // The script's policy decided, within the cluster's budget.
-      return begin_retry(telemetry::RetryReason::Script,
+      return begin_retry({response_->status}, telemetry::RetryReason::Script,
                          cluster_->retry.backoff(retries_, context_.random));
     case Decision::None:
       if (hook_ == Hook::Log) return continue_filters();

@@ -122,7 +122,7 @@ void Exchange::add_rate_fields(http::Headers& headers) const {
 }
 
 void Exchange::reply_with_problem() {
-  LocalReply reply = problem_reply(failure_.code, request_id_, arena_);
+  LocalReply reply = problem_reply(failure_.code, failure_.status, request_id_, arena_);
   std::pair<std::string_view, std::string_view> retry_after;
   if (failure_.retry_after > Duration::zero()) {
     retry_after = {"retry-after", decimal(seconds_up(failure_.retry_after), arena_)};

@@ -28,12 +28,7 @@ void Exchange::begin_attempt() {
   const auto admission =
       cluster.admit(chosen_ == nullptr ? nullptr : cluster.find(chosen_), pick_context());
   const upstream::Cluster::Member* member = admission.member;
-  if (member == nullptr) {
-    const Duration held = cluster.breakers_hold_for(context_.loop.now());
-    fail(held > Duration::zero() ? ErrorCode::BreakerOpen : ErrorCode::NoEndpoint, cluster.name());
-    failure_.retry_after = held;
-    return start_failure();
-  }
+  if (member == nullptr) return fail_without_endpoint(), start_failure();
   if (attempts_ == 0 && !enter_cluster()) {
     member->endpoint->breaker.cancel(admission.ticket);
     fail(ErrorCode::ClusterBusy, cluster_->cluster.name());
@@ -254,8 +249,7 @@ void Exchange::on_attempt_drained() {
 bool Exchange::may_retry_for_free(ErrorCode code) const {
   if (free_retry_used_ || request_broken_ || tunnel_) return false;
   if (request_.body != http::BodyKind::None && body_lost_) return false;
-  // The origin says that it has not looked at it (RFC 9113 8.7).
-  if (code == ErrorCode::StreamRefused) return true;
+  if (code == ErrorCode::StreamRefused) return true;  // see may_repeat
   if (!attempt_.on_reused_connection() || attempt_.response_begun()) return false;
   if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
   return !attempt_.request_sent() || http::is_idempotent(request_.method);

@@ -85,6 +85,7 @@ void Exchange::on_attempt_error(ErrorCode code) {
   }
   if (may_retry_for_free(code)) {
     free_retry_used_ = true;
+    last_failure_ = {0, code};
     cluster_->metrics.retry(telemetry::RetryReason::Reused);
     return select_endpoint();
   }

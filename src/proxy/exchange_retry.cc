@@ -27,9 +27,11 @@ Duration retry_after(const http::ResponseHead& response) {
 }  // namespace
 
 /// The request can be sent once more: by its method, what has been sent, and what is still held.
-bool Exchange::may_repeat() const {
+bool Exchange::may_repeat(ErrorCode code) const {
   if (response_started_ || request_broken_ || tunnel_ || downstream_ == nullptr) return false;
   if (request_.body != http::BodyKind::None && body_lost_) return false;
+  // The origin says that it has not looked at it (RFC 9113 8.7).
+  if (code == ErrorCode::StreamRefused) return true;
   return http::is_idempotent(request_.method) || cluster_->retry.settings().non_idempotent ||
          !attempt_.request_sent();
 }
@@ -56,17 +58,20 @@ void Exchange::drop_replay() {
 
 bool Exchange::retry_failure(ErrorCode code) {
   if (!cluster_->retry.covers(code)) return false;
-  failure_.code = code;
-  return retry(upstream::RetryPolicy::reason_of(code), Duration::zero());
+  return retry({0, code}, upstream::RetryPolicy::reason_of(code), Duration::zero());
 }
 
 bool Exchange::retry_status() {
   if (!cluster_->retry.covers(response_->status)) return false;
-  return retry(RetryReason::Status, retry_after(*response_));
+  // This answer is better than that there is nobody else to ask.
+  const upstream::Cluster& cluster = cluster_->cluster;
+  const bool panics = cluster.config().panic_threshold > 0;
+  if (!panics && !cluster.healthy(context_.loop.now())) return false;
+  return retry({response_->status}, RetryReason::Status, retry_after(*response_));
 }
 
 bool Exchange::request_retry() {
-  if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat()) return false;
+  if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat(ErrorCode::None)) return false;
   if (!take_retry()) return false;
   decision_ = Decision::Retry;
   return true;
@@ -87,22 +92,21 @@ bool Exchange::take_retry() {
 }
 
 /// False: what there is stands.
-bool Exchange::retry(RetryReason reason, Duration at_least) {
-  if (!may_repeat()) return false;
+bool Exchange::retry(const upstream::Outcome& failed, RetryReason reason, Duration at_least) {
+  if (!may_repeat(failed.error)) return false;
   const TimePoint now = context_.loop.now();
   // Longer than the response may take is too long; what the origin said is the better answer.
   const bool timed = timeout_ > Duration::zero() && request_complete_;
   if (timed && now + at_least >= response_deadline_) return false;
   if (deadline_ != TimePoint() && now + at_least >= deadline_) return false;
   if (!take_retry()) return false;
-  begin_retry(reason, std::max(at_least, cluster_->retry.backoff(retries_, context_.random)));
+  begin_retry(failed, reason, std::max(at_least, cluster_->retry.backoff(retries_, context_.random)));
   return true;
 }
 
-void Exchange::begin_retry(RetryReason reason, Duration wait) {
+void Exchange::begin_retry(const upstream::Outcome& failed, RetryReason reason, Duration wait) {
   cluster_->metrics.retry(reason);
-  last_failure_ = response_ != nullptr ? arena_.copy(std::to_string(response_->status))
-                                       : describe(failure_.code).token;
+  last_failure_ = failed;
   attempt_.cancel();
   cancel_wait();
   forget_response();
@@ -113,6 +117,27 @@ void Exchange::begin_retry(RetryReason reason, Duration wait) {
   arm(TimerKind::Response);
   try_timer_.disarm();
   context_.loop.timers().arm(retry_timer_, wait);
+}
+
+std::string_view Exchange::last_failure() {
+  if (last_failure_.status != 0) return arena_.copy(std::to_string(last_failure_.status));
+  return last_failure_.error == ErrorCode::None ? "" : describe(last_failure_.error).token;
+}
+
+/// The client hears of what went wrong first: at a retry, the attempt before.
+void Exchange::fail_without_endpoint() {
+  const upstream::Cluster& cluster = cluster_->cluster;
+  const Duration held = cluster.breakers_hold_for(context_.loop.now());
+  const ErrorCode none = held > Duration::zero() ? ErrorCode::BreakerOpen : ErrorCode::NoEndpoint;
+  const upstream::Outcome& before = last_failure_;
+  if (attempts_ == 0) {
+    fail(none, cluster.name());
+  } else {
+    fail(before.status == 0 ? before.error : ErrorCode::OriginStatus,
+         arena_.join(last_failure(), ", then ", describe(none).token));
+    failure_.status = before.status;
+  }
+  failure_.retry_after = held;
 }
 
 void Exchange::disarm_attempt() {

@@ -118,14 +118,16 @@ http::ResponseHead* grpc_response(const LocalReply& reply, ErrorCode failure,
   return head;
 }
 
-LocalReply problem_reply(ErrorCode code, std::string_view request_id, Arena& arena) {
+LocalReply problem_reply(ErrorCode code, uint16_t status, std::string_view request_id,
+                         Arena& arena) {
   const ErrorInfo& info = describe(code);
+  if (status == 0) status = info.status;
   std::string_view text = arena.join(R"({"type":"about:blank","title":")", info.title,
                                      R"(","status":)");
-  text = arena.join(text, decimal(info.status, arena), R"(,"error":")");
+  text = arena.join(text, decimal(status, arena), R"(,"error":")");
   text = arena.join(text, info.token, R"(","request_id":")");
   text = arena.join(text, request_id, "\"}\n");
-  return {info.status, text, "application/problem+json", {}};
+  return {status, text, "application/problem+json", {}};
 }
 
 }  // namespace tidegate::proxy

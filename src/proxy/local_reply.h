@@ -15,8 +15,10 @@ struct WorkerContext;
 /// length. The body is `reply.body`; statuses that have none lose it.
 http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& context, Arena& arena);
 
-/// Problem details (RFC 9457) of an error: its token and the request's id, nothing else.
-LocalReply problem_reply(ErrorCode code, std::string_view request_id, Arena& arena);
+/// Problem details (RFC 9457) of an error: its token and the request's id, nothing else. `status`: 0
+/// for the code's own.
+LocalReply problem_reply(ErrorCode code, uint16_t status, std::string_view request_id,
+                         Arena& arena);
 
 /// The request's content type is one of gRPC's.
 bool is_grpc(const http::RequestHead& request);

@@ -28,7 +28,7 @@ void push_failure(lua_State* L, const proxy::Failure& failure) {
   set("side", to_string(info.side));
   set("title", info.title);
   set("detail", failure.detail);
-  lua_pushinteger(L, info.status);
+  lua_pushinteger(L, failure.status == 0 ? info.status : failure.status);
   lua_setfield(L, -2, "status");
 }
 

@@ -182,7 +182,7 @@ const FamilyInfo& describe(Family family) {
 
 std::string_view to_string(RetryReason reason) {
   constexpr std::array<std::string_view, static_cast<size_t>(RetryReason::Count_)> kNames{
-      "reused", "connect", "reset", "timeout", "status", "script"};
+      "reused", "connect", "reset", "timeout", "refused", "status", "script"};
   return kNames[static_cast<size_t>(reason)];
 }
 

@@ -107,6 +107,7 @@ enum class RetryReason : uint8_t {
   Connect,  // no connection was made
   Reset,    // the connection broke before the response
   Timeout,
+  Refused,  // the origin gave the stream back unprocessed (HTTP/2)
   Status,  // the origin's status is one to retry on
   Script,  // response:retry()
   Count_

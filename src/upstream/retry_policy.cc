@@ -12,6 +12,7 @@ using telemetry::RetryReason;
 RetryPolicy::RetryPolicy(const config::Retry& settings) : settings_(settings) {
   for (const std::string& on : settings.on) {
     connect_ = connect_ || on == "connect";
+    refused_ = refused_ || on == "refused";
     reset_ = reset_ || on == "reset";
     timeout_ = timeout_ || on == "timeout";
     if (on.ends_with("xx")) {
@@ -28,6 +29,8 @@ RetryReason RetryPolicy::reason_of(ErrorCode code) {
     case ErrorCode::OriginReset:
     case ErrorCode::OriginClosed:
       return RetryReason::Reset;
+    case ErrorCode::StreamRefused:
+      return RetryReason::Refused;
     case ErrorCode::PerTryTimeout:
       return RetryReason::Timeout;
     default:
@@ -40,6 +43,8 @@ bool RetryPolicy::covers(ErrorCode code) const {
   switch (reason_of(code)) {
     case RetryReason::Reset:
       return reset_;
+    case RetryReason::Refused:
+      return refused_;
     case RetryReason::Timeout:
       return timeout_;
     default:

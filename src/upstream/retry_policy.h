@@ -34,6 +34,7 @@ class RetryPolicy {
  private:
   const config::Retry& settings_;
   bool connect_ = false;
+  bool refused_ = false;
   bool reset_ = false;
   bool timeout_ = false;
   std::bitset<600> statuses_;

@@ -87,6 +87,28 @@ def test_a_refused_stream_is_tried_again_even_with_a_post(origin, h2_front, h2_c
     assert proxy.wait_for_access()["attempts"] == 2
 
 
+@pytest.mark.parametrize("on,attempts,status", [("refused", 4, 200), ("connect", 2, 502)])
+def test_streams_refused_again_are_repeated_where_retries_say_so(origin, h2_front, h2_client, on, attempts, status):
+    refused = []
+
+    def refuse_three(side, stream):
+        if len(refused) == 3:
+            return False
+        refused.append(stream)
+        side.reset_stream(stream, ErrorCodes.REFUSED_STREAM)
+        return True
+    origin.on_stream = refuse_three
+    origin.on("/", lambda exchange: exchange.reply(200, exchange.read_body()))
+    proxy = h2_front(origin, cluster={"retry": {"max_retries": 2, "on": [on], "backoff": {"base": "0s"}}})
+    reply = h2_client(proxy).post("/", b"the body")
+    assert reply.status == status
+    assert (reply.body == b"the body") if status == 200 else (reply.json()["error"] == "stream_refused")
+    assert len(origin.requests) == (1 if status == 200 else 0)  # what is refused is not executed
+    assert proxy.wait_for_access()["attempts"] == attempts
+    retried = proxy.metrics()("proxy_retries_total", default=0, reason="refused")
+    assert retried == attempts - 2  # the first one is free
+
+
 def test_streams_behind_a_goaway_are_tried_again_and_the_rest_finish(origin, h2_front, h2_client):
     told, release = threading.Event(), threading.Event()
 

@@ -211,6 +211,47 @@ def test_a_storm_of_failures_stays_within_the_budget(origin, proxy_to):
     assert requests < len(origin.requests) <= requests * 1.25, len(origin.requests)
 
 
+# -- a retry that finds no endpoint: the client hears of what went wrong first ----------------------
+EJECTS = {"max_failures": 1, "max_ejected": "100%", "recovery_timeout": "60s"}
+
+
+def test_a_retry_without_an_endpoint_is_the_first_failure_for_the_client(make_origin, proxy_to, connect):
+    dead = make_origin("dead")
+    dead.close()
+    client = connect(with_retry(proxy_to, dead, cluster={"breaker": EJECTS}))
+    reply = client.get("/")
+    assert (reply.status, reply.json()["error"]) == (502, "connect_failed")
+    assert 50 <= int(reply.headers.get("retry-after")) <= 60
+    assert client.get("/").json()["error"] == "breaker_open"  # no attempt was made that could fail
+
+
+def test_an_answer_not_wanted_stands_when_nobody_else_can_be_asked(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, origin.otherwise(answers(503, x_from="origin")), cluster={"breaker": EJECTS})
+    reply = connect(proxy).get("/")
+    assert (reply.status, reply.headers.get("x-from"), reply.body) == (503, "origin", b"no")
+    assert len(origin.requests) == 1
+
+
+def test_endpoints_that_go_while_a_retry_waits_leave_the_status_of_the_first_answer(origin, scripted, connect):
+    origin.otherwise(answers(500))
+    proxy = scripted_retry(scripted, """function select_backend(request, cluster)
+        if request.attempt == 1 then return end
+        proxy.log.info("at a retry")
+        while cluster.endpoints[1].available do proxy.sleep(0.005) end
+      end
+      function on_error(request, failure) request.vars.detail = failure.detail end
+      function on_response(response, request) response.headers["x-detail"] = request.vars.detail end""",
+                           origin, retry={"on": ["500"]})
+    client = connect(proxy)
+    client.send_request("GET", "/")
+    proxy.wait_for_log(message="at a retry")
+    proxy.admin(f"/clusters/origin/endpoints/{origin.address}/drain", "POST")
+    reply = client.response()
+    assert (reply.status, reply.json()["error"], reply.json()["status"]) == (500, "origin_status", 500)
+    assert reply.headers.get("x-detail") == "500, then no_endpoint"
+    assert proxy.wait_for_access(status=500)["error"] == "origin_status"
+
+
 # -- scripts ------------------------------------------------------------------------------------
 
 def scripted_retry(scripted, lua, *origins, retry=None, **config):

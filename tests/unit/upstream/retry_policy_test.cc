@@ -23,6 +23,17 @@ TEST_CASE("failures and statuses are those that the settings name") {
   CHECK_FALSE(policy.covers(uint16_t{200}));
 }
 
+TEST_CASE("a refused stream is repeated where `refused` is named, a refused connection where `connect` is") {
+  config::Retry settings;
+  settings.on = {"refused"};
+  CHECK(RetryPolicy(settings).covers(ErrorCode::StreamRefused));
+  CHECK_FALSE(RetryPolicy(settings).covers(ErrorCode::ConnectFailed));
+  settings.on = {"connect"};
+  CHECK_FALSE(RetryPolicy(settings).covers(ErrorCode::StreamRefused));
+  CHECK(RetryPolicy(settings).covers(ErrorCode::ConnectFailed));
+  CHECK(RetryPolicy::reason_of(ErrorCode::StreamRefused) == telemetry::RetryReason::Refused);
+}
+
 TEST_CASE("the time for the whole response is never up twice") {
   config::Retry settings;
   settings.on = {"connect", "reset", "timeout"};
