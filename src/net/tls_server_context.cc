@@ -133,11 +133,11 @@ TlsServerContext::make(const TlsServerSettings& settings,
   made->alpn_ = alpn_wire(settings.alpn);
   // Before they are read: files that change in between are then loaded again, not taken for the
   // same.
-  std::vector<std::string> files{settings.client_ca};
-  for (const auto& one : settings.certificates) files.insert(files.end(), {one.cert, one.key});
+  std::vector<std::string> paths{settings.client_ca};
+  for (const auto& one : settings.certificates) paths.insert(paths.end(), {one.cert, one.key});
   made->digest_ = digest_of({settings.name, made->alpn_, settings.tls13_only ? "1.3" : "1.2",
                              std::to_string(static_cast<int>(settings.client_verify))},
-                            files);
+                            paths);
   for (size_t i = 0; i < settings.certificates.size(); ++i) {
     const auto& files = settings.certificates[i];
     SslContextPtr context(SSL_CTX_new(TLS_server_method()));
