@@ -139,16 +139,16 @@ TlsServerContext::make(const TlsServerSettings& settings,
                              std::to_string(static_cast<int>(settings.client_verify))},
                             paths);
   for (size_t i = 0; i < settings.certificates.size(); ++i) {
-    const auto& files = settings.certificates[i];
+    const auto& pair = settings.certificates[i];
     SslContextPtr context(SSL_CTX_new(TLS_server_method()));
     if (context == nullptr) throw std::bad_alloc();
     SSL_CTX_set_app_data(context.get(), made.get());
     if (std::string error = TlsServerCallbacks::configure(*context, settings); !error.empty()) {
       return tl::unexpected(Error{settings.certificates.size(), std::move(error)});
     }
-    auto certificate = use_certificate(*context, files.cert, files.key);
+    auto certificate = use_certificate(*context, pair.cert, pair.key);
     if (!certificate) return tl::unexpected(Error{i, certificate.error()});
-    made->loaded_.push_back({files.cert, describe_certificate(**certificate)});
+    made->loaded_.push_back({pair.cert, describe_certificate(**certificate)});
     const size_t index = made->contexts_.size();
     made->contexts_.push_back(context.release());
     for (const std::string& name : made->loaded_.back().certificate.names) {
