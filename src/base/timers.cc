@@ -10,10 +10,14 @@ namespace {
 // Scripts may sleep for any number of distinct durations; lists beyond this are dropped when empty.
 constexpr size_t kListsKept = 16;
 
+// Far enough, and far from where moments in time overflow.
+constexpr Duration kLongest = std::chrono::hours(24) * 365 * 100;
+
 // Milliseconds are what epoll can wait. Longer durations are rounded up to a 64th of themselves at
 // most, so that a script's random sleeps can not make a list each.
 Duration round_up(Duration after) {
   constexpr int64_t kMillisecond = 1'000'000;
+  after = std::min(after, kLongest);
   const uint64_t ms =
       after.count() <= kMillisecond
           ? 1

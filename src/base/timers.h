@@ -47,7 +47,7 @@ class Timers {
   Timers(const Timers&) = delete;
   Timers& operator=(const Timers&) = delete;
 
-  /// (Re)arms `timer` to fire once, `after` from now.
+  /// (Re)arms `timer` to fire once, `after` from now; a hundred years are the longest.
   void arm(Timer& timer, Duration after);
   /// When the next one is due; nothing armed: nullopt.
   std::optional<TimePoint> next_deadline() const;

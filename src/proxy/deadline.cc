@@ -10,6 +10,8 @@ namespace tidegate::proxy {
 namespace {
 
 constexpr uint64_t kMost = 99'999'999;
+// Eight digits of hours are more than a moment in time can be ahead.
+constexpr Duration kLongest = std::chrono::hours(24 * 365);
 
 struct Unit {
   char letter;
@@ -30,7 +32,7 @@ std::optional<Duration> parse_grpc_timeout(std::string_view text) {
   if (!number) return std::nullopt;
   for (const Unit& unit : kUnits) {
     if (unit.letter != text.back()) continue;
-    const int64_t most = Duration::max().count() / unit.nanoseconds;
+    const int64_t most = kLongest.count() / unit.nanoseconds;
     return Duration(std::min(static_cast<int64_t>(*number), most) * unit.nanoseconds);
   }
   return std::nullopt;

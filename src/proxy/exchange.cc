@@ -261,7 +261,7 @@ void Exchange::on_timeout() {
 // Its endpoint hears of it before it is given up.
 void Exchange::time_attempt_out(ErrorCode code) {
   settle_attempt(code);
-  code == ErrorCode::ResponseTimeout ? attempt_.time_out() : attempt_.cancel();
+  code == ErrorCode::IdleTimeout ? attempt_.cancel() : attempt_.time_out();
   on_attempt_error(code);
 }
 

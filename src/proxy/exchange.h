@@ -143,7 +143,7 @@ class Exchange final : public net::Deferred,
   const upstream::Endpoint* endpoint() const { return attempt_.endpoint(); }
   unsigned attempts() const { return attempts_; }
   /// Endpoints of earlier attempts and the current one.
-  std::span<const upstream::Endpoint* const> tried() const { return {tried_.data(), tried_count_}; }
+  std::span<const upstream::Endpoint* const> tried() const { return tried_; }
   /// For a pick on behalf of this exchange.
   upstream::PickContext pick_context() { return {tried(), context_.loop.now(), this}; }
   /// In on_response: drops the origin's response and makes another attempt; the filter then gives
@@ -200,6 +200,7 @@ class Exchange final : public net::Deferred,
   bool enter_route(RouteLoad& load);
   bool enter_cluster();
   void hold(uint64_t& count);
+  void give_back_retry_place();
   void give_back_places();
   bool within_rates();
   std::string_view limit_key(const config::Limit& limit);
@@ -218,6 +219,7 @@ class Exchange final : public net::Deferred,
   // exchange_request.cc: steps 5 and 6
   void select_endpoint();
   void begin_attempt();
+  void note_tried(const upstream::Endpoint* endpoint);
   std::string_view hash_key(const config::HashOn& what) const override;
   uint8_t client_line() const;
   void on_attempt_ready() override;
@@ -242,6 +244,7 @@ class Exchange final : public net::Deferred,
   bool retry_failure(ErrorCode code);
   bool retry_status();
   bool take_retry();
+  TimePoint last_moment() const;
   void fail_without_endpoint();
   bool retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration at_least);
   void begin_retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration wait);
@@ -292,6 +295,7 @@ class Exchange final : public net::Deferred,
   bool continue_sent_ = false;
   bool keep_for_replay_ = false;
   bool free_retry_used_ = false;
+  bool has_retry_place_ = false;     // in the cluster's budget
   bool body_lost_ = false;           // some of it has been sent and not kept
   bool tunnel_ = false;
   // the response's side
@@ -304,7 +308,6 @@ class Exchange final : public net::Deferred,
   bool error_filters_ran_ = false;
   bool response_filters_ran_ = false;
   bool log_filters_ran_ = false;
-  uint8_t tried_count_ = 0;
   uint8_t held_count_ = 0;
   uint8_t retries_ = 0;
   uint16_t attempts_ = 0;
@@ -346,7 +349,7 @@ class Exchange final : public net::Deferred,
   upstream::Outcome last_failure_;  // of the attempt before
   PinnedMembers* pinned_ = nullptr;
   upstream::Endpoint* chosen_ = nullptr;
-  std::array<const upstream::Endpoint*, 8> tried_;
+  std::span<const upstream::Endpoint*> tried_;  // in the arena
   Attempt attempt_;
   std::string body_;             // request bytes held: not sent yet, or kept for replay
   std::string response_body_;    // response bytes held while filters run

@@ -2,7 +2,9 @@
 // An exchange and its limits: overload, what is under way on the route, and rates are looked at
 // between steps 2 and 3, before any script runs, so that what is refused costs next to nothing;
 // what is under way at the cluster, before the first attempt.
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "http/header_id.h"
 #include "proxy/exchange.h"
@@ -84,6 +86,15 @@ bool Exchange::enter_cluster() {
 
 void Exchange::hold(uint64_t& count) {
   held_[held_count_++] = &count;
+}
+
+// Whose answer is on its way is at a retry no longer, however long a stream or tunnel it may be.
+void Exchange::give_back_retry_place() {
+  if (!std::exchange(has_retry_place_, false)) return;
+  uint64_t* const place = &cluster_->load->retrying;
+  *std::find(held_.begin(), held_.begin() + held_count_, place) = held_[held_count_ - 1];
+  --held_count_;
+  give_place_back(*place);
 }
 
 void Exchange::give_back_places() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps 5 and 6 of an exchange: choosing an endpoint, and the request's way to it.
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "proxy/deadline.h"
@@ -35,12 +37,26 @@ void Exchange::begin_attempt() {
     return start_failure();
   }
   ++attempts_;
-  if (tried_count_ < tried_.size()) tried_[tried_count_++] = member->endpoint;
+  note_tried(member->endpoint);
   attempt_started_ = context_.loop.now();
   upstream_time_ = Duration(-1);
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
   attempt_.begin(cluster, admission, free_retry_used_, client_line());
+}
+
+void Exchange::note_tried(const upstream::Endpoint* endpoint) {
+  constexpr size_t kFirst = 4;
+  const size_t count = tried_.size();
+  auto* to = tried_.data();
+  if (count == 0 || (count >= kFirst && std::has_single_bit(count))) {
+    // Full: room for as many again.
+    const size_t room = std::max(kFirst, 2 * count);
+    to = static_cast<const upstream::Endpoint**>(arena_.allocate(room * sizeof(*to)));
+    std::ranges::copy(tried_, to);
+  }
+  to[count] = endpoint;
+  tried_ = {to, count + 1};
 }
 
 // Of its client, in queues that are fair over clients.
@@ -227,7 +243,7 @@ void Exchange::pause_client() {
   // Now it is the origin that has to move.
   if (attempt_.open()) {
     arm(TimerKind::Idle);
-  } else if (!attempt_.active()) {
+  } else if (!attempt_.active() && !retry_timer_.armed()) {
     timer_.disarm();
   }
 }

@@ -85,6 +85,7 @@ void Exchange::on_attempt_error(ErrorCode code) {
   }
   if (may_retry_for_free(code)) {
     free_retry_used_ = true;
+    try_timer_.disarm();
     last_failure_ = {0, code};
     cluster_->metrics.retry(telemetry::RetryReason::Reused);
     return select_endpoint();
@@ -157,6 +158,7 @@ void Exchange::send_response() {
     return start_failure();
   }
   response_started_ = true;
+  give_back_retry_place();
   if (keep_for_replay_) drop_replay();
   const bool from_origin = response_from_origin_ && !response_replaced_;
   const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;

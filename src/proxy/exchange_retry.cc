@@ -77,28 +77,39 @@ bool Exchange::request_retry() {
   return true;
 }
 
-/// One more, within max_retries and the cluster's budget. The place in the budget is kept until the
-/// exchange ends.
+/// One more, within max_retries and the cluster's budget. The place in the budget is kept until a
+/// response goes out.
 bool Exchange::take_retry() {
   const upstream::RetryPolicy& policy = cluster_->retry;
   if (retries_ >= policy.settings().max_retries) return false;
-  if (retries_ == 0) {
+  if (!has_retry_place_) {
     uint64_t& retrying = cluster_->load->retrying;
     if (!take_place(retrying, policy.budget(active_attempts(cluster_->cluster)))) return false;
     hold(retrying);
+    has_retry_place_ = true;
   }
   ++retries_;
   return true;
 }
 
+/// When another attempt would come too late.
+TimePoint Exchange::last_moment() const {
+  constexpr Duration kLongestWait = std::chrono::seconds(300);
+  const TimePoint now = context_.loop.now();
+  TimePoint last = now + kLongestWait + Duration(1);
+  if (timeout_ > Duration::zero()) {
+    // It counts from the request's end.
+    const bool counting = request_complete_ && response_deadline_ != TimePoint();
+    last = std::min(last, counting ? response_deadline_ : now + timeout_);
+  }
+  return deadline_ == TimePoint() ? last : std::min(last, deadline_);
+}
+
 /// False: what there is stands.
 bool Exchange::retry(const upstream::Outcome& failed, RetryReason reason, Duration at_least) {
   if (!may_repeat(failed.error)) return false;
-  const TimePoint now = context_.loop.now();
   // Longer than the response may take is too long; what the origin said is the better answer.
-  const bool timed = timeout_ > Duration::zero() && request_complete_;
-  if (timed && now + at_least >= response_deadline_) return false;
-  if (deadline_ != TimePoint() && now + at_least >= deadline_) return false;
+  if (context_.loop.now() + at_least >= last_moment()) return false;
   if (!take_retry()) return false;
   begin_retry(failed, reason, std::max(at_least, cluster_->retry.backoff(retries_, context_.random)));
   return true;

@@ -32,8 +32,12 @@ std::string Outcome::to_string() const {
 
 bool is_failure(const Outcome& outcome, const config::Breaker& settings) {
   if (outcome.status != 0) return settings.failure_status.contains(outcome.status);
-  // An origin that takes no more streams on a connection is only about to close it.
-  return outcome.error != ErrorCode::StreamRefused && describe(outcome.error).side == Side::Origin;
+  // An origin that takes no more streams on a connection is only about to close it; what upgrades
+  // are asked for is the client's doing.
+  if (outcome.error == ErrorCode::StreamRefused || outcome.error == ErrorCode::UpgradeUnsupported) {
+    return false;
+  }
+  return describe(outcome.error).side == Side::Origin;
 }
 
 std::string_view to_string(Breaker::State state) {

@@ -158,6 +158,24 @@ def test_a_silent_connection_is_given_up(origin, h2_front, h2_client):
         stuck.set()
 
 
+def test_a_try_that_takes_too_long_casts_doubt_on_its_connection(origin, h2_front, h2_client):
+    """The next try does not go where the one before has found nobody."""
+    stuck = threading.Event()
+
+    def hang_first(exchange):
+        if exchange.side is origin.sides[0]:
+            with exchange.side.lock:  # its reader can not answer PINGs meanwhile
+                return exchange.wait(stuck, timeout=10)
+        exchange.reply(200, b"fine")
+    origin.on("/", hang_first, may_break=True)
+    proxy = h2_front(origin, cluster={"retry": {"max_retries": 1, "on": ["timeout"], "per_try_timeout": "100ms"}})
+    try:
+        assert h2_client(proxy).get("/").body == b"fine"
+        assert origin.connections == 2
+    finally:
+        stuck.set()
+
+
 def test_pings_keep_watch_over_silent_streams(origin, h2_front, h2_client):
     release = threading.Event()
 

@@ -177,6 +177,80 @@ def test_a_retry_after_beyond_the_timeout_goes_to_the_client(origin, proxy_to, c
     assert (reply.status, reply.headers.get("retry-after")) == (503, "60")
 
 
+def test_a_retry_after_beyond_the_timeout_goes_to_the_client_while_its_body_still_comes(origin, proxy_to, connect):
+    origin.otherwise(lambda e: e.reply_early(503, headers={"Retry-After": "60"}), may_break=True)
+    proxy = with_retry(proxy_to, origin, route={"timeout": "20s"})
+    client = connect(proxy)
+    client.send_head("PUT", "/", {"Content-Length": "10"})
+    client.send(b"12345")
+    reply = client.response()
+    assert (reply.status, reply.headers.get("retry-after")) == (503, "60")
+
+
+def test_a_retry_after_of_more_than_five_minutes_goes_to_the_client_whatever_the_timeout(origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, answers(503, retry_after="301")), route={"timeout": "0s"})
+    reply = connect(proxy).get("/")
+    assert (reply.status, reply.headers.get("retry-after")) == (503, "301")
+
+
+def test_a_body_that_comes_while_a_retry_waits_does_not_stop_the_clock(origin, proxy_to, connect):
+    origin.otherwise(lambda e: e.reply_early(503), may_break=True)
+    proxy = with_retry(proxy_to, origin, route={"timeout": "400ms"},
+                       retry={"buffer": "1MiB", "backoff": {"base": "1h", "max": "1h"}})
+    client = connect(proxy)
+    client.send_head("PUT", "/", {"Content-Length": "200000"})
+    eventually(lambda: proxy.metrics()("proxy_retries_total", default=0, reason="status") == 1)
+    client.send(b"x" * 100_000)
+    assert client.response().status == 504
+    assert proxy.wait_for_access(status=504)["error"] == "response_timeout"
+
+
+def test_a_stream_that_goes_on_takes_no_place_in_the_budget(origin, proxy_to, connect):
+    """A rolling restart leaves many long streams behind that came about by a retry."""
+    release = threading.Event()
+
+    def fail_then_stream(exchange):
+        if len(origin.requests) % 2 == 1:
+            return exchange.reply(503)
+        exchange.start_chunked()
+        exchange.chunk("begun")
+        exchange.wait(release)
+        exchange.end_chunks()
+
+    origin.otherwise(fail_then_stream)
+    proxy = with_retry(proxy_to, origin, retry={"max_retries": 1, "budget": "0%", "budget_min": 1})
+    clients = [connect(proxy) for _ in range(4)]
+    for client in clients:
+        client.send_request("GET", "/")
+        assert client.read_head().status == 200
+        assert client.read_chunk() == b"begun"
+    release.set()
+
+
+def test_a_free_attempt_may_wait_for_a_script_longer_than_a_try_may_take(origin, scripted, connect):
+    """The connection that is reused dies under the second request; its next endpoint is chosen slowly."""
+    def close_on_second(exchange):
+        if len(origin.requests) == 2:
+            return exchange.close()
+        exchange.reply(200, b"fine")
+
+    origin.otherwise(close_on_second)
+    proxy = scripted_retry(scripted, """function select_backend(request)
+        if request.last_failure or next(request.tried) then proxy.sleep(0.3) end
+      end""", origin, retry={"per_try_timeout": "100ms", "on": ["connect"]})
+    client = connect(proxy)
+    assert client.get("/").status == 200
+    assert client.get("/").status == 200
+    assert len(origin.requests) == 3
+
+
+def test_no_endpoint_is_tried_twice_while_there_are_others(make_origin, proxy_to, connect):
+    origins = [make_origin(f"origin{i}").otherwise(answers(503)) for i in range(14)]
+    proxy = with_retry(proxy_to, *origins, retry={"max_retries": 13}, cluster={"balancer": "random"})
+    assert connect(proxy).get("/").status == 503
+    assert [len(origin.requests) for origin in origins] == [1] * 14
+
+
 def test_a_client_that_leaves_ends_the_retries(origin, proxy_to):
     proxy = with_retry(proxy_to, origin.otherwise(answers(503)), retry={"max_retries": 100, "backoff": {"base": "1h", "max": "1h"}})
     with Client(proxy.port()) as client:
@@ -309,6 +383,12 @@ def test_a_grpc_timeout_ends_the_exchange(origin, proxy_to, connect):
     assert (reply.status, reply.json()["error"]) == (504, "exchange_timeout")
     passed_on = origin.last.headers.get("grpc-timeout")
     assert passed_on.endswith("n") and int(passed_on[:-1]) <= 80_000_000 or passed_on == "80000u"
+
+
+@pytest.mark.parametrize("timeout", ["99999999H", "2562047H"])
+def test_a_grpc_timeout_of_ages_ends_nothing(origin, proxy_to, connect, timeout):
+    assert connect(proxy_to(origin)).get("/", {"Grpc-Timeout": timeout}).status == 200
+    assert origin.last.headers.get("grpc-timeout")[-1] == "S"
 
 
 def test_a_retry_tells_the_origin_that_less_time_is_left(origin, proxy_to, connect):

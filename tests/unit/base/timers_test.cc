@@ -120,6 +120,16 @@ TEST_CASE_FIXTURE(TimersFixture, "durations are rounded up to whole milliseconds
   CHECK(timers.next_deadline() == start + 1ms);
 }
 
+TEST_CASE_FIXTURE(TimersFixture, "the longest durations are far ahead, not past") {
+  NamedTimer a(*this, 'a');
+  for (const Duration longest : {Duration::max(), Duration::max() - 1ns, Duration::max() - 1h}) {
+    a.arm(longest);
+    CHECK(*timers.next_deadline() > clock.now() + 24h * 365 * 90);
+    pass(1h);
+    CHECK(fired == "");
+  }
+}
+
 TEST_CASE_FIXTURE(TimersFixture, "a timer may arm itself anew when it fires") {
   NamedTimer a(*this, 'a');
   a.then = [&] { a.arm(10ms); };

@@ -49,7 +49,8 @@ TEST_CASE("what speaks against an endpoint is what its side did") {
     CHECK(upstream::is_failure({0, code}, settings));
   }
   for (const ErrorCode code : {ErrorCode::ClientClosed, ErrorCode::PoolOverflow,
-                               ErrorCode::ScriptCpu, ErrorCode::StreamRefused, ErrorCode::None}) {
+                               ErrorCode::ScriptCpu, ErrorCode::StreamRefused,
+                               ErrorCode::UpgradeUnsupported, ErrorCode::None}) {
     CHECK_FALSE(upstream::is_failure({0, code}, settings));
   }
   for (const uint16_t status : {502, 503, 504}) CHECK(upstream::is_failure({status}, settings));
