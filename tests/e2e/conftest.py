@@ -62,6 +62,11 @@ def h2load():
 
 
 @pytest.fixture
+def chromium():
+    return Tool("chromium-headless-shell")
+
+
+@pytest.fixture
 def nghttpd(tmp_path):
     """The URL of an HTTP/2 server of files: small and big."""
     tool = Tool("nghttpd")
