@@ -45,7 +45,7 @@ function Headers:count() end
 ---@field path string canonical; writable until sent
 ---@field query string? writable until sent
 ---@field args table<string, string>
----@field version "1.0"|"1.1"
+---@field version "1.0"|"1.1"|"2"
 ---@field id string
 ---@field route string?
 ---@field cluster string? name; writable in on_request

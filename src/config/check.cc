@@ -286,8 +286,23 @@ class Checker {
     check_match(route, path);
     check_policies(path + ".policies", route.policies);
     check_route_limits(route, path + ".limits");
+    if (route.allow_connect) check_connect(route, path);
     if (route.respond) check_respond(*route.respond, path + ".respond");
     check_reached(index);
+  }
+
+  void check_connect(const Route& route, const std::string& path) {
+    if (any_fault_in(path)) return;
+    const Match& match = route.match;
+    if (route.cluster.empty()) {
+      fail(path + ".allow_connect", "needs a cluster: a tunnel ends at one of its endpoints");
+    } else if (!match.methods.empty() && std::ranges::count(match.methods, "CONNECT") == 0) {
+      fail(path + ".allow_connect", "is of no use: match.methods does not name CONNECT");
+    } else if (match.path.size() > 1 || match.path_prefix.size() > 1) {
+      fail(path + ".allow_connect",
+           "is of no use: the path of a CONNECT is /, which match does not "
+           "take");
+    }
   }
 
   void check_reached(size_t index) {

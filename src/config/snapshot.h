@@ -235,6 +235,7 @@ struct Route {
   uint64_t max_requests_per_client = 0;
   uint64_t max_body = 0;                             // 0: unlimited
   bool allow_encoded_slashes = false;
+  bool allow_connect = false;
   Origin origin;
 };
 

@@ -60,7 +60,8 @@ const Section& pool_section() {
       SectionOf<Pool>("clusters.NAME.pool",
                       "The reusable connections to one endpoint in one worker.")
           .field("max_connections", &Pool::max_connections, count32(0, 1'000'000),
-                 "Connections per endpoint and worker; 0: unlimited.")
+                 "Connections per endpoint and worker, tunnels of CONNECT counted apart; 0: "
+                 "unlimited.")
           .field("idle_timeout", &Pool::idle_timeout, duration(0ms, 24h),
                  "An unused connection is closed after this; 0s: not kept at all.")
           .field("max_pending", &Pool::max_pending, count32(0, 1'000'000),
@@ -107,7 +108,8 @@ const Section& cluster_section() {
                  "Endpoints that go before others.")
           .field("protocol", &Cluster::protocol, choice({"auto", "h1", "h2"}),
                  "HTTP version towards the origins; `auto`: as they choose by ALPN on TLS, HTTP/1.1 "
-                 "in cleartext; `h2` in cleartext: with prior knowledge.")
+                 "in cleartext; `h2` in cleartext: with prior knowledge. An HTTP/2 origin is taken to "
+                 "allow 100 streams on a connection until it has said how many.")
           .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
                  "Longest wait for a connection to an endpoint.")
           .field("pool", &Cluster::pool, nested<Pool>(pool_section()),

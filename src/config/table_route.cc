@@ -133,7 +133,12 @@ const Section& route_section() {
           .field("max_body", &Route::max_body, size(0, 1ULL << 50),
                  "Largest request body; over it: 413; 0: unlimited.")
           .field("allow_encoded_slashes", &Route::allow_encoded_slashes, flag(),
-                 "Let `%2F` and `%5C` pass; otherwise: 400.");
+                 "Let `%2F` and `%5C` pass; otherwise: 400.")
+          .field(
+              "allow_connect", &Route::allow_connect, flag(),
+              "Let CONNECT pass, as a tunnel over TCP to an endpoint of the cluster, whatever host "
+              "it names; bytes pass as they are, TLS in them is the client's. It matches by host "
+              "and with the path `/`; otherwise: 501.");
   return kSection;
 }
 

@@ -105,10 +105,11 @@ class ServerCodec {
 
   /// An interim response: 100 to 199, without 101.
   virtual void send_interim(StreamId stream, const ResponseHead& head) = 0;
-  /// `end`: nothing follows. A 101 turns the stream into a tunnel: bytes both ways are its body.
-  /// So after a 101 the request, which had ended with its head, has body and end events once more;
-  /// the stream is open until both directions have ended. Without `upgrade` in the request a 101
-  /// ends the connection.
+  /// `end`: nothing follows. A 101, or a head that is `connected`, turns the stream into a tunnel:
+  /// bytes both ways are its body. So after it the request, which had ended with its head, has body
+  /// and end events once more; the stream is open until both directions have ended. If the request
+  /// asked for none (`upgrade`, CONNECT) it ends the connection. Any other 2xx to a CONNECT the
+  /// client takes for a tunnel (RFC 9110 9.3.6): its body is all that comes out of it.
   virtual void send_head(StreamId stream, const ResponseHead& head, bool end) = 0;
   /// `bytes` may be borrowed until the next flush.
   virtual void send_body(StreamId stream, std::string_view bytes) = 0;
@@ -142,6 +143,8 @@ class ServerCodec {
   /// bytes have waited for a whole interval. True: streams still wait. HTTP/1: there are none.
   virtual bool expire_stalled() { return false; }
 
+  /// Streams that are open, those included whose response waits to be sent.
+  virtual uint32_t open_streams() const = 0;
   /// No stream is open and no partial request waits.
   virtual bool idle() const = 0;
   /// Part of a request head has arrived, the rest has not.
@@ -186,6 +189,8 @@ class ClientCodec {
   /// Asks the origin for a sign of life; any bytes are one. HTTP/1 has no words for it.
   virtual void ping() {}
 
+  /// How many streams the origin takes at once. REQUIRES: a stream could be opened once.
+  virtual size_t streams_allowed() const { return 1; }
   /// No stream is open.
   virtual bool idle() const = 0;
   /// Close the connection once idle and flushed: it can take no further stream.

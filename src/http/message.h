@@ -50,10 +50,14 @@ struct ResponseHead {
   uint16_t status = 0;
   Version version = Version::Http11;
   BodyKind body = BodyKind::None;
+  bool connected = false;           // a 2xx that opens the tunnel a CONNECT asked for
   uint64_t content_length = 0;      // when Sized; for HEAD and 304 what the field said, if it is in `headers`
   std::string_view reason;          // HTTP/1 only; empty: the registered phrase
   Headers headers;
   Headers trailers;
+
+  /// What follows are the bytes of a tunnel, both ways.
+  bool opens_tunnel() const { return status == 101 || connected; }
 };
 
 /// Registered reason phrase, or empty.

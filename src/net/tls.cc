@@ -221,14 +221,14 @@ bool Tls::resumed() const {
   return SSL_session_reused(ssl_) == 1;
 }
 
-std::unique_ptr<const TlsFacts> Tls::facts() const {
-  auto facts = std::make_unique<TlsFacts>();
+TlsFacts::Pin Tls::facts() const {
+  auto* facts = new TlsFacts;
   facts->version = SSL_get_version(ssl_);
   facts->cipher = SSL_get_cipher_name(ssl_);
   if (const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name)) facts->sni = name;
   facts->alpn = alpn();
   facts->certificate_ = SSL_get1_peer_certificate(ssl_);
-  return facts;
+  return facts->pin();
 }
 
 }  // namespace tidegate::net

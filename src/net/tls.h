@@ -93,7 +93,8 @@ class Tls {
   // ---- what was agreed ----
   std::string_view alpn() const;  // "h2"; may be empty; lives as long as this object
   bool resumed() const;
-  std::unique_ptr<const TlsFacts> facts() const;
+  /// Made anew at each call.
+  TlsFacts::Pin facts() const;
 
  private:
   friend struct TlsBio;

@@ -132,8 +132,10 @@ TlsFacts::~TlsFacts() {
 
 const TlsCertificate* TlsFacts::certificate() const {
   if (certificate_ == nullptr) return nullptr;
-  if (!described_) described_ = describe_certificate(*certificate_);
-  return &*described_;
+  if (described_ == nullptr) {
+    described_ = std::make_unique<const TlsCertificate>(describe_certificate(*certificate_));
+  }
+  return described_.get();
 }
 
 }  // namespace tidegate::net

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,14 +23,26 @@ struct TlsCertificate {
 
 TlsCertificate describe_certificate(const x509_st& certificate);
 
-/// What was agreed with a peer, good also when the connection has gone. The certificate is taken
-/// apart only when it is asked for.
+/// What was agreed with a peer, good also when the connection has gone. Immutable and counted, in
+/// one thread: a connection shares one with those who look at it. The certificate is taken apart
+/// only when it is asked for.
 class TlsFacts {
  public:
+  struct Unpin {
+    void operator()(const TlsFacts* facts) const {
+      if (--facts->pins_ == 0) delete facts;
+    }
+  };
+  using Pin = std::unique_ptr<const TlsFacts, Unpin>;
+
   TlsFacts() = default;
   TlsFacts(const TlsFacts&) = delete;
   TlsFacts& operator=(const TlsFacts&) = delete;
-  ~TlsFacts();
+
+  Pin pin() const {
+    ++pins_;
+    return Pin(this);
+  }
 
   std::string_view version;  // "TLSv1.3"; these two are static
   std::string_view cipher;   // "TLS_AES_256_GCM_SHA384"
@@ -41,8 +53,11 @@ class TlsFacts {
 
  private:
   friend class Tls;
+  ~TlsFacts();
+
   x509_st* certificate_ = nullptr;
-  mutable std::optional<TlsCertificate> described_;
+  mutable std::unique_ptr<const TlsCertificate> described_;
+  mutable uint32_t pins_ = 0;
 };
 
 }  // namespace tidegate::net

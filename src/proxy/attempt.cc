@@ -13,19 +13,19 @@ struct KeptBytes final : net::Deferred {
 }  // namespace
 
 void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admission& admission,
-                    bool fresh, uint8_t client_line) {
-  line = client_line;
+                    const Wish& wish) {
+  line = wish.client_line;
   forgo_settling();
   cluster_ = &cluster;
   endpoint_ = admission.member->endpoint;
-  pool_ = admission.member->pool;
+  pool_ = wish.tunnel ? &admission.member->pool->tunnels() : admission.member->pool;
   ticket_ = admission.ticket;
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
   tunnel_ = request_ended_ = response_ended_ = false;
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
-  if (upstream::Connection* connection = pool_->take(fresh)) return on_connection(*connection);
+  if (upstream::Connection* connection = pool_->take(wish.fresh)) return on_connection(*connection);
   const ErrorCode refused = pool_->wait(*this);
   if (refused != ErrorCode::None) return on_connection_failed(refused);
   const Duration longest = pool_->settings().pool.pending_timeout;

@@ -39,12 +39,16 @@ class Attempt final : private http::ResponseReceiver,
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt() { cancel(); }
 
+  /// What kind of connection is wanted.
+  struct Wish {
+    bool fresh;           // one that has carried nothing before
+    bool tunnel;          // one that speaks no HTTP
+    uint8_t client_line;  // of the client, in the queue for a connection
+  };
   /// REQUIRES: not active. The owner hears on_attempt_ready or on_attempt_error, perhaps from
   /// inside this call.
-  /// `fresh`: on a connection that has carried nothing before.
-  /// `client_line`: of the client, in the queue for a connection.
-  void begin(upstream::Cluster& cluster, const upstream::Cluster::Admission& admission, bool fresh,
-             uint8_t client_line);
+  void begin(upstream::Cluster& cluster, const upstream::Cluster::Admission& admission,
+             const Wish& wish);
   /// The endpoint's breaker and balancer hear how it went. Only the first one counts; an attempt that
   /// is cancelled without counts as none.
   void settle(const upstream::Outcome& outcome, TimePoint now);
@@ -56,7 +60,7 @@ class Attempt final : private http::ResponseReceiver,
 
   void send_head(const http::RequestHead& head, bool end);
   void send_body(std::string_view bytes);
-  /// After a 101: the stream lasts until both directions have ended.
+  /// After a head that opens a tunnel: the stream lasts until both directions have ended.
   void become_tunnel() { tunnel_ = true; }
   /// For bytes that may be gone before the output is flushed.
   void send_held_body(std::string_view bytes);

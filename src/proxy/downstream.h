@@ -20,8 +20,8 @@ class Downstream {
   /// Made anew at each call, with its text in `arena`: an idle connection keeps only what it must.
   virtual Peer peer(Arena& arena) const = 0;
   virtual const config::Listener& listener() const = 0;
-  /// What was agreed with the client; nullptr: the connection is cleartext.
-  virtual std::unique_ptr<const net::TlsFacts> tls() const { return nullptr; }
+  /// What was agreed with the client, made at the first call; nullptr: the connection is cleartext.
+  virtual net::TlsFacts::Pin tls() { return nullptr; }
   /// Output was appended: flush it at the end of this callback.
   virtual void schedule_flush() = 0;
   /// The client does not take this stream's response bytes at present.

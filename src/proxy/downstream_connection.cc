@@ -57,7 +57,13 @@ Peer DownstreamConnection::peer(Arena& arena) const {
   return peer;
 }
 
+net::TlsFacts::Pin DownstreamConnection::tls() {
+  if (tls_facts_ == nullptr && transport_.tls() != nullptr) tls_facts_ = transport_.tls()->facts();
+  return tls_facts_ == nullptr ? nullptr : tls_facts_->pin();
+}
+
 DownstreamConnection::~DownstreamConnection() {
+  context_.metrics.client_streams_active.subtract(streams_counted_);
   listener_.connections->fetch_sub(1, std::memory_order_relaxed);
   context_.metrics.connections_active.subtract();
   listener_.unpin();
@@ -80,6 +86,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
   transport_.handle_with(*this);
   context_.loop.destroy_later(std::move(opening_));
   multiplexed_ = opened.protocol == Opening::Protocol::Http2;
+  context_.metrics.connection_opened(multiplexed_, transport_.tls() != nullptr);
   if (multiplexed_) {
     codec_ = std::make_unique<http::http2::ServerCodec>(transport_.output(), *this,
                                                         listener_.limits, listener_.http2);
@@ -183,8 +190,11 @@ void DownstreamConnection::after_input() {
   if (await_ != Await::Head && codec_->receiving_head() && (multiplexed_ || exchanges_.empty())) {
     await(Await::Head);
   }
-  // What the codec says by itself (HTTP/2: settings, acknowledgements, windows).
-  if (multiplexed_) transport_.schedule_flush();
+  if (multiplexed_) {
+    count_streams();
+    // What the codec says by itself: settings, acknowledgements, windows.
+    transport_.schedule_flush();
+  }
   finish_if_done();
 }
 
@@ -202,6 +212,18 @@ void DownstreamConnection::on_eof() {
 }
 
 void DownstreamConnection::on_broken() { close(); }
+
+void DownstreamConnection::on_flush() {
+  codec_->produce(transport_.write_blocked());
+  if (multiplexed_) count_streams();
+}
+
+// Streams begin in `receive` and end in either, so a look after both sees all there is.
+void DownstreamConnection::count_streams() {
+  const uint32_t open = codec_->open_streams();
+  const int64_t more = int64_t{open} - std::exchange(streams_counted_, open);
+  if (more != 0) context_.metrics.client_streams_active.add(more);
+}
 
 // ---- what exchanges want ----
 

@@ -38,9 +38,7 @@ class DownstreamConnection final : public net::Deferred,
   http::ServerCodec& codec() override { return *codec_; }
   Peer peer(Arena& arena) const override;
   const config::Listener& listener() const override { return listener_.config; }
-  std::unique_ptr<const net::TlsFacts> tls() const override {
-    return transport_.tls() == nullptr ? nullptr : transport_.tls()->facts();
-  }
+  net::TlsFacts::Pin tls() override;
   void schedule_flush() override { transport_.schedule_flush(); }
   bool write_blocked(http::StreamId stream) const override {
     return transport_.write_blocked() || codec_->write_blocked(stream);
@@ -70,7 +68,7 @@ class DownstreamConnection final : public net::Deferred,
   void on_eof() override;
   void on_broken() override;
   void on_drained() override;
-  void on_flush() override { codec_->produce(transport_.write_blocked()); }
+  void on_flush() override;
   void on_connected(bool) override {}
   void on_client_named(const net::SocketAddress& client) override;
   void on_client_unknown() override { trusted_ = false; }
@@ -88,6 +86,7 @@ class DownstreamConnection final : public net::Deferred,
   void say_farewell();
   void expire_stalled();
   void leave_exchanges();
+  void count_streams();
   bool lingering() const { return await_ == Await::ClientEnd; }
 
   WorkerContext& context_;
@@ -99,6 +98,7 @@ class DownstreamConnection final : public net::Deferred,
   Timer timer_;
   IpAddress ip_;
   uint32_t requests_ = 0;
+  uint32_t streams_counted_ = 0;  // HTTP/2: in the gauge of open streams
   uint16_t port_;
   Await await_ = Await::Nothing;
   bool unix_;                    // by a unix socket
@@ -110,6 +110,7 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_told_ = false;        // and the codec knows
   TimePoint stalls_looked_at_{};
   uint64_t written_before_ = 0;  // when the timer last looked
+  net::TlsFacts::Pin tls_facts_;  // once somebody has asked
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
 };
 

@@ -41,6 +41,7 @@ void Exchange::on_request_head(bool end) {
   if (!end) arm(TimerKind::RequestBody);
   const Result<void> accepted = accept_head();
   find_route();
+  if (request_.method == http::Method::Connect && refuse_connect(end)) return start_failure();
   if (!accepted) return fail(accepted.error(), "request head"), start_failure();
   if (runtime_->route == nullptr) return fail(ErrorCode::NoRoute, {}), start_failure();
   const config::Route& route = *runtime_->route;
@@ -59,6 +60,17 @@ void Exchange::on_request_head(bool end) {
   run_filters(Hook::Request);
 }
 
+bool Exchange::refuse_connect(bool end) {
+  const config::Route* route = runtime_->route;
+  if (route == nullptr || !route->allow_connect) {
+    fail(ErrorCode::MethodUnsupported, "allow_connect");
+    return true;
+  }
+  // Bytes behind the head are the tunnel's, and have no framing (RFC 9110 9.3.6).
+  if (!end) fail(ErrorCode::BadRequest, "CONNECT with a body");
+  return !end;
+}
+
 Result<void> Exchange::accept_head() {
   const Peer peer = downstream_->peer(arena_);
   client_port_ = peer.port;
@@ -66,7 +78,6 @@ Result<void> Exchange::accept_head() {
   const auto note = [&result](ErrorCode code) {
     if (result) result = tl::unexpected(code);
   };
-  if (request_.method == http::Method::Connect) note(ErrorCode::MethodUnsupported);
   // Known from the connection: what the client says of it decides nothing.
   request_.scheme = peer.scheme;
   if (const auto authority = http::split_authority(request_.authority, arena_)) {
@@ -108,7 +119,8 @@ void Exchange::find_route() {
   const auto& filters = chain_->filters();
   filter_count_ = static_cast<uint16_t>(filters.size());
   if (filter_count_ == 0) return;
-  tls_ = downstream_->tls();
+  // on_log may run when the connection has gone.
+  if ((chain_->hooks() & hook_bit(Hook::Log)) != 0) (void)tls();
   calls_ = static_cast<FilterCall*>(arena_.allocate(sizeof(FilterCall) * filter_count_));
   for (size_t i = 0; i < filter_count_; ++i) new (&calls_[i]) FilterCall{this, filters[i], nullptr};
 }
@@ -168,6 +180,11 @@ void Exchange::on_request_error(ErrorCode code) {
   if (downstream_ != nullptr) downstream_->codec().give_up_request(stream_);
   fail(code, "request");
   start_failure();
+}
+
+const net::TlsFacts* Exchange::tls() {
+  if (tls_ == nullptr && downstream_ != nullptr) tls_ = downstream_->tls();
+  return tls_.get();
 }
 
 void Exchange::on_client_gone() {

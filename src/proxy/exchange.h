@@ -99,7 +99,7 @@ class Exchange final : public net::Deferred,
   std::string_view client_ip_text() const { return client_ip_text_; }
   uint16_t client_port() const { return client_port_; }
   /// What was agreed with the client; nullptr: cleartext.
-  const net::TlsFacts* tls() const { return tls_.get(); }
+  const net::TlsFacts* tls();
   /// Name of the host asked for: lower case, without port.
   std::string_view host() const { return host_; }
   /// nullptr: no route matched.
@@ -182,6 +182,7 @@ class Exchange final : public net::Deferred,
   enum class TimerKind : uint8_t { RequestBody, Response, Idle };
 
   // exchange.cc: steps 1 to 4
+  bool refuse_connect(bool end);
   Result<void> accept_head();
   void identify(const Peer& peer);
   void find_route();
@@ -258,6 +259,7 @@ class Exchange final : public net::Deferred,
   void on_attempt_body(std::string_view bytes) override;
   void on_attempt_end() override;
   void on_attempt_error(ErrorCode code) override;
+  bool declines_wrongly() const;
   void reject_upgrade();
   void settle_attempt(ErrorCode code);
   void time_attempt_out(ErrorCode code);
@@ -342,7 +344,7 @@ class Exchange final : public net::Deferred,
   std::string_view host_;
   std::string_view local_body_;
   IpAddress client_ip_;
-  std::unique_ptr<const net::TlsFacts> tls_;  // for filters; nullptr: cleartext, or no filters
+  net::TlsFacts::Pin tls_;  // once a filter has asked, or from the start if one will in on_log
   Vars vars_;
   WebsocketKeys websocket_;
   Failure failure_;

@@ -42,7 +42,8 @@ void Exchange::begin_attempt() {
   upstream_time_ = Duration(-1);
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
-  attempt_.begin(cluster, admission, free_retry_used_, client_line());
+  const bool to_tunnel = request_.method == http::Method::Connect;
+  attempt_.begin(cluster, admission, {free_retry_used_, to_tunnel, client_line()});
 }
 
 void Exchange::note_tried(const upstream::Endpoint* endpoint) {
@@ -74,6 +75,8 @@ std::string_view Exchange::hash_key(const config::HashOn& what) const {
 
 // 6. The request streams to the origin.
 void Exchange::on_attempt_ready() {
+  // The connection is what a CONNECT asked for: it carries no head, and the codec answers at once.
+  if (request_.method == http::Method::Connect) return attempt_.send_head(request_, true);
   // A body can only be sent again if it is kept.
   keep_for_replay_ = wants_replay() && body_.size() <= replay_limit();
   const unsigned attempt = attempts_;

@@ -12,7 +12,6 @@ namespace {
 constexpr size_t kHoldLimit = 64 * 1024;
 // Bytes read and dropped of a response that was replaced.
 constexpr size_t kDropLimit = 64 * 1024;
-constexpr uint16_t kSwitchingProtocols = 101;
 constexpr uint16_t kProxyAuthenticationRequired = 407;
 
 }  // namespace
@@ -54,14 +53,23 @@ void Exchange::on_attempt_head(bool end) {
   if (!cluster_->retry.enabled()) drop_replay();
   timer_.disarm();
   try_timer_.disarm();
-  if (response_->status == kSwitchingProtocols) {
+  if (response_->opens_tunnel()) {
     if (!websocket_.finish(request_, *response_)) return reject_upgrade();
     tunnel_ = true;
     request_ended_ = request_complete_ = false;
     attempt_.become_tunnel();
     context_.metrics.tunnels_active.add();
+  } else if (declines_wrongly()) {
+    return reject_upgrade();
   }
   start_response();
+}
+
+// An origin of HTTP/1 that passes over an Upgrade says 200, which to a client of HTTP/2 would mean
+// that it has agreed (RFC 8441 4).
+bool Exchange::declines_wrongly() const {
+  return request_.version == http::Version::Http2 && !request_.upgrade.empty() &&
+         response_->status / 100 == 2;
 }
 
 // The origin has agreed to something else than it was asked for.
@@ -256,6 +264,7 @@ void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
   if (!response_from_origin_ || response_replaced_) {
     return waiter.on_body(local_body_, ErrorCode::None);
   }
+  if (tunnel_) return waiter.on_body({}, ErrorCode::None);
   if (origin_error_ != ErrorCode::None) return waiter.on_body({}, origin_error_);
   if (response_body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
   if (origin_complete_) return waiter.on_body(response_body_, ErrorCode::None);

@@ -144,10 +144,16 @@ void check_unsent(lua_State* L, const HookCall& call) {
   }
 }
 
+// Its head is followed by the tunnel's bytes, and by nothing else.
+bool asks_for_tunnel(const http::RequestHead& head) {
+  return head.method == http::Method::Connect || !head.upgrade.empty();
+}
+
 void set_method(lua_State* L, HookCall& call) {
   const std::string_view name = text_at(L, 3);
   if (!is_token(name) || name == "CONNECT") luaL_error(L, "not a method: '%s'", name.data());
   http::RequestHead& head = call.exchange().request();
+  if (asks_for_tunnel(head)) luaL_error(L, "the method of a request for a tunnel can not change");
   head.method_name = call.keep(L, name);
   head.method = http::method_of(head.method_name);
 }
@@ -205,6 +211,9 @@ int request_set_body(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Request);
   check_unsent(L, call);
   if (call.exchange().attempts() > 0) luaL_error(L, "the request's body has been sent");
+  if (asks_for_tunnel(call.exchange().request())) {
+    luaL_error(L, "a request for a tunnel has no body");
+  }
   call.set_request_body(call.keep(L, text_at(L, 2)));
   return 0;
 }

@@ -91,6 +91,7 @@ int set_response_field(lua_State* L, HookCall& call) {
   http::ResponseHead& response = check_response(L, call);
   if (field_of(L) != Field::Status) raise_read_only(L, "response");
   if (call.hook() == proxy::Hook::Log) return luaL_error(L, "the response has been sent");
+  if (response.opens_tunnel()) return luaL_error(L, "the status of a tunnel can not change");
   const lua_Number status = luaL_checknumber(L, 3);
   const bool was_bodiless =
       response.status == 204 || response.status == 304 || response.status < 200;

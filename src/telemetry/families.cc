@@ -61,7 +61,15 @@ constexpr std::array<FamilyInfo, static_cast<size_t>(Family::Count_)> kFamilies{
     {"proxy_client_connections_active", "Client connections open.", CellKind::GaugeSum},
     {"proxy_client_connections_refused_total", "Client connections closed at once, over a limit.",
      CellKind::Counter},
-    {"proxy_client_tunnels_active", "Upgraded connections being tunnelled.", CellKind::GaugeSum},
+    {"proxy_client_connections_by_protocol_total",
+     "Client connections that have begun to speak, by protocol (http/1.1, h2) and transport "
+     "(plain, "
+     "tls).",
+     CellKind::Counter,
+     {"protocol", "transport"}},
+    {"proxy_client_streams_active", "HTTP/2 streams of clients that are open.", CellKind::GaugeSum},
+    {"proxy_client_tunnels_active", "Tunnels under way, by Upgrade or CONNECT.",
+     CellKind::GaugeSum},
     {"proxy_accept_errors_total", "Accepts that failed, for want of descriptors mostly.",
      CellKind::Counter},
     {"proxy_backend_connections_total",

@@ -27,6 +27,8 @@ enum class Family : uint8_t {
   ClientConnectionsTotal,
   ClientConnectionsActive,
   ClientConnectionsRefusedTotal,
+  ClientConnectionsByProtocolTotal,
+  ClientStreamsActive,
   ClientTunnelsActive,
   AcceptErrorsTotal,
   // origins

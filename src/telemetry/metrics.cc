@@ -9,6 +9,7 @@ WorkerMetrics::WorkerMetrics(Shard& shard)
     : connections_total(shard.counter(Family::ClientConnectionsTotal)),
       connections_active(shard.gauge(Family::ClientConnectionsActive)),
       connections_refused_total(shard.counter(Family::ClientConnectionsRefusedTotal)),
+      client_streams_active(shard.gauge(Family::ClientStreamsActive)),
       accept_errors_total(shard.counter(Family::AcceptErrorsTotal)),
       tunnels_active(shard.gauge(Family::ClientTunnelsActive)),
       requests_active(shard.gauge(Family::RequestsActive)),
@@ -18,7 +19,15 @@ WorkerMetrics::WorkerMetrics(Shard& shard)
       response_size(shard.histogram(Family::ResponseSizeBytes)),
       backend_connections_active(shard.gauge(Family::BackendConnectionsActive)),
       access_log_dropped_total(shard.counter(Family::AccessLogDroppedTotal)),
-      errors_(shard.row(Family::ErrorsTotal)) {}
+      errors_(shard.row(Family::ErrorsTotal)) {
+  size_t at = 0;
+  for (const std::string_view protocol : {"http/1.1", "h2"}) {
+    for (const std::string_view transport : {"plain", "tls"}) {
+      opened_[at++] =
+          &shard.counter(Family::ClientConnectionsByProtocolTotal, {protocol, transport});
+    }
+  }
+}
 
 RouteMetrics::RouteMetrics(Shard& shard, std::string_view route)
     : requests_(shard.row(Family::RequestsTotal, {route})),

@@ -19,6 +19,7 @@ struct WorkerMetrics {
   Counter& connections_total;  // client connections
   Gauge& connections_active;
   Counter& connections_refused_total;  // over max_connections
+  Gauge& client_streams_active;
   Counter& accept_errors_total;
   Gauge& tunnels_active;
   Gauge& requests_active;
@@ -29,6 +30,8 @@ struct WorkerMetrics {
   Gauge& backend_connections_active;
   Counter& access_log_dropped_total;
 
+  /// A client has begun to speak.
+  void connection_opened(bool http2, bool tls) { opened_[http2 * 2 + tls]->add(); }
   /// An exchange got its response.
   void response(unsigned status) {
     responses_total.add();
@@ -37,6 +40,7 @@ struct WorkerMetrics {
   void error(ErrorCode code) { errors_[static_cast<size_t>(code)].add(); }
 
  private:
+  std::array<Counter*, 4> opened_;
   Counter* errors_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "http/http1/client_codec.h"
 #include "http/http2/client_codec.h"
+#include "http/tunnel_codec.h"
 #include "telemetry/log.h"
 #include "upstream/pool.h"
 
@@ -56,6 +57,10 @@ void Connection::on_dialed() {
 
 void Connection::choose_codec() {
   const net::Tls* tls = transport_.tls();
+  if (pool_.settings().protocol == Pool::Protocol::Tunnel) {
+    codec_ = std::make_unique<http::TunnelCodec>(transport_.output());
+    return;
+  }
   multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2 ||
                  (tls != nullptr && tls->alpn() == "h2");
   if (multiplexed_) {
@@ -203,8 +208,10 @@ void Connection::settle() {
     if (!codec_->can_open()) return;
     // In case that nobody waits for it any more.
     enter(State::Idle);
-    return pool_.connection_ready(*this, multiplexed_ ? Pool::kStreamsExpected : 1);
+    pool_.expect_streams(codec_->streams_allowed());
+    return pool_.connection_ready(*this);
   }
+  if (multiplexed_) pool_.expect_streams(codec_->streams_allowed());
   if (state_ == State::Suspect && heard_) enter(State::Busy);
   if (codec_->idle()) {
     if (codec_->done() || worn_out() || !pool_.keeps_idle()) return close();

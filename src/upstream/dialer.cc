@@ -28,8 +28,14 @@ ErrorCode Dialer::unreachable() const {
 }
 
 void Dialer::on_connected(bool ok) {
-  if (ok) return pool_.endpoint().tunnelled ? ask_for_tunnel() : secure();
+  if (ok) return by_tunnel() ? ask_for_tunnel() : secure();
   if (!connect_next()) owner_.on_dial_failed(unreachable(), {});
+}
+
+bool Dialer::by_tunnel() const {
+  // What speaks no HTTP can not ask the proxy in absolute form.
+  const bool bare = pool_.settings().protocol == Pool::Protocol::Tunnel;
+  return pool_.endpoint().tunnelled || (bare && pool_.endpoint().proxy);
 }
 
 // 2.

@@ -43,6 +43,7 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   void on_connected(bool ok) override;
   void on_secured(const net::TlsFailure* failure) override;
   bool connect_next();
+  bool by_tunnel() const;
   void ask_for_tunnel();
   void read_tunnel_reply(std::string_view bytes);
   void tunnel_failed(ErrorCode code, std::string_view detail);

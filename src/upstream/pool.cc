@@ -4,6 +4,18 @@
 #include <algorithm>
 
 namespace tidegate::upstream {
+namespace {
+
+Pool::Settings tunnel_settings(Pool::Settings settings) {
+  settings.protocol = Pool::Protocol::Tunnel;
+  settings.tls = nullptr;
+  settings.tls_name.clear();
+  // One whose client has gone while it was made is of no use to the next: its time has begun.
+  settings.pool.idle_timeout = Duration::zero();
+  return settings;
+}
+
+}  // namespace
 
 bool Pool::Settings::operator==(const Settings& other) const {
   return connect_timeout == other.connect_timeout &&
@@ -18,7 +30,7 @@ bool Pool::Settings::operator==(const Settings& other) const {
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells)
     : loop_(loop), endpoint_(std::move(endpoint)), settings_(std::move(settings)), cells_(cells) {
-  expect_streams();
+  forget_streams();
 }
 
 Pool::Protocol Pool::protocol_of(std::string_view name) {
@@ -26,7 +38,7 @@ Pool::Protocol Pool::protocol_of(std::string_view name) {
   return name == "h1" ? Protocol::Http1 : Protocol::Auto;
 }
 
-void Pool::expect_streams() {
+void Pool::forget_streams() {
   // Where ALPN will tell, one connection finds out; if it is HTTP/1, the others follow at once.
   const bool by_alpn = settings_.protocol == Protocol::Auto && settings_.tls != nullptr;
   const bool many = settings_.protocol == Protocol::Http2 || by_alpn;
@@ -37,8 +49,17 @@ void Pool::configure(Settings settings) {
   const bool other = settings.protocol != settings_.protocol;
   const bool same_tls = settings.tls == settings_.tls && settings.tls_name == settings_.tls_name;
   settings_ = std::move(settings);
-  if (other || !same_tls) expect_streams();
+  if (other || !same_tls) forget_streams();
   if (!same_tls) forget_tls();
+  if (tunnels_ != nullptr) tunnels_->configure(tunnel_settings(settings_));
+}
+
+Pool& Pool::tunnels() {
+  if (tunnels_ == nullptr) {
+    tunnels_ = std::make_unique<Pool>(loop_, endpoint_, tunnel_settings(settings_), cells_);
+    tunnels_->when_exhausted([this] { return reclaim_ && reclaim_(); });
+  }
+  return *tunnels_;
 }
 
 // What was verified by other rules is neither resumed nor used for a further request.
@@ -61,6 +82,7 @@ bool Pool::may_grow() const {
 void Pool::retire() {
   settings_.pool.idle_timeout = Duration::zero();
   available_.for_each([](Connection& connection) { connection.close_if_idle(); });
+  if (tunnels_ != nullptr) tunnels_->retire();
 }
 
 Connection* Pool::take(bool fresh) {
@@ -128,9 +150,8 @@ void Pool::place(Connection& connection) {
 
 void Pool::stream_opened(Connection& connection) { place(connection); }
 
-void Pool::connection_ready(Connection& connection, size_t streams) {
+void Pool::connection_ready(Connection& connection) {
   --connecting_;
-  streams_expected_ = streams;
   cells_.endpoint.connected();
   streams_changed(connection);
 }

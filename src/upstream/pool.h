@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -34,7 +35,12 @@ class PoolWaiter : public ListNode<PoolWaiter> {
 /// to expect, so as to open neither a connection per waiter nor too few.
 class Pool {
  public:
-  enum class Protocol : uint8_t { Auto, Http1, Http2 };
+  enum class Protocol : uint8_t {
+    Auto,
+    Http1,
+    Http2,
+    Tunnel,  // none: bytes of a CONNECT, as they are
+  };
   static Protocol protocol_of(std::string_view name);  // "auto", "h1", "h2"
 
   struct Settings {
@@ -46,7 +52,7 @@ class Pool {
     bool operator==(const Settings& other) const;
   };
 
-  /// Of an HTTP/2 origin that has not said yet; RFC 9113 6.5.2 asks for no fewer.
+  /// Of an HTTP/2 origin until it has said so; RFC 9113 6.5.2 asks for no fewer.
   static constexpr size_t kStreamsExpected = 100;
 
   struct Cells {
@@ -69,6 +75,11 @@ class Pool {
   /// Closes the connection that has been idle the longest. False: none is.
   bool close_idle();
 
+  /// The pool of this endpoint's tunnels, made at first use: bare TCP, also to a TLS endpoint, and
+  /// through its outbound proxy if it has one. Each carries one stream; the cap is the same, but
+  /// counted apart.
+  Pool& tunnels();
+
   /// A connection to open a stream on, now; nullptr: `wait`. `fresh`: a new one is wanted, if one
   /// may be made.
   Connection* take(bool fresh);
@@ -78,8 +89,6 @@ class Pool {
   void cancel(PoolWaiter& waiter);
   /// The endpoint has left its cluster: what runs ends as it would, and nothing is kept idle.
   void retire();
-  bool empty() const { return total_ == 0 && waiting_ == 0; }
-  size_t total() const { return total_; }
 
   // ---- for its connections ----
   net::TlsSession& tls_session() { return tls_session_; }
@@ -87,17 +96,19 @@ class Pool {
   uint32_t tls_epoch() const { return tls_epoch_; }
   bool may_reuse(uint64_t streams) const;
   bool keeps_idle() const { return settings_.pool.idle_timeout > Duration::zero(); }
-  /// Its codec is chosen, and can open streams. `streams`: how many at once, as far as is known.
-  void connection_ready(Connection& connection, size_t streams);
+  /// Its codec is chosen, and can open streams.
+  void connection_ready(Connection& connection);
   void connect_failed(Connection& connection, ErrorCode code);
   void stream_opened(Connection& connection);
+  /// The origin has said how many streams it takes on a connection.
+  void expect_streams(size_t allowed) { streams_expected_ = std::max<size_t>(allowed, 1); }
   /// It may have room for a stream, or none any more.
   void streams_changed(Connection& connection);
   void connection_closed(Connection& connection);
 
  private:
   void forget_tls();
-  void expect_streams();
+  void forget_streams();
   bool may_grow() const;
   bool open_connection();
   void place(Connection& connection);
@@ -119,6 +130,7 @@ class Pool {
   size_t connecting_ = 0;
   size_t waiting_ = 0;
   size_t streams_expected_;  // of a connection that is being made
+  std::unique_ptr<Pool> tunnels_;
 };
 
 }  // namespace tidegate::upstream

@@ -213,6 +213,10 @@ bool ServerCodec::can_outlast_request(const ResponseHead& head, bool end) const 
 
 HeadFraming ServerCodec::frame(const ResponseHead& head, bool end) const {
   HeadFraming framing;
+  if (head_->method == Method::Connect && head.status / 100 == 2) {
+    framing.framing = Framing::Raw;  // RFC 9110 9.3.6
+    return framing;
+  }
   if (head.status == 101) {
     framing.framing = Framing::Raw;
     framing.connection = "upgrade";
@@ -243,16 +247,16 @@ HeadFraming ServerCodec::frame(const ResponseHead& head, bool end) const {
 
 void ServerCodec::send_head(StreamId stream, const ResponseHead& head, bool end) {
   if (!is_current(stream, Response::Awaited)) return;
-  if (head.status == 101 && (request_ != Request::Complete || head_->upgrade.empty())) {
-    return close();  // nobody asked for a tunnel
-  }
+  const bool tunnel = head.opens_tunnel();
+  const bool asked = !head_->upgrade.empty() || head_->method == Method::Connect;
+  if (tunnel && (request_ != Request::Complete || !asked)) return close();
   if (draining_ || (body_unwanted() && !can_outlast_request(head, end))) persists_ = false;
   const HeadFraming framing = frame(head, end);
   if (framing.framing == Framing::Raw) persists_ = false;
   write_response_head(output_, head, framing);
   writer_.begin(framing.framing, framing.length);
   response_ = Response::Started;
-  if (head.status == 101) begin_tunnel();
+  if (tunnel) begin_tunnel();
   if (end) end_response();
 }
 

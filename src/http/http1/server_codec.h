@@ -12,7 +12,8 @@ namespace tidegate::http::http1 {
 ///
 /// The receiver may send, or reset, from inside any of its callbacks; then the next request may
 /// begin before `receive` returns. What `receive` did not take is to be given again after the
-/// stream has ended, and also after a 101 was sent; `receive_eof` comes after all of it was taken.
+/// stream has ended, and also after a tunnel was opened; `receive_eof` comes after all of it was
+/// taken.
 ///
 /// A response may end before its request has. A short rest of the request is then read and dropped;
 /// otherwise the connection ends, and the response's head says so where it is known by then.
@@ -34,6 +35,7 @@ class ServerCodec final : public http::ServerCodec {
   void reset(StreamId stream, ErrorCode code) override;
   void drain() override;
 
+  uint32_t open_streams() const override { return response_ == Response::None ? 0 : 1; }
   bool idle() const override { return response_ == Response::None && !receiving_head(); }
   bool receiving_head() const override {
     return request_ == Request::Head && (collector_.waiting() || after_return_);

@@ -47,7 +47,11 @@ ClientCodec::~ClientCodec() {
 
 bool ClientCodec::can_open() const {
   return !done() && session_.settings_received() &&
-         slots_.size() - free_slots_.size() < std::min(session_.peer_max_streams(), kMostStreams);
+         slots_.size() - free_slots_.size() < streams_allowed();
+}
+
+size_t ClientCodec::streams_allowed() const {
+  return std::min(session_.peer_max_streams(), kMostStreams);
 }
 
 StreamId ClientCodec::open(ResponseReceiver& receiver) {

@@ -48,6 +48,7 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
   bool write_blocked(StreamId stream) const override;
   void produce(bool blocked) override;
   bool has_more() const override { return session_.has_more(); }
+  size_t streams_allowed() const override;
 
   bool idle() const override { return streams_ == 0; }
   bool done() const override {

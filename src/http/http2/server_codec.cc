@@ -230,12 +230,15 @@ void ServerCodec::send_head(StreamId id, const ResponseHead& head, bool end) {
   ServerStream* stream = find(id);
   if (stream == nullptr || stream->receiver == nullptr) return;
   if (stream->response != ServerStream::Response::Awaited) return;
-  if (head.status == kSwitchingProtocols) return begin_tunnel(*stream, head);
+  if (head.opens_tunnel()) return begin_tunnel(*stream, head);
   const bool bodiless = stream->to_head || has_no_body(head.status);
   const bool sized = head.body == BodyKind::Sized;
+  // A 2xx says that a tunnel is open, which has no length (RFC 9110 9.3.6).
+  const bool tunnel_status = stream->tunnel && head.status / 100 == 2;
   const bool announces =
-      bodiless ? head.status != 204 && (sized || head.headers.has(HeaderId::ContentLength))
-               : sized || head.body == BodyKind::None;
+      tunnel_status ? false
+      : bodiless    ? head.status != 204 && (sized || head.headers.has(HeaderId::ContentLength))
+                    : sized || head.body == BodyKind::None;
   session_.submit_response(*stream, response_fields(head, {head.status, announces}),
                            end || bodiless);
   stream->response = ServerStream::Response::Started;

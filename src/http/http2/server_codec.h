@@ -46,6 +46,7 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   void produce(bool blocked) override { session_.produce(blocked); }
   bool has_more() const override { return session_.has_more(); }
 
+  uint32_t open_streams() const override { return streams_; }
   bool idle() const override { return streams_ == 0 && !receiving_head(); }
   bool receiving_head() const override {
     return !session_.terminating() && session_.in_header_block();

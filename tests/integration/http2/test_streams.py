@@ -54,6 +54,52 @@ def test_connections_grow_when_the_origins_streams_run_out(make_any_origin, h2_f
     assert origin.connections == 3
 
 
+@pytest.mark.parametrize("allowed", [1, 10])
+def test_an_origin_that_takes_few_streams_gets_more_connections_and_refuses_none(
+        make_any_origin, h2_front, h2_client, allowed):
+    """However many wait before the origin has said how many it takes. python3-h2 breaks a connection
+    off that gets more, and the proxy must not need another attempt."""
+    origin = make_any_origin("h2", settings={STREAMS: allowed})
+    meeting(origin, 30)
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    for _ in range(2):
+        streams = [client.start("GET", "/", end=True) for _ in range(30)]
+        assert [client.response(stream=s).body for s in streams] == [b"met"] * 30
+    assert origin.connections == 30 / allowed
+    assert {line["attempts"] for line in proxy.wait_for_access(count=60)} == {1}
+
+
+@pytest.mark.parametrize("allowed", [1, 10])
+def test_few_streams_and_few_connections_make_requests_wait_not_fail(
+        make_any_origin, h2_front, h2_client, allowed):
+    origin = make_any_origin("h2", settings={STREAMS: allowed})
+    meeting(origin, 2 * allowed)
+    proxy = h2_front(origin, cluster={"pool": {"max_connections": 2}})
+    client = h2_client(proxy)
+    streams = [client.start("GET", "/", end=True) for _ in range(6 * allowed)]
+    assert [client.response(stream=s).body for s in streams] == [b"met"] * 6 * allowed
+    assert origin.connections == 2
+    assert {line["attempts"] for line in proxy.wait_for_access(count=6 * allowed)} == {1}
+
+
+def test_an_origin_may_take_fewer_streams_later(origin, h2_front, h2_client):
+    """From then on further connections are made, also for those that wait already."""
+    meeting(origin, 3)
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    streams = [client.start("GET", "/", end=True) for _ in range(2)]
+    origin.wait_for_requests(2)
+    side = origin.sides[0]
+    with side.lock:
+        side.h2.update_settings({STREAMS: 1})
+        side.flush()
+        side.lock.wait_for(lambda: side.h2.local_settings.max_concurrent_streams == 1, scaled(5))
+    streams.append(client.start("GET", "/", end=True))
+    assert [client.response(stream=s).body for s in streams] == [b"met"] * 3
+    assert origin.connections == 2
+
+
 def test_the_cap_of_connections_makes_streams_wait(make_any_origin, h2_front, h2_client):
     origin = make_any_origin("h2", settings={STREAMS: 2})
     client = h2_client(h2_front(origin, cluster={"pool": {"max_connections": 1}}))

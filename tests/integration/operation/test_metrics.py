@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """/metrics: the names, and the right counts."""
 import re
+import socket
 import threading
 
-from support import eventually
+from support import eventually, scaled
+from support.h2 import H2Client
 
 NAMES = {
     "proxy_requests_total", "proxy_requests_active", "proxy_responses_total",
@@ -69,6 +71,54 @@ def test_active_requests_are_seen_while_they_run(origin, proxy_to, connect):
     release.set()
     assert [client.response().status for client in clients] == [200] * 3
     eventually(lambda: proxy.metrics()("proxy_requests_active") == 0)
+
+
+def test_client_connections_are_counted_by_protocol_and_transport(origin, proxy_to, authority, connect):
+    secure = {"name": "secure", "address": "127.0.0.1:0",
+              "tls": {"certificates": [authority.local.entry]}}
+    proxy = proxy_to(origin, listeners=[{"name": "public", "address": "127.0.0.1:0"}, secure])
+    connect(proxy).get("/")
+    with H2Client(proxy.port()) as client:
+        client.get("/")
+    for offer in ("h2", "http/1.1", "http/1.1"):
+        context = authority.trust()
+        context.set_alpn_protocols([offer])
+        if offer == "h2":
+            raw = socket.create_connection(("127.0.0.1", proxy.port("secure")), timeout=scaled(5))
+            with H2Client(None, sock=context.wrap_socket(raw, server_hostname="localhost")) as client:
+                assert client.get("/").status == 200
+        else:
+            assert connect(proxy, "secure", tls=context).get("/").status == 200
+    connect(proxy)  # says nothing, so speaks no protocol
+    eventually(lambda: proxy.metrics()("proxy_client_connections_total") == 6)
+    metrics = proxy.metrics()
+    by_protocol = {(protocol, transport): metrics("proxy_client_connections_by_protocol_total",
+                                                  protocol=protocol, transport=transport)
+                   for protocol in ("http/1.1", "h2") for transport in ("plain", "tls")}
+    assert by_protocol == {("http/1.1", "plain"): 1, ("h2", "plain"): 1,
+                           ("http/1.1", "tls"): 2, ("h2", "tls"): 1}
+
+
+def test_open_http_2_streams_are_seen_while_they_are_open(origin, proxy_to, connect):
+    release = threading.Event()
+    origin.on("/slow", lambda exchange: (exchange.wait(release), exchange.reply()))
+    proxy = proxy_to(origin)
+
+    def streams():
+        return proxy.metrics()("proxy_client_streams_active")
+    connect(proxy).send_request("GET", "/slow")  # of HTTP/1, so none
+    with H2Client(proxy.port()) as client, H2Client(proxy.port()) as leaver:
+        mine = [client.start("GET", "/slow", end=True) for _ in range(3)]
+        theirs = [leaver.start("GET", "/slow", end=True) for _ in range(2)]
+        origin.wait_for_requests(6)
+        assert streams() == 5
+        leaver.cancel(theirs[0])
+        eventually(lambda: streams() == 4)
+        leaver.reset()
+        eventually(lambda: streams() == 3)
+        release.set()
+        assert [client.response(stream=s).status for s in mine] == [200] * 3
+        assert streams() == 0
 
 
 def test_connections_to_origins_are_counted(origin, proxy_to, connect):

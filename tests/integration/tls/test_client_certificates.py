@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from support import Closed
+from support import Closed, eventually
 from support.certificates import Authority
 
 IDENTITY = """
@@ -116,6 +116,23 @@ def test_request_tls_is_known_in_on_log_when_the_client_has_gone(scripted, autho
     origin.wait_for_requests(1)
     client.close()
     proxy.wait_for_log(message="seen CN=alice,O=Example\\, Inc.")
+
+
+def test_every_request_of_a_connection_knows_the_client_in_on_log_too(scripted, authority, origin,
+                                                                      connect, alice):
+    proxy = scripted("""
+        function on_log(request) proxy.log.info("seen", {by = request.tls.client.subject}) end
+        """, origin, config={"listener": {"tls": {"certificates": [authority.local.entry],
+                                                  "client_ca": str(authority.cert)}}})
+    for _ in range(2):
+        client = connect(proxy, tls=authority.trust(alice))
+        for _ in range(3):
+            assert client.get("/").status == 200
+    def logged():
+        lines = [line for line in proxy.log_lines if line["message"] == "seen"]
+        return lines if len(lines) == 6 else None
+    seen = eventually(logged)
+    assert {line["by"] for line in seen} == {"CN=alice,O=Example\\, Inc."}
 
 
 def test_a_resumed_session_still_tells_who_the_client_is(guarded, origin, connect, trusting, alice):

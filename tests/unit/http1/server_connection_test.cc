@@ -409,5 +409,57 @@ TEST_CASE("a tunnel that nobody asked for is none") {
   CHECK(server.codec.done());
 }
 
+constexpr std::string_view kConnect = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n";
+
+struct Connected {
+  ArenaBlocks blocks;
+  Arena arena{blocks};
+  ResponseHead head{arena};
+  Connected() { head.status = 200, head.connected = true; }
+};
+
+TEST_CASE("a CONNECT that is connected becomes a tunnel, without any framing") {
+  ServerRecord server;
+  const Connected connected;
+  server.feed(std::string(kConnect) + "early");
+  CHECK(server.kept() == 5);
+  server.clear_events();
+  server.codec.send_head(server.stream().id, connected.head, false);
+  CHECK(server.sent() == "HTTP/1.1 200 OK\r\n\r\n");
+  server.feed_kept();
+  CHECK(server.events() == "body early");
+  server.stream().send_body("bytes");
+  server.stream().send_end();
+  CHECK(server.sent() == "bytes");
+  CHECK(server.codec.write_finished());
+  server.eof();
+  CHECK(server.codec.done());
+}
+
+TEST_CASE("any other 2xx to a CONNECT has no framing and ends the connection") {
+  ServerRecord server;
+  server.feed(std::string(kConnect) + std::string(kGet));
+  server.stream().answer(200, "hello");
+  CHECK(server.sent() == "HTTP/1.1 200 OK\r\n\r\nhello");
+  CHECK(server.codec.done());
+}
+
+TEST_CASE("a CONNECT that is refused leaves an ordinary connection") {
+  ServerRecord server;
+  server.feed(std::string(kConnect) + std::string(kGet));
+  server.stream().answer(403);
+  server.feed_kept();
+  CHECK(server.streams() == 2);
+}
+
+TEST_CASE("nobody is connected who did not ask for it") {
+  ServerRecord server;
+  const Connected connected;
+  server.feed(kGet);
+  server.codec.send_head(server.stream().id, connected.head, false);
+  CHECK(server.sent().empty());
+  CHECK(server.codec.done());
+}
+
 }  // namespace
 }  // namespace tidegate::http::http1

@@ -370,6 +370,35 @@ TEST_CASE("a tunnel that is refused is an ordinary response") {
   CHECK(server.codec.idle());
 }
 
+TEST_CASE("a CONNECT that is connected becomes a tunnel (RFC 9113 8.5)") {
+  ServerRecord server;
+  server.begin();
+  server.feed(headers(1, {{":method", "CONNECT"}, {":authority", "a:443"}}) + data(1, "early"));
+  ArenaBlocks blocks;
+  Arena arena(blocks);
+  ResponseHead connected(arena);
+  connected.status = 200;
+  connected.connected = true;
+  server.codec.send_head(1, connected, false);
+  server.call(1).send_body("bytes");
+  server.flush();
+  CHECK(server.sent() == "HEADERS 1 :status=200\nDATA 1 \"bytes\"\n");
+  CHECK(server.call(1).events().ends_with("body early"));
+  server.call(1).send_end();
+  server.feed(data(1, "", true));
+  CHECK(server.codec.idle());
+}
+
+TEST_CASE("any other 2xx to a CONNECT says no length (RFC 9110 9.3.6)") {
+  ServerRecord server;
+  server.begin();
+  server.feed(headers(1, {{":method", "CONNECT"}, {":authority", "a:443"}}));
+  server.call(1).answer(200, "hello");
+  server.flush();
+  CHECK(server.sent() ==
+        "HEADERS 1 :status=200\nDATA 1 \"hello\" END\nRST_STREAM 1 NO_ERROR\n");
+}
+
 TEST_CASE("a 101 that nobody asked for goes to nobody") {
   ServerRecord server;
   server.begin();

@@ -113,6 +113,7 @@ TEST_CASE("both sides agree, and say on what") {
   CHECK(facts->sni == "second.example");
   CHECK(facts->alpn == "http/1.1");
   CHECK(facts->certificate() == nullptr);
+  CHECK(facts->pin().get() == facts.get());
   CHECK(pair.client.tls->facts()->certificate()->names ==
         std::vector<std::string>{"second.example"});
 }

@@ -82,6 +82,7 @@ class RecordingClient final : public proxy::Downstream, private http::ServerCode
   void give_up_request(http::StreamId) override {}
   void reset(http::StreamId, ErrorCode) override {}
   void drain() override {}
+  uint32_t open_streams() const override { return 0; }
   bool idle() const override { return true; }
   bool receiving_head() const override { return false; }
   bool done() const override { return false; }
