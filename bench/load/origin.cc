@@ -7,9 +7,9 @@
 // A request behind one for a large reply must wait for it: those are not to be pipelined.
 // Requests may carry a body with Content-Length; chunked request bodies are not read.
 #include <algorithm>
-#include <charconv>
 #include <unordered_map>
 
+#include "heads.h"
 #include "sockets.h"
 
 namespace bench {
@@ -17,7 +17,8 @@ namespace {
 
 constexpr size_t kReadSize = 64 * 1024;
 constexpr size_t kMaxReplySize = 128 * 1024 * 1024;
-constexpr size_t kLarge = 256 * 1024;  // bodies from here on are written from one block, over and over
+constexpr size_t kLarge =
+    256 * 1024;  // bodies from here on are written from one block, over and over
 
 struct Client {
   char group = 'a';
@@ -28,28 +29,9 @@ struct Client {
   bool close_after = false;
 };
 
-size_t number_at(std::string_view text) {
-  size_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-bool contains_header(std::string_view head, std::string_view lower_case_line) {
-  const auto same = [](char a, char b) {
-    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-  };
-  return std::search(head.begin(), head.end(), lower_case_line.begin(), lower_case_line.end(),
-                     same) != head.end();
-}
-
-/// The value of Content-Length, which only requests other than GET are searched for.
+/// The size of a body, which only requests other than GET are searched for.
 size_t body_size(std::string_view head) {
-  if (head.starts_with("GET ")) return 0;
-  for (const std::string_view name : {"\r\nContent-Length: ", "\r\ncontent-length: "}) {
-    const size_t at = head.find(name);
-    if (at != std::string_view::npos) return number_at(head.substr(at + name.size()));
-  }
-  return 0;
+  return head.starts_with("GET ") ? 0 : content_length(head);
 }
 
 void append_head(std::string& out, size_t size) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 #include "config/values.h"
 
@@ -190,7 +191,8 @@ class Checker {
                                      [](const Endpoint& one) { return one.scheme == "https"; });
     if (cluster.protocol == "h2" || (cluster.protocol == "auto" && all_tls)) return;
     if (any_fault_in(path)) return;
-    fail(path + ".health_check.type", "grpc needs HTTP/2: set protocol: h2, or use https endpoints");
+    fail(path + ".health_check.type",
+         "grpc needs HTTP/2: set protocol: h2, or use https endpoints");
   }
 
   void check_hashing(const Cluster& cluster, const std::string& path) {
@@ -306,11 +308,16 @@ class Checker {
   }
 
   void check_reached(size_t index) {
+    const Match& match = snapshot_.routes[index].match;
+    const std::string_view host = match.hosts.empty() ? "" : std::string_view(match.hosts.front());
+    // Only those that may be equal, so that many routes do not take the square of their number.
+    auto& alike = alike_[fmt::format("{}\n{}\n{}", match.path, match.path_prefix, host)];
+    alike.push_back(index);
     std::string path = fmt::format("routes[{}]", index);
     if (any_fault_in(path + ".match")) return;
-    for (size_t i = 0; i < index; ++i) {
+    for (const size_t i : alike) {
       const Route& earlier = snapshot_.routes[i];
-      if (!(earlier.match == snapshot_.routes[index].match)) continue;
+      if (i == index || !(earlier.match == match)) continue;
       if (any_fault_in(fmt::format("routes[{}]", i))) continue;
       return fail_key(path,
                       fmt::format("is never reached: route '{}' takes the same requests before it",
@@ -329,7 +336,7 @@ class Checker {
     } else if (actions.size() > 1) {
       fail_key(path, fmt::format("takes only one of {}", fmt::join(actions, ", ")));
     }
-    if (!route.cluster.empty()) {
+    if (!route.cluster.empty() && snapshot_.find_cluster(route.cluster) == nullptr) {
       require_known(path + ".cluster", "cluster", route.cluster, names_of(snapshot_.clusters));
     }
   }
@@ -367,6 +374,7 @@ class Checker {
   const Snapshot& snapshot_;
   const Reader& reader_;
   Errors& errors_;
+  std::unordered_map<std::string, std::vector<size_t>> alike_;  // routes, by path and first host
 };
 
 }  // namespace

@@ -56,8 +56,8 @@ struct Retry {
   bool non_idempotent = false;
   Duration per_try_timeout = Duration::zero();  // 0: the route's timeout
   Backoff backoff;
-  double budget = 0.2;      // of the attempts under way
-  uint32_t budget_min = 3;  // but at least so many
+  double budget = 0.2;      // of the requests
+  uint32_t budget_min = 3;  // at once anyway
   uint64_t buffer = 64 * 1024;
 };
 

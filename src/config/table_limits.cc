@@ -129,11 +129,15 @@ const Section& retry_section() {
                  "For one attempt, from the request's end to the response head; 0s: the route's "
                  "`timeout`, which is for all of them.")
           .field("backoff", &Retry::backoff, nested<Backoff>(backoff_section()),
-                 "How long to wait before a retry.")
+                 "How long to wait before a retry; not before the first one after a failed "
+                 "connection, if "
+                 "another endpoint is there.")
           .field("budget", &Retry::budget, share(0, 100),
-                 "Exchanges at a retry, of all attempts under way at the cluster; over it: none.")
+                 "Retries, as a share of the requests of the last two seconds, or those at once as "
+                 "a share "
+                 "of what is under way at the cluster; over both: none.")
           .field("budget_min", &Retry::budget_min, count32(0, 1'000'000),
-                 "So many may be at a retry anyway.")
+                 "So many exchanges may be at a retry at once anyway.")
           .field("buffer", &Retry::buffer, size(0, 1ULL << 30),
                  "Largest part of a request's body that is kept to be sent again.");
   return kSection;

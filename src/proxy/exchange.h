@@ -245,6 +245,9 @@ class Exchange final : public net::Deferred,
   bool retry_failure(ErrorCode code);
   bool retry_status();
   bool take_retry();
+  bool take_retry_place();
+  bool can_go_elsewhere() const;
+  Duration retry_wait(telemetry::RetryReason reason);
   TimePoint last_moment() const;
   void fail_without_endpoint();
   bool retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration at_least);
@@ -297,7 +300,7 @@ class Exchange final : public net::Deferred,
   bool continue_sent_ = false;
   bool keep_for_replay_ = false;
   bool free_retry_used_ = false;
-  bool has_retry_place_ = false;     // in the cluster's budget
+  bool has_retry_place_ = false;     // beyond the share of requests
   bool body_lost_ = false;           // some of it has been sent and not kept
   bool tunnel_ = false;
   // the response's side

@@ -36,6 +36,9 @@ void Exchange::begin_attempt() {
     fail(ErrorCode::ClusterBusy, cluster_->cluster.name());
     return start_failure();
   }
+  if (attempts_ == 0 && cluster_->retry.enabled()) {
+    cluster_->load->retries.note_request(context_.loop.now());
+  }
   ++attempts_;
   note_tried(member->endpoint);
   attempt_started_ = context_.loop.now();

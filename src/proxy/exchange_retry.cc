@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between steps 7 and 5: another attempt after one that failed, or whose response is not wanted.
+#include <algorithm>
+
 #include "base/counters.h"
 #include "base/strings.h"
 #include "proxy/exchange.h"
@@ -77,19 +79,48 @@ bool Exchange::request_retry() {
   return true;
 }
 
-/// One more, within max_retries and the cluster's budget. The place in the budget is kept until a
-/// response goes out.
+/// One more, within max_retries and the cluster's budget.
 bool Exchange::take_retry() {
-  const upstream::RetryPolicy& policy = cluster_->retry;
-  if (retries_ >= policy.settings().max_retries) return false;
-  if (!has_retry_place_) {
-    uint64_t& retrying = cluster_->load->retrying;
-    if (!take_place(retrying, policy.budget(active_attempts(cluster_->cluster)))) return false;
-    hold(retrying);
-    has_retry_place_ = true;
+  const config::Retry& settings = cluster_->retry.settings();
+  if (retries_ >= settings.max_retries) return false;
+  upstream::RetryBudget& budget = cluster_->load->retries;
+  const TimePoint now = context_.loop.now();
+  if (!budget.take(settings.budget, now)) {
+    if (!take_retry_place()) return false;
+    budget.note_retry(now);
   }
   ++retries_;
   return true;
+}
+
+/// Beyond the share of requests there may be some at once, which slow attempts and few requests
+/// need. The place is kept until a response goes out.
+bool Exchange::take_retry_place() {
+  if (has_retry_place_) return true;
+  uint64_t& retrying = cluster_->load->retrying;
+  const uint64_t active = active_attempts(cluster_->cluster);
+  const uint64_t others = active - std::min(active, places_taken(retrying));
+  if (!take_place(retrying, cluster_->retry.budget(others))) return false;
+  hold(retrying);
+  has_retry_place_ = true;
+  return true;
+}
+
+/// An endpoint that has not been tried is there.
+bool Exchange::can_go_elsewhere() const {
+  const TimePoint now = context_.loop.now();
+  return std::ranges::any_of(cluster_->cluster.members(), [&](const auto& member) {
+    return std::ranges::find(tried(), member.endpoint) == tried().end() &&
+           member.endpoint->available(now);
+  });
+}
+
+/// Nothing, before the first retry, if what broke was one endpoint and there are others: back-off
+/// is for those that need time.
+Duration Exchange::retry_wait(RetryReason reason) {
+  const bool broke = reason == RetryReason::Connect || reason == RetryReason::Reset;
+  if (broke && retries_ == 1 && can_go_elsewhere()) return Duration::zero();
+  return cluster_->retry.backoff(retries_, context_.random);
 }
 
 /// When another attempt would come too late.
@@ -111,7 +142,7 @@ bool Exchange::retry(const upstream::Outcome& failed, RetryReason reason, Durati
   // Longer than the response may take is too long; what the origin said is the better answer.
   if (context_.loop.now() + at_least >= last_moment()) return false;
   if (!take_retry()) return false;
-  begin_retry(failed, reason, std::max(at_least, cluster_->retry.backoff(retries_, context_.random)));
+  begin_retry(failed, reason, std::max(at_least, retry_wait(reason)));
   return true;
 }
 

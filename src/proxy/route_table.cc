@@ -29,7 +29,7 @@ upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cl
 }
 
 RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSource& filters,
-                       upstream::Pools& pools, telemetry::Shard& shard)
+                       upstream::Pools& pools, telemetry::Shard& shard, const RouteTable* previous)
     : snapshot_(std::move(snapshot)),
       filters_(filters),
       pools_(pools),
@@ -38,7 +38,7 @@ RouteTable::RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSou
             {},      nullptr} {
   add_clusters();
   add_limits();
-  add_routes();
+  add_routes(previous);
   refresh_chains();
 }
 
@@ -64,9 +64,9 @@ upstream::Membership* RouteTable::make_members(size_t cluster,
   std::vector<upstream::Member> members;
   members.reserve(endpoints.size());
   for (const auto& endpoint : endpoints) {
-    upstream::Pool& pool =
-        pools_.acquire(endpoint, pool_settings(*snapshot_, cluster, *endpoint),
-                       telemetry::EndpointMetrics(shard_, config.name, endpoint->address));
+    upstream::Pool& pool = pools_.acquire(
+        endpoint, pool_settings(*snapshot_, cluster, *endpoint),
+        [&] { return telemetry::EndpointMetrics(shard_, config.name, endpoint->address); });
     members.push_back({endpoint.get(), &pool});
   }
   return new upstream::Membership(pools_, std::move(members));
@@ -87,17 +87,29 @@ void RouteTable::add_limits() {
   }
 }
 
-void RouteTable::add_routes() {
-  for (const config::Route& route : snapshot_->config.routes) {
-    routes_.push_back({&route,
-                       route.name,
-                       nullptr,
-                       find_cluster(route.cluster),
-                       make_handler(route),
-                       telemetry::RouteMetrics(shard_, route.name),
-                       {},
-                       nullptr});
-    const auto index = static_cast<size_t>(&route - snapshot_->config.routes.data());
+// To find counters by name takes a lock, and there may be many routes while requests wait.
+void RouteTable::add_routes(const RouteTable* previous) {
+  const auto& routes = snapshot_->config.routes;
+  routes_.reserve(routes.size());
+  std::unordered_map<std::string_view, const telemetry::RouteMetrics*> known;
+  if (previous != nullptr) {
+    known.reserve(previous->routes_.size());
+    for (const RouteRuntime& runtime : previous->routes_) {
+      known.emplace(runtime.name, &runtime.metrics);
+    }
+  }
+  for (const config::Route& route : routes) {
+    const auto before = known.find(route.name);
+    routes_.push_back(
+        {&route,
+         route.name,
+         nullptr,
+         find_cluster(route.cluster),
+         make_handler(route),
+         before != known.end() ? *before->second : telemetry::RouteMetrics(shard_, route.name),
+         {},
+         nullptr});
+    const auto index = routes_.size() - 1;
     routes_.back().load = snapshot_->route_loads[index];
     for (const std::string& name : route.limits) {
       routes_.back().limits.push_back(find_limit(name));
@@ -106,10 +118,15 @@ void RouteTable::add_routes() {
 }
 
 void RouteTable::refresh_chains() {
-  const auto renew = [this](RouteRuntime& runtime, const std::vector<std::string>& policies) {
-    auto* chain = new FilterChain(filters_, policies);
+  // Routes with the same policies share a chain; neighbours often have the same.
+  const std::vector<std::string>* last_policies = nullptr;
+  FilterChain* last = nullptr;
+  const auto renew = [&](RouteRuntime& runtime, const std::vector<std::string>& policies) {
+    const bool same = last_policies != nullptr && *last_policies == policies;
+    FilterChain* chain = same ? last->pin() : new FilterChain(filters_, policies);
     if (runtime.chain != nullptr) runtime.chain->unpin();
-    runtime.chain = chain;
+    runtime.chain = last = chain;
+    last_policies = &policies;
   };
   for (RouteRuntime& runtime : routes_) renew(runtime, runtime.route->policies);
   renew(none_, snapshot_->config.default_policies);

@@ -39,10 +39,10 @@ struct LimitRuntime {
 
 /// A route in one worker: what an exchange needs once the route is known.
 struct RouteRuntime {
-  const config::Route* route = nullptr;   // nullptr: no route matched
+  const config::Route* route = nullptr;  // nullptr: no route matched
   std::string_view name;
   FilterChain* chain = nullptr;
-  ClusterRuntime* cluster = nullptr;      // one of the two, or neither where no route matched
+  ClusterRuntime* cluster = nullptr;  // one of the two, or neither where no route matched
   std::unique_ptr<Handler> handler;
   telemetry::RouteMetrics metrics;
   std::vector<LimitRuntime*> limits;
@@ -57,8 +57,9 @@ upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cl
 /// holds one pin on the current one.
 class RouteTable {
  public:
+  /// `previous`: the one in use until now, if any, which counts in the same shard.
   RouteTable(std::shared_ptr<const SharedSnapshot> snapshot, FilterSource& filters,
-             upstream::Pools& pools, telemetry::Shard& shard);
+             upstream::Pools& pools, telemetry::Shard& shard, const RouteTable* previous = nullptr);
   RouteTable(const RouteTable&) = delete;
   RouteTable& operator=(const RouteTable&) = delete;
 
@@ -90,7 +91,7 @@ class RouteTable {
   void add_clusters();
   upstream::Membership* make_members(size_t cluster, const upstream::Endpoints& endpoints);
   void add_limits();
-  void add_routes();
+  void add_routes(const RouteTable* previous);
 
   std::shared_ptr<const SharedSnapshot> snapshot_;
   FilterSource& filters_;

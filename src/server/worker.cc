@@ -22,7 +22,9 @@ WorkerListener::WorkerListener(Worker& worker, std::string key, net::OwnedFd fd,
       runtime_(runtime),
       socket_(worker.loop(), *this, std::move(fd)) {}
 
-WorkerListener::~WorkerListener() { runtime_->unpin(); }
+WorkerListener::~WorkerListener() {
+  runtime_->unpin();
+}
 
 void WorkerListener::use(proxy::ListenerRuntime* runtime) {
   std::swap(runtime_, runtime);
@@ -49,7 +51,9 @@ Worker::Worker(unsigned index, telemetry::Shard& shard, telemetry::AccessLog* ac
   context_.worker = index;
 }
 
-Worker::~Worker() { tear_down(); }
+Worker::~Worker() {
+  tear_down();
+}
 
 proxy::FilterSource& Worker::filters() {
   if (filters_ == nullptr) filters_ = make_filters_();
@@ -69,7 +73,8 @@ void Worker::tear_down() {
 
 void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
                    std::vector<ListenerHandover> listeners) {
-  auto* routes = new proxy::RouteTable(snapshot, filters(), pools_, context_.shard);
+  auto* routes =
+      new proxy::RouteTable(snapshot, filters(), pools_, context_.shard, context_.routes);
   std::swap(context_.routes, routes);
   if (routes != nullptr) routes->unpin();
 
@@ -140,6 +145,8 @@ void Worker::check_drained() {
   loop_.timers().arm(drain_check_, kDrainCheck);
 }
 
-void Worker::stop() { loop_.stop(); }
+void Worker::stop() {
+  loop_.stop();
+}
 
 }  // namespace tidegate::server

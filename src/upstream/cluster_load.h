@@ -8,6 +8,7 @@
 #include "base/counters.h"
 #include "config/snapshot.h"
 #include "upstream/adaptive_limit.h"
+#include "upstream/retry_budget.h"
 
 namespace tidegate::upstream {
 
@@ -15,7 +16,8 @@ namespace tidegate::upstream {
 /// reloads for as long as there is a cluster of that name, so that requests under way stay counted.
 struct ClusterLoad {
   uint64_t active = 0;                      // exchanges; counted only where a limit asks for it
-  uint64_t retrying = 0;                    // those of them that are at a further attempt
+  uint64_t retrying = 0;                    // those of them that are at a retry beyond `retries`
+  RetryBudget retries;                      // counted only where the cluster retries
   std::shared_ptr<AdaptiveLimit> adaptive;  // nullptr: off
 
   /// Concurrent requests allowed at present; 0: any number.

@@ -4,11 +4,11 @@
 namespace tidegate::upstream {
 
 Pool& Pools::acquire(const std::shared_ptr<Endpoint>& endpoint, const Pool::Settings& settings,
-                     const telemetry::EndpointMetrics& metrics) {
+                     const Metrics& metrics) {
   Entry& entry = entries_[endpoint.get()];
   if (entry.pool == nullptr) {
     entry.pool = std::make_unique<Pool>(loop_, endpoint, settings,
-                                        Pool::Cells{metrics, connections_active_});
+                                        Pool::Cells{metrics(), connections_active_});
     entry.pool->when_exhausted([this] { return close_idle(); });
   } else {
     entry.pool->configure(settings);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -14,9 +15,11 @@ class Pools {
   Pools(net::EventLoop& loop, telemetry::Gauge& connections_active)
       : loop_(loop), connections_active_(connections_active) {}
 
+  using Metrics = std::function<telemetry::EndpointMetrics()>;
   /// The endpoint's pool, with these settings from now on. Give it back once for each call.
+  /// `metrics` is asked for a new pool only.
   Pool& acquire(const std::shared_ptr<Endpoint>& endpoint, const Pool::Settings& settings,
-                const telemetry::EndpointMetrics& metrics);
+                const Metrics& metrics);
   void give_back(Pool& pool);
   /// Closes one idle connection, whosever. False: there is none.
   bool close_idle();

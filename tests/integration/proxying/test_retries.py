@@ -69,6 +69,30 @@ def test_an_origin_that_refuses_is_left_for_another(make_origin, proxy_to, conne
     assert [client.get("/").status for _ in range(6)] == [200] * 6
 
 
+def test_nothing_is_waited_for_when_another_endpoint_is_there(make_origin, proxy_to, connect):
+    dead, alive = make_origin("dead"), make_origin("alive")
+    dead.close()
+    client = connect(with_retry(proxy_to, dead, alive, retry={"backoff": {"base": "1h", "max": "1h"}}))
+    assert [client.get("/").status for _ in range(6)] == [200] * 6
+
+
+def test_retries_have_a_share_of_the_requests_however_fast_they_come(make_origin, proxy_to, connect):
+    """Of ten endpoints one refuses: a tenth of the requests, which leaves nothing under way to take a
+    share of."""
+    origins = [make_origin(f"origin{i}") for i in range(10)]
+    proxy = with_retry(proxy_to, *origins, retry={"budget_min": 0})
+    client = connect(proxy)
+    assert [client.get("/").status for _ in range(30)] == [200] * 30
+    origins[0].close()
+    assert [client.get("/").status for _ in range(60)] == [200] * 60
+
+
+def test_beyond_that_share_there_is_no_retry(origin, proxy_to, connect):
+    client = connect(with_retry(proxy_to, origin.otherwise(answers(503)), retry={"budget": "20%", "budget_min": 0}))
+    assert [client.get("/").status for _ in range(50)] == [503] * 50
+    assert len(origin.requests) == 60
+
+
 def test_a_retry_prefers_another_endpoint(make_origin, proxy_to, connect):
     bad = make_origin("bad").otherwise(answers(503))
     good = make_origin("good")

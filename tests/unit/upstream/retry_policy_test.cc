@@ -63,7 +63,7 @@ TEST_CASE("back-off doubles up to its maximum, and is anything below by chance")
   }
 }
 
-TEST_CASE("the budget is a share of what is under way, and a minimum") {
+TEST_CASE("retries at once are a share of what is under way, and a minimum") {
   const config::Retry settings;  // 20 %, at least 3
   const RetryPolicy policy(settings);
   CHECK(policy.budget(0) == 3);
