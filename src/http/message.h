@@ -31,6 +31,7 @@ struct RequestHead {
   BodyKind body = BodyKind::None;
   bool expects_continue = false;
   bool has_query = false;
+  bool drops_trailers = false;      // those that still come are of a body that was replaced
   uint64_t content_length = 0;      // when Sized
   std::string_view method_name;
   std::string_view target;          // request target as received

@@ -220,8 +220,8 @@ void DownstreamConnection::on_flush() {
 
 // Streams begin in `receive` and end in either, so a look after both sees all there is.
 void DownstreamConnection::count_streams() {
-  const uint32_t open = codec_->open_streams();
-  const int64_t more = int64_t{open} - std::exchange(streams_counted_, open);
+  const auto open = static_cast<uint16_t>(codec_->open_streams());  // at most 10,000 by the config
+  const int more = open - std::exchange(streams_counted_, open);
   if (more != 0) context_.metrics.client_streams_active.add(more);
 }
 

@@ -98,7 +98,7 @@ class DownstreamConnection final : public net::Deferred,
   Timer timer_;
   IpAddress ip_;
   uint32_t requests_ = 0;
-  uint32_t streams_counted_ = 0;  // HTTP/2: in the gauge of open streams
+  uint16_t streams_counted_ = 0;  // HTTP/2: in the gauge of open streams
   uint16_t port_;
   Await await_ = Await::Nothing;
   bool unix_;                    // by a unix socket

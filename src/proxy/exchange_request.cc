@@ -306,7 +306,8 @@ void Exchange::set_request_body(std::string_view body) {
   body_replaced_ = true;
   request_.body = body.empty() ? http::BodyKind::None : http::BodyKind::Sized;
   request_.content_length = body.size();
-  request_.trailers.clear();
+  // Who has said so before has cleared them, and may have added others since.
+  if (!std::exchange(request_.drops_trailers, true)) request_.trailers.clear();
   request_.headers.remove(http::HeaderId::Expect);
   request_complete_ = true;
   if (!request_ended_) resume_client();

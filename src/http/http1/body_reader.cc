@@ -34,7 +34,8 @@ BodyReader::Step BodyReader::next_trailers(std::string_view bytes, Trailers trai
     case HeadStatus::Complete: {
       const FieldFilter filter =
           trailers.limits.underscores ? FieldFilter::Keep : FieldFilter::DropUnderscores;
-      const bool good = parse_trailers(found.block, found.lines, filter, *trailers.fields);
+      const bool good = trailers.fields == nullptr ||
+                        parse_trailers(found.block, found.lines, filter, *trailers.fields);
       trailers.collector.clear();
       return {good ? Status::End : Status::Bad, found.taken, {}};
     }

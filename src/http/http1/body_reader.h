@@ -25,7 +25,7 @@ class BodyReader {
   struct Trailers {
     HeadCollector& collector;
     const Limits& limits;
-    Headers* fields;
+    Headers* fields;  // nullptr: nowhere
   };
 
   void begin_sized(uint64_t length) {

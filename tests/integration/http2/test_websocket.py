@@ -111,6 +111,16 @@ def test_an_origin_that_declines_is_heard(make_origin, proxy_to, h2_client):
     assert (response.status, response.body) == (403, b"no")
 
 
+def test_an_origin_of_http_1_that_passes_over_the_upgrade_has_not_agreed(make_origin, proxy_to, h2_client):
+    """Its 200 would mean to a client of HTTP/2 that the tunnel is open (RFC 8441 4)."""
+    origin = make_origin()
+    origin.on("/chat", status=200, body=b"a page")
+    proxy = proxy_to(origin)
+    client = h2_client(proxy)
+    assert client.wait_head(client.start_raw(EXTENDED)).status == 502
+    assert proxy.wait_for_access()["error"] == "bad_response"
+
+
 def test_plain_connect_is_refused(make_origin, proxy_to, h2_client):
     client = h2_client(proxy_to(make_origin()), lax=True)
     stream = client.start_raw([(":method", "CONNECT"), (":authority", "a.example:443")])

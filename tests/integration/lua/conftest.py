@@ -8,10 +8,11 @@ import pytest
 from support import Client, Origin, config_for
 from support.h2 import H2Client, H2Origin
 
-ONE_WORLD = {"test_request_handle", "test_response_handle", "test_hooks", "test_bodies"}
+ONE_WORLD = {"test_request_handle", "test_response_handle", "test_hooks", "test_bodies", "test_trailers",
+             "test_select_backend", "test_waiting"}
 
 
-BY_HAND = ("send_head(", "read_head(")  # a test that speaks HTTP/1 by hand is one for its clients only
+BY_HAND = ("send_head(", "read_head(", "client.send(")  # a test that speaks HTTP/1 by hand is one for its clients only
 
 
 def pytest_generate_tests(metafunc):
@@ -59,8 +60,12 @@ def proxy_to(tidegate, world):
 def connect(tidegate, world):
     clients = []
 
-    def open_client(proxy, listener="public", **kwargs):
+    def open_client(proxy, listener="public", tls=None, **kwargs):
         kind = H2Client if world.startswith("h2") else Client
+        if tls is not None:
+            tls.set_alpn_protocols(["h2" if kind is H2Client else "http/1.1"])
+            kwargs["tls" if kind is Client else "sock"] = (
+                tls if kind is Client else Client(proxy.port(listener), tls=tls).sock)
         clients.append(kind(proxy.port(listener), **kwargs))
         return clients[-1]
     yield open_client

@@ -23,7 +23,7 @@ def test_a_sleeping_hook_does_not_hold_up_others(scripted, connect):
     begin = time.monotonic()
     for _ in range(20):
         assert other.get("/").status == 200
-    assert not sleeper.buffer and time.monotonic() - begin < scaled(0.45)
+    assert time.monotonic() - begin < scaled(0.45)
     assert sleeper.response().status == 200
 
 

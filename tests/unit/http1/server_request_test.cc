@@ -197,5 +197,14 @@ TEST_CASE("an idle codec is small") {
   CHECK(sizeof(ServerCodec) <= 120);
 }
 
+TEST_CASE("trailers of a body that was replaced are read and dropped") {
+  ServerRecord server;
+  server.feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+  server.stream().head.drops_trailers = true;
+  server.feed("0\r\nx-sum: 1\r\n\r\n");
+  CHECK(server.events().ends_with("body x\nend\n"));
+  CHECK(server.stream().head.trailers.size() == 0);
+}
+
 }  // namespace
 }  // namespace tidegate::http::http1

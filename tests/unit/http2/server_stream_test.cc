@@ -303,6 +303,15 @@ TEST_CASE("an exchange that breaks off resets its stream, and hears nothing more
   CHECK(server.codec.idle());
 }
 
+TEST_CASE("trailers of a body that was replaced end the request and are dropped") {
+  ServerRecord server;
+  server.begin();
+  server.feed(headers(1, {{":method", "POST"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}}));
+  server.call(1).head.drops_trailers = true;
+  server.feed(data(1, "x") + headers(1, {{"x-sum", "1"}}, true));
+  CHECK(server.call(1).events().ends_with("body x\nend\n"));
+}
+
 std::string connect(uint32_t stream) {
   return headers(stream, {{":method", "CONNECT"},
                           {":protocol", "websocket"},
