@@ -19,16 +19,17 @@ class Cluster {
  public:
   Cluster(const char* balancer, int64_t count, bool weighted = false) {
     config_.balancer = balancer;
-    std::vector<upstream::Endpoint*> all;
+    std::vector<upstream::Candidate> all;
     for (int64_t i = 0; i < count; ++i) {
       auto& endpoint = endpoints_.emplace_back(std::make_unique<upstream::Endpoint>());
       endpoint->address = "10.0.0.1:" + std::to_string(i);
-      if (weighted) endpoint->config.weight = static_cast<uint32_t>(1 + i % 3);
+      auto& settings = settings_.emplace_back(std::make_unique<upstream::EndpointSettings>());
+      if (weighted) settings->weight = static_cast<uint32_t>(1 + i % 3);
       endpoint->active = static_cast<uint32_t>(i % 7);
       endpoint->peak_latency.note(std::chrono::milliseconds(1 + i % 5), now_);
-      all.push_back(endpoint.get());
+      all.push_back({endpoint.get(), settings.get()});
     }
-    balancer_ = upstream::find_balancer(balancer)({std::move(all), config_, 1});
+    balancer_ = upstream::find_balancer(balancer)({all, config_, 1});
   }
 
   int pick() {
@@ -43,6 +44,7 @@ class Cluster {
  private:
   config::Cluster config_;
   std::vector<std::unique_ptr<upstream::Endpoint>> endpoints_;
+  std::vector<std::unique_ptr<upstream::EndpointSettings>> settings_;
   std::unique_ptr<upstream::Balancer> balancer_;
   Keys keys_;
   TimePoint now_{std::chrono::hours(1)};

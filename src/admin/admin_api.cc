@@ -190,40 +190,43 @@ Response AdminApi::clusters(const Call&) {
   return json(view_of_clusters(*sources_.snapshot()));
 }
 
-std::shared_ptr<upstream::Endpoint> AdminApi::find_endpoint(const Call& call) const {
+std::optional<upstream::ListedEndpoint> AdminApi::find_endpoint(const Call& call) const {
   const auto snapshot = sources_.snapshot();
   const auto& clusters = snapshot->config.clusters;
   const auto cluster = std::ranges::find(clusters, call.name, &config::Cluster::name);
-  if (cluster == clusters.end()) return nullptr;
+  if (cluster == clusters.end()) return std::nullopt;
   for (const auto& endpoint : snapshot->endpoints[static_cast<size_t>(cluster - clusters.begin())]) {
     if (endpoint->address == call.second) return endpoint;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 Response AdminApi::drain_endpoint(const Call& call) {
-  const auto endpoint = find_endpoint(call);
-  if (endpoint == nullptr) return problem(404, kNoEndpoint);
+  const auto found = find_endpoint(call);
+  if (!found) return problem(404, kNoEndpoint);
+  const upstream::ListedEndpoint& endpoint = *found;
   if (endpoint->set_draining(true, std::chrono::steady_clock::now())) {
     log::info("endpoint drains", {{"cluster", call.name}, {"endpoint", endpoint->address}});
   }
-  return json(view_of_endpoint(*endpoint));
+  return json(view_of_endpoint(endpoint));
 }
 
 Response AdminApi::enable_endpoint(const Call& call) {
-  const auto endpoint = find_endpoint(call);
-  if (endpoint == nullptr) return problem(404, kNoEndpoint);
+  const auto found = find_endpoint(call);
+  if (!found) return problem(404, kNoEndpoint);
+  const upstream::ListedEndpoint& endpoint = *found;
   if (endpoint->set_draining(false, std::chrono::steady_clock::now())) {
     log::info("endpoint enabled", {{"cluster", call.name}, {"endpoint", endpoint->address}});
   }
-  return json(view_of_endpoint(*endpoint));
+  return json(view_of_endpoint(endpoint));
 }
 
 Response AdminApi::breakers(const Call&) { return json(view_of_breakers(*sources_.snapshot())); }
 
 Response AdminApi::reset_breaker(const Call& call) {
-  const auto endpoint = find_endpoint(call);
-  if (endpoint == nullptr) return problem(404, kNoEndpoint);
+  const auto found = find_endpoint(call);
+  if (!found) return problem(404, kNoEndpoint);
+  const upstream::ListedEndpoint& endpoint = *found;
   if (endpoint->reset_breaker(std::chrono::steady_clock::now())) {
     log::info("breaker reset", {{"cluster", call.name}, {"endpoint", endpoint->address}});
   }

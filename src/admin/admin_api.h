@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -114,7 +115,7 @@ class AdminApi {
   Response reload(const Call& call);
   Response drain(const Call& call);
   /// `call` names a cluster and an address in it; nullptr: there is no such thing.
-  std::shared_ptr<upstream::Endpoint> find_endpoint(const Call& call) const;
+  std::optional<upstream::ListedEndpoint> find_endpoint(const Call& call) const;
   Response not_found(std::string_view path) const;
 
   const Sources sources_;

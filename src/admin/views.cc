@@ -137,12 +137,13 @@ ordered_json view_of_routes(const config::Snapshot& snapshot) {
   return {{"routes", std::move(list)}};
 }
 
-ordered_json view_of_endpoint(const upstream::Endpoint& endpoint) {
+ordered_json view_of_endpoint(const upstream::ListedEndpoint& listed) {
   constexpr double kMicrosecondsPerMillisecond = 1000;
+  const upstream::Endpoint& endpoint = *listed;
   return {{"address", endpoint.address},
           {"url", endpoint.config.url},
-          {"weight", endpoint.config.weight},
-          {"tags", endpoint.config.tags},
+          {"weight", listed.settings->weight},
+          {"tags", listed.settings->tags},
           {"available", endpoint.available(std::chrono::steady_clock::now())},
           {"healthy", endpoint.healthy.load(std::memory_order_relaxed)},
           {"draining", endpoint.draining.load(std::memory_order_relaxed)},
@@ -188,7 +189,7 @@ ordered_json view_of_clusters(const proxy::SharedSnapshot& snapshot) {
     const config::Cluster& cluster = snapshot.config.clusters[i];
     ordered_json endpoints = ordered_json::array();
     for (const auto& endpoint : snapshot.endpoints[i]) {
-      endpoints.push_back(view_of_endpoint(*endpoint));
+      endpoints.push_back(view_of_endpoint(endpoint));
     }
     list.push_back({{"name", cluster.name},
                     {"balancer", cluster.balancer},

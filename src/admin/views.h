@@ -14,7 +14,7 @@ nlohmann::ordered_json view_of_policies(const std::vector<PolicyState>& policies
 nlohmann::ordered_json view_of_routes(const config::Snapshot& snapshot);
 /// With each endpoint's state of the moment.
 nlohmann::ordered_json view_of_clusters(const proxy::SharedSnapshot& snapshot);
-nlohmann::ordered_json view_of_endpoint(const upstream::Endpoint& endpoint);
+nlohmann::ordered_json view_of_endpoint(const upstream::ListedEndpoint& listed);
 /// Of the clusters that have breakers.
 nlohmann::ordered_json view_of_breakers(const proxy::SharedSnapshot& snapshot);
 nlohmann::ordered_json view_of_breaker(const upstream::Endpoint& endpoint);

@@ -28,6 +28,7 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"cluster_busy", "Too many requests are under way", Side::Proxy, 503, false},
     {"route_busy", "Too many requests are under way", Side::Proxy, 503, false},
     {"overloaded", "The proxy is overloaded", Side::Proxy, 503, false},
+    {"proxy_exhausted", "No connection can be made at present", Side::Proxy, 503, true},
     {"draining", "The proxy is shutting down", Side::Proxy, 503, false},
     {"internal", "Internal error", Side::Proxy, 500, false},
     {"connect_failed", "The origin cannot be reached", Side::Origin, 502, true},

@@ -34,6 +34,7 @@ enum class ErrorCode : uint8_t {
   ClusterBusy,
   RouteBusy,
   Overloaded,
+  ProxyExhausted,  // no descriptor, port or memory for a connection to the origin
   Draining,
   Internal,
   // origin

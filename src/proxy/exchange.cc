@@ -158,6 +158,13 @@ void Exchange::pin_members(upstream::Cluster& cluster) {
   pinned_ = new (place) PinnedMembers{members.pin(), pinned_};
 }
 
+const upstream::Member* Exchange::member() const {
+  if (endpoint() == nullptr) return nullptr;
+  const PinnedMembers* one = pinned_;
+  while (one != nullptr && one->members->find(endpoint()) == nullptr) one = one->next;
+  return one == nullptr ? nullptr : one->members->find(endpoint());
+}
+
 void Exchange::set_path(std::string_view path) {
   path_replaced_ = true;
   const size_t question = path.find('?');

@@ -141,6 +141,8 @@ class Exchange final : public net::Deferred,
   void choose_endpoint(upstream::Endpoint* endpoint) { chosen_ = endpoint; }
   /// The endpoint of the current attempt, or nullptr.
   const upstream::Endpoint* endpoint() const { return attempt_.endpoint(); }
+  /// It as a member of its cluster, pinned.
+  const upstream::Member* member() const;
   unsigned attempts() const { return attempts_; }
   /// Endpoints of earlier attempts and the current one.
   std::span<const upstream::Endpoint* const> tried() const { return tried_; }
@@ -204,6 +206,7 @@ class Exchange final : public net::Deferred,
   void give_back_retry_place();
   void give_back_places();
   bool within_rates();
+  bool refuse_rate(LimitRuntime& runtime, const NamedLimit::Taken& taken);
   std::string_view limit_key(const config::Limit& limit);
   void note_rate(const config::Limit& limit, const NamedLimit::Taken& taken);
   void add_rate_fields(http::Headers& headers) const;

@@ -12,14 +12,6 @@ using telemetry::RetryReason;
 
 namespace {
 
-uint64_t active_attempts(const upstream::Cluster& cluster) {
-  uint64_t active = 0;
-  for (const auto& member : cluster.members()) {
-    active += member.endpoint->active.load(std::memory_order_relaxed);
-  }
-  return active;
-}
-
 // Only seconds (RFC 9110 10.2.3): a date would need the origin's clock to be right.
 Duration retry_after(const http::ResponseHead& response) {
   const auto seconds = parse_decimal(response.headers.get(http::HeaderId::RetryAfter), 86'400);
@@ -98,7 +90,7 @@ bool Exchange::take_retry() {
 bool Exchange::take_retry_place() {
   if (has_retry_place_) return true;
   uint64_t& retrying = cluster_->load->retrying;
-  const uint64_t active = active_attempts(cluster_->cluster);
+  const uint64_t active = cluster_->cluster.active(context_.loop.now());
   const uint64_t others = active - std::min(active, places_taken(retrying));
   if (!take_place(retrying, cluster_->retry.budget(others))) return false;
   hold(retrying);

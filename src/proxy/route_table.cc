@@ -63,11 +63,11 @@ upstream::Membership* RouteTable::make_members(size_t cluster,
   const config::Cluster& config = snapshot_->config.clusters[cluster];
   std::vector<upstream::Member> members;
   members.reserve(endpoints.size());
-  for (const auto& endpoint : endpoints) {
+  for (const upstream::ListedEndpoint& listed : endpoints) {
     upstream::Pool& pool = pools_.acquire(
-        endpoint, pool_settings(*snapshot_, cluster, *endpoint),
-        [&] { return telemetry::EndpointMetrics(shard_, config.name, endpoint->address); });
-    members.push_back({endpoint.get(), &pool});
+        listed.endpoint, pool_settings(*snapshot_, cluster, *listed),
+        [&] { return telemetry::EndpointMetrics(shard_, config.name, listed->address); });
+    members.push_back({listed.endpoint.get(), &pool, listed.settings});
   }
   return new upstream::Membership(pools_, std::move(members));
 }

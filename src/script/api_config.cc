@@ -31,11 +31,12 @@ void push_list(lua_State* L, const std::vector<std::string>& list) {
   }
 }
 
-void push_endpoint(lua_State* L, const upstream::Endpoint& endpoint, TimePoint now) {
+void push_endpoint(lua_State* L, const upstream::Member& member, TimePoint now) {
+  const upstream::Endpoint& endpoint = *member.endpoint;
   lua_createtable(L, 0, 6);
   set(L, "address", endpoint.address);
   set(L, "url", endpoint.config.url);
-  lua_pushinteger(L, endpoint.config.weight);
+  lua_pushinteger(L, member.settings->weight);
   lua_setfield(L, -2, "weight");
   lua_pushboolean(L, endpoint.available(now) ? 1 : 0);
   lua_setfield(L, -2, "available");
@@ -53,7 +54,7 @@ void push_cluster(lua_State* L, const upstream::Cluster& cluster, TimePoint now)
   lua_createtable(L, static_cast<int>(cluster.members().size()), 0);
   int count = 0;
   for (const upstream::Cluster::Member& member : cluster.members()) {
-    push_endpoint(L, *member.endpoint, now);
+    push_endpoint(L, member, now);
     lua_rawseti(L, -2, ++count);
   }
   lua_setfield(L, -2, "endpoints");

@@ -100,9 +100,10 @@ void push_light(lua_State* L, const HookCall& call, HandleKind kind) {
   lua_pushlightuserdata(L, reinterpret_cast<void*>(bits));
 }
 
-void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target) {
+void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
+                 const upstream::EndpointSettings* settings) {
   auto* handle = static_cast<Handle*>(lua_newuserdata(L, sizeof(Handle)));
-  *handle = {Handle::kMagic, kind, call.sequence(), &call, target};
+  *handle = {Handle::kMagic, kind, call.sequence(), &call, target, settings};
   call.script().push_metatable(L, kind);
   lua_setmetatable(L, -2);
 }

@@ -44,8 +44,8 @@ struct Handle {
   HandleKind kind;
   uint64_t sequence;
   HookCall* call;
-  void* target;  // Cluster: upstream::Cluster; Endpoint and Breaker:
-                 // upstream::Endpoint
+  void* target;  // Cluster: upstream::Cluster; Endpoint and Breaker: upstream::Endpoint
+  const upstream::EndpointSettings* settings;  // of an endpoint; pinned as the endpoint is
 };
 
 /// All names of fields and methods of handles; looked up by the address of the interned string.
@@ -124,7 +124,8 @@ inline const Handle& full_self(lua_State* L) {
 
 void push_light(lua_State* L, const HookCall& call, HandleKind kind);
 /// A cluster's or endpoint's.
-void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target);
+void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
+                 const upstream::EndpointSettings* settings = nullptr);
 
 /// The field that the string at 2 names, or None.
 Field field_of(lua_State* L);

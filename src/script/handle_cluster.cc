@@ -31,7 +31,7 @@ void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
   lua_createtable(L, static_cast<int>(members.size()), 0);
   int count = 0;
   for (const upstream::Cluster::Member& member : members) {
-    push_handle(L, call, HandleKind::Endpoint, member.endpoint);
+    push_handle(L, call, HandleKind::Endpoint, member.endpoint, member.settings.get());
     lua_rawseti(L, -2, ++count);
   }
 }
@@ -96,7 +96,7 @@ int cluster_pick(lua_State* L) {
   call.exchange().pin_members(cluster);
   const upstream::Cluster::Member* member = cluster.pick(call.exchange().pick_context());
   if (member == nullptr) return 0;
-  push_handle(L, call, HandleKind::Endpoint, member->endpoint);
+  push_handle(L, call, HandleKind::Endpoint, member->endpoint, member->settings.get());
   return 1;
 }
 
@@ -157,9 +157,9 @@ int cluster_health_check(lua_State* L) {
   return 0;
 }
 
-void push_tags(lua_State* L, const upstream::Endpoint& endpoint) {
+void push_tags(lua_State* L, const upstream::EndpointSettings& settings) {
   lua_newtable(L);
-  for (const auto& [name, value] : endpoint.config.tags) {
+  for (const auto& [name, value] : settings.tags) {
     lua_pushlstring(L, name.data(), name.size());
     lua_pushlstring(L, value.data(), value.size());
     lua_rawset(L, -3);
@@ -175,10 +175,10 @@ int endpoint_index(lua_State* L) {
       lua_pushlstring(L, endpoint.address.data(), endpoint.address.size());
       break;
     case Field::Weight:
-      lua_pushinteger(L, endpoint.config.weight);
+      lua_pushinteger(L, handle.settings->weight);
       break;
     case Field::Tags:
-      push_tags(L, endpoint);
+      push_tags(L, *handle.settings);
       break;
     case Field::Available:
       lua_pushboolean(L, endpoint.available(call.exchange().context().loop.now()) ? 1 : 0);

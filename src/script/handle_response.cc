@@ -14,9 +14,9 @@ http::ResponseHead& check_response(lua_State* L, const HookCall& call) {
 }
 
 void push_endpoint_of(lua_State* L, HookCall& call) {
-  const upstream::Endpoint* endpoint = call.exchange().endpoint();
-  if (endpoint == nullptr) return lua_pushnil(L);
-  push_handle(L, call, HandleKind::Endpoint, const_cast<upstream::Endpoint*>(endpoint));
+  const upstream::Member* member = call.exchange().member();
+  if (member == nullptr) return lua_pushnil(L);
+  push_handle(L, call, HandleKind::Endpoint, member->endpoint, member->settings.get());
 }
 
 int response_body(lua_State* L) {

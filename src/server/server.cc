@@ -97,6 +97,13 @@ Server::~Server() {
   access_log_.stop();
 }
 
+// Descriptors are the process's, and those that can be spared the workers'.
+void Server::spare_descriptors() {
+  for (const auto& worker : workers_) {
+    worker->post([&one = *worker] { one.close_idle_connection(); });
+  }
+}
+
 bool Server::configure_log(const config::Log& config) {
   if (const auto level = log::parse_level(config.level)) log::set_level(*level);
   const auto format = config.format == "text" ? log::Format::Text : log::Format::Json;
@@ -127,6 +134,7 @@ bool Server::start(config::Snapshot snapshot) {
   if (!configure_log(snapshot.log)) return false;
   telemetry::add_process_metrics(registry_);
   start_workers(snapshot);
+  health_checks_.when_exhausted([this] { spare_descriptors(); });
   const std::vector<std::string> errors = apply(std::move(snapshot));
   for (const std::string& error : errors) log::error("cannot start", {{"error", error}});
   if (!errors.empty()) return false;

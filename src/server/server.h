@@ -54,6 +54,7 @@ class Server {
   void set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs);
   /// The same, by a script's wish.
   void set_script_endpoints(const std::string& cluster, std::vector<config::Endpoint> endpoints);
+  void spare_descriptors();
   void keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to);
   void wait_for_workers(Countdown& adopted);
   void watch_files();

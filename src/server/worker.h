@@ -67,6 +67,8 @@ class Worker {
   proxy::RouteTable* routes() { return context_.routes; }
 
   proxy::FilterSource& filters();
+  /// Of its pools: some descriptor is wanted elsewhere.
+  void close_idle_connection() { pools_.close_idle(); }
 
   /// New exchanges use `snapshot` from now on, new connections the given listeners; listeners that
   /// are not among them close. Exchanges under way keep what they began with.

@@ -31,6 +31,7 @@ BalancerFactory find_balancer(std::string_view name) {
 
 int Balancer::pick(const PickContext& context) {
   if (candidates_.refresh(context.now)) on_candidates_changed();
+  if (candidates_.list().empty()) return -1;  // only what is not available is not listed
   const int chosen = choose(context);
   if (chosen >= 0) return chosen;
   const int untried = last_resort(context, true);
@@ -48,7 +49,7 @@ int Balancer::last_resort(const PickContext& context, bool avoid_tried) {
   const uint32_t start = candidates_.random().below(count);
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t at = (start + i) % count;
-    if (heeds_weights_ && candidates_.endpoints()[at]->config.weight == 0) continue;
+    if (heeds_weights_ && candidates_.full_weight(at) == 0) continue;
     if (!candidates_.usable(at, context.now) || (avoid_tried && was_tried(at, context))) continue;
     return static_cast<int>(at);
   }

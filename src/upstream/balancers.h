@@ -14,9 +14,9 @@ std::unique_ptr<Balancer> make_weighted(Candidates candidates);
 /// By chance, in the ratio of the weights.
 std::unique_ptr<Balancer> make_random(Candidates candidates);
 
-/// The fewest requests under way for its weight; ties by chance. Of up to 32 candidates all are
-/// looked at, of more than that 16 in a row from a random one on: what the best of 16 lacks to the
-/// best of all is small, and so no newcomer is run over.
+/// The fewest requests under way for its weight; ties by chance, in the ratio of the weights. Of up
+/// to 32 candidates all are looked at, of more than that 16 drawn by weight: what the best of 16
+/// lacks to the best of all is small, and so no newcomer is run over.
 std::unique_ptr<Balancer> make_least_connections(Candidates candidates);
 
 /// The less busy of two random ones ("power of two choices"): close to least_connections at the

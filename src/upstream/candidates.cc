@@ -12,12 +12,18 @@ constexpr int kWarmerDraws = 8;
 
 }  // namespace
 
-Candidates::Candidates(std::vector<Endpoint*> endpoints, const config::Cluster& config,
+bool panics(size_t healthy, size_t all, const config::Cluster& config) {
+  return static_cast<double>(healthy) < config.panic_threshold * static_cast<double>(all);
+}
+
+Candidates::Candidates(const std::vector<Candidate>& all, const config::Cluster& config,
                        uint64_t seed)
-    : config_(config),
-      endpoints_(std::move(endpoints)),
-      listed_(endpoints_.size()),
-      random_(seed) {}
+    : config_(config), listed_(all.size()), random_(seed) {
+  for (const Candidate& one : all) {
+    endpoints_.push_back(one.endpoint);
+    settings_.push_back(one.settings);
+  }
+}
 
 bool Candidates::refresh(TimePoint now) {
   const uint64_t changes = Endpoint::changes();
@@ -42,22 +48,22 @@ bool Candidates::listable(size_t index, TimePoint now) const {
   return endpoint.breaker.state() != Breaker::State::Open || now >= endpoint.breaker.open_until();
 }
 
-bool Candidates::local(const Endpoint& endpoint) const {
-  const auto tag = endpoint.config.tags.find(config_.locality->tag);
-  return tag != endpoint.config.tags.end() && tag->second == config_.locality->value;
+bool Candidates::local(size_t index) const {
+  const auto& tags = settings_[index]->tags;
+  const auto tag = tags.find(config_.locality->tag);
+  return tag != tags.end() && tag->second == config_.locality->value;
 }
 
 void Candidates::list_available(TimePoint now) {
   const auto healthy = std::ranges::count_if(
       endpoints_, [](const Endpoint* one) { return one->healthy.load(std::memory_order_relaxed); });
-  const auto enough = config_.panic_threshold * static_cast<double>(endpoints_.size());
-  panic_ = static_cast<double>(healthy) < enough;
+  panic_ = panics(static_cast<size_t>(healthy), endpoints_.size(), config_);
   list_.clear();
   look_again_at_ = TimePoint::max();
   size_t locals = 0;
   std::vector<uint32_t> near;
   for (uint32_t i = 0; i < endpoints_.size(); ++i) {
-    const bool is_local = config_.locality && local(*endpoints_[i]);
+    const bool is_local = config_.locality && local(i);
     locals += is_local ? 1 : 0;
     const Breaker& breaker = endpoints_[i]->breaker;
     if (breaker.state() == Breaker::State::Open && now < breaker.open_until()) {
@@ -80,17 +86,16 @@ void Candidates::prepare_draws() {
   double sum = 0;
   bool equal = true;
   for (const uint32_t index : list_) {
-    const uint32_t weight = endpoints_[index]->config.weight;
+    const uint32_t weight = full_weight(index);
     sum += weight;
-    equal = equal && weight == endpoints_[list_.front()]->config.weight;
+    equal = equal && weight == full_weight(list_.front());
   }
   any_weight_ = sum > 0;
   if (equal || !any_weight_) return;
   std::vector<uint32_t> poor;
   std::vector<uint32_t> rich;
   for (uint32_t i = 0; i < list_.size(); ++i) {
-    const double limit =
-        endpoints_[list_[i]]->config.weight / sum * static_cast<double>(list_.size());
+    const double limit = full_weight(list_[i]) / sum * static_cast<double>(list_.size());
     slots_.push_back({limit, i});
     (limit < 1 ? poor : rich).push_back(i);
   }
@@ -120,8 +125,7 @@ int Candidates::draw(TimePoint now) {
     uint32_t at = random_.below(static_cast<uint32_t>(list_.size()));
     if (!slots_.empty() && random_.unit() >= slots_[at].limit) at = slots_[at].alias;
     const uint32_t index = list_[at];
-    const double warm = warmth(index, now);
-    if (warm >= 1 || left == 0 || random_.unit() < warm) return static_cast<int>(index);
+    if (left == 0 || takes_part(index, now)) return static_cast<int>(index);
   }
 }
 

@@ -10,13 +10,22 @@
 
 namespace tidegate::upstream {
 
+/// An endpoint that may be picked, and what its cluster says of it.
+struct Candidate {
+  Endpoint* endpoint;
+  const EndpointSettings* settings;
+};
+
+/// So few are healthy that all are used.
+bool panics(size_t healthy, size_t all, const config::Cluster& config);
+
 /// Which endpoints of a cluster can be picked at present: those that are available, narrowed by
 /// `locality`, widened by `panic_threshold`. A list that one worker keeps and makes anew only when
 /// some endpoint has changed, so that a pick looks at no more endpoints than its algorithm needs.
 class Candidates {
  public:
-  /// `seed`: of its random numbers. `config` must outlive it.
-  Candidates(std::vector<Endpoint*> endpoints, const config::Cluster& config, uint64_t seed);
+  /// `seed`: of its random numbers. `config` and what `all` points to must outlive it.
+  Candidates(const std::vector<Candidate>& all, const config::Cluster& config, uint64_t seed);
 
   /// Brings the list up to date; true: it is another one now.
   bool refresh(TimePoint now);
@@ -29,12 +38,19 @@ class Candidates {
   /// It can be picked at this moment, listed or not.
   bool usable(size_t index, TimePoint now) const;
 
-  /// Its weight of the moment: that of its settings, in a slow start a part of it.
+  /// That of its settings.
+  uint32_t full_weight(size_t index) const { return settings_[index]->weight; }
+  /// Its weight of the moment: in a slow start a part of it.
   double weight(size_t index, TimePoint now) const {
-    return static_cast<double>(endpoints_[index]->config.weight) * warmth(index, now);
+    return static_cast<double>(full_weight(index)) * warmth(index, now);
   }
   /// From a tenth to 1: how far its slow start is.
   double warmth(size_t index, TimePoint now) const;
+  /// By chance, as often as it is warm: it may be picked as if it were warm.
+  bool takes_part(size_t index, TimePoint now) {
+    const double warm = warmth(index, now);
+    return warm >= 1 || random_.unit() < warm;
+  }
   /// A listed one at random, by weight; -1: none has a weight.
   int draw(TimePoint now);
 
@@ -43,11 +59,12 @@ class Candidates {
  private:
   void list_available(TimePoint now);
   bool listable(size_t index, TimePoint now) const;
-  bool local(const Endpoint& endpoint) const;
+  bool local(size_t index) const;
   void prepare_draws();
 
   const config::Cluster& config_;
-  const std::vector<Endpoint*> endpoints_;
+  std::vector<Endpoint*> endpoints_;
+  std::vector<const EndpointSettings*> settings_;  // of each
   std::vector<uint32_t> list_;
   std::vector<bool> listed_;
   // Weighted draws: slot i stands for list_[i] up to its limit, beyond it for the alias (Vose

@@ -35,14 +35,15 @@ Cluster::~Cluster() {
 }
 
 void Cluster::make_balancer() {
-  std::vector<Endpoint*> endpoints;
-  for (const Member& member : members()) endpoints.push_back(member.endpoint);
-  balancer_ = find_balancer(config_.balancer)({std::move(endpoints), config_, seed_++});
+  std::vector<Candidate> all;
+  for (const Member& member : members()) all.push_back({member.endpoint, member.settings.get()});
+  balancer_ = find_balancer(config_.balancer)({all, config_, seed_++});
 }
 
 void Cluster::replace_members(Membership* members) {
   Membership* const before = std::exchange(membership_, members);
   make_balancer();
+  survey_ = {};
   before->retire(*members);
   before->unpin();
 }
@@ -99,7 +100,7 @@ void Cluster::settle(Endpoint& endpoint, Breaker::Ticket ticket, const Outcome& 
     case Breaker::Change::None:
       return;
     case Breaker::Change::Wanted:
-      if (!can_spare_one() || !endpoint.breaker.trip(now, settings)) return;
+      if (!can_spare_one(now) || !endpoint.breaker.trip(now, settings)) return;
       [[fallthrough]];
     case Breaker::Change::Reopened:
       Endpoint::note_change();
@@ -111,30 +112,50 @@ void Cluster::settle(Endpoint& endpoint, Breaker::Ticket ticket, const Outcome& 
   }
 }
 
-bool Cluster::can_spare_one() const {
-  const auto ejected = std::ranges::count_if(members(), [](const Member& member) {
-    return member.endpoint->breaker.state() != Breaker::State::Closed;
-  });
+const Cluster::Survey& Cluster::survey(TimePoint now) const {
+  constexpr Duration kHolds = std::chrono::milliseconds(1);
+  // A trial under way ends when it ends.
+  constexpr Duration kTrial = std::chrono::seconds(1);
+  const uint64_t changes = Endpoint::changes();
+  // A breaker that begins its trials is no change.
+  const bool let_go = survey_.held_until > survey_.taken_at && survey_.held_until <= now;
+  if (survey_.changes == changes && now - survey_.taken_at < kHolds && !let_go) return survey_;
+  survey_ = {changes, now, 0, 0, TimePoint::max()};
+  TimePoint unhealthy_held_until = TimePoint::max();
+  size_t healthy = 0;
+  for (const Member& member : members()) {
+    const Endpoint& one = *member.endpoint;
+    const bool is_healthy = one.healthy.load(std::memory_order_relaxed);
+    healthy += is_healthy ? 1 : 0;
+    survey_.active += one.active.load(std::memory_order_relaxed);
+    const Breaker::State state = one.breaker.state();
+    if (state == Breaker::State::Closed) continue;
+    ++survey_.ejected;
+    if (one.draining.load(std::memory_order_relaxed) || one.breaker.allows(now)) continue;
+    TimePoint& until = is_healthy ? survey_.held_until : unhealthy_held_until;
+    until =
+        std::min(until, state == Breaker::State::Open ? one.breaker.open_until() : now + kTrial);
+  }
+  // In panic the unhealthy are used too, and breakers hold all the same.
+  if (panics(healthy, members().size(), config_)) {
+    survey_.held_until = std::min(survey_.held_until, unhealthy_held_until);
+  }
+  if (survey_.held_until == TimePoint::max()) survey_.held_until = now;
+  return survey_;
+}
+
+uint64_t Cluster::active(TimePoint now) const {
+  return survey(now).active;
+}
+
+bool Cluster::can_spare_one(TimePoint now) const {
+  const size_t ejected = survey(now).ejected;
   const double most = config_.breaker->max_ejected * static_cast<double>(members().size());
   return ejected == 0 || static_cast<double>(ejected + 1) <= most;
 }
 
 Duration Cluster::breakers_hold_for(TimePoint now) const {
-  // A trial under way ends when it ends.
-  constexpr Duration kTrial = std::chrono::seconds(1);
-  Duration shortest = Duration::zero();
-  for (const Member& member : members()) {
-    const Endpoint& one = *member.endpoint;
-    if (!one.healthy.load(std::memory_order_relaxed) ||
-        one.draining.load(std::memory_order_relaxed) || one.breaker.allows(now)) {
-      continue;
-    }
-    const bool open = one.breaker.state() == Breaker::State::Open;
-    const Duration holds =
-        open ? std::max<Duration>(one.breaker.open_until() - now, Duration(1)) : kTrial;
-    if (shortest == Duration::zero() || holds < shortest) shortest = holds;
-  }
-  return shortest;
+  return std::max(survey(now).held_until - now, Duration::zero());
 }
 
 }  // namespace tidegate::upstream

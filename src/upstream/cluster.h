@@ -52,16 +52,30 @@ class Cluster {
   const Member* find(std::string_view address) const { return membership_->find(address); }
   /// The head of a response came from `endpoint` after that time.
   void note_latency(const Endpoint& endpoint, Duration took, TimePoint now) const;
+  /// Attempts under way at its endpoints, of all workers; up to a millisecond old.
+  uint64_t active(TimePoint now) const;
   /// Any endpoint available.
   bool healthy(TimePoint now) const;
 
  private:
   void make_balancer();
-  bool can_spare_one() const;
+  /// Sums over all endpoints that requests ask for. Taken anew when some endpoint has changed or a
+  /// millisecond has passed, so that thousands of failing requests do not look at thousands of
+  /// endpoints each.
+  struct Survey {
+    uint64_t changes = 0;
+    TimePoint taken_at{};
+    uint64_t active = 0;
+    size_t ejected = 0;  // those whose breaker is not closed
+    TimePoint held_until{};  // by a breaker, the first to let go; not after `taken_at`: by none
+  };
+  const Survey& survey(TimePoint now) const;
+  bool can_spare_one(TimePoint now) const;
   const config::Cluster& config_;
   Membership* membership_;
   uint64_t seed_;
   std::unique_ptr<Balancer> balancer_;
+  mutable Survey survey_;
 };
 
 }  // namespace tidegate::upstream

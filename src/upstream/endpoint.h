@@ -15,10 +15,23 @@
 
 namespace tidegate::upstream {
 
+/// What its cluster says of an endpoint. Becomes another while the endpoint stays.
+struct EndpointSettings {
+  uint32_t weight = 1;
+  std::map<std::string, std::string> tags;
+  bool operator==(const EndpointSettings&) const = default;
+};
+
 /// One address in a cluster. Shared by all workers and kept over reloads and changes of the
 /// cluster's endpoints for as long as it is among them; what changes while serving is atomic.
 struct Endpoint {
-  config::Endpoint config;
+  /// As configured; EndpointSettings have the rest.
+  struct Target {
+    std::string url;
+    std::string scheme;
+    config::Address address;
+  };
+  Target config;
   std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it
   std::string host;                    // its name: what a certificate must be for
   std::string authority;  // Host for `host: origin`: name[:port] as in the URL

@@ -20,11 +20,17 @@ std::string authority_of(const config::Endpoint& endpoint, const std::string& ho
   return named.port == standard ? full.substr(0, full.rfind(':')) : full;
 }
 
+/// In whatever order: name servers turn theirs.
 bool same_addresses(const std::vector<net::SocketAddress>& a,
                     const std::vector<net::SocketAddress>& b) {
-  return std::ranges::equal(a, b, [](const auto& left, const auto& right) {
-    return left.to_string() == right.to_string();
-  });
+  if (a.size() != b.size()) return false;
+  const auto texts = [](const std::vector<net::SocketAddress>& addresses) {
+    std::vector<std::string> sorted;
+    for (const net::SocketAddress& one : addresses) sorted.push_back(one.to_string());
+    std::ranges::sort(sorted);
+    return sorted;
+  };
+  return a.size() == 1 ? a[0].to_string() == b[0].to_string() : texts(a) == texts(b);
 }
 
 Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& address) {
@@ -35,9 +41,8 @@ Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& ad
 }
 
 bool fits(const Endpoint& endpoint, const EndpointSpec& wanted, const std::string& authority) {
-  return endpoint.config.weight == wanted.config.weight &&
-         endpoint.config.tags == wanted.config.tags && endpoint.authority == authority &&
-         endpoint.proxy == wanted.proxy && endpoint.tunnelled == wanted.tunnelled &&
+  return endpoint.authority == authority && endpoint.proxy == wanted.proxy &&
+         endpoint.tunnelled == wanted.tunnelled &&
          same_addresses(endpoint.resolved, wanted.resolved);
 }
 
@@ -53,9 +58,9 @@ const Endpoints* cluster_of(const config::Snapshot* snapshot, const EndpointSet*
 
 Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* previous) {
   // By URL, so that a large cluster is not compared with all of itself.
-  std::unordered_multimap<std::string_view, const std::shared_ptr<Endpoint>*> known;
+  std::unordered_multimap<std::string_view, const ListedEndpoint*> known;
   if (previous != nullptr) {
-    for (const auto& endpoint : *previous) known.emplace(endpoint->config.url, &endpoint);
+    for (const ListedEndpoint& endpoint : *previous) known.emplace(endpoint->config.url, &endpoint);
   }
   Endpoints made;
   made.reserve(wanted.size());
@@ -63,15 +68,19 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     std::string authority = authority_of(spec.config, spec.host);
     auto [at, end] = known.equal_range(spec.config.url);
     while (at != end && !fits(**at->second, spec, authority)) ++at;
-    if (at != end) {
-      made.push_back(*at->second);
-      continue;
+    const bool stays = at != end;
+    EndpointSettings settings{spec.config.weight, std::move(spec.config.tags)};
+    ListedEndpoint& listed = made.emplace_back(stays ? *at->second : ListedEndpoint{});
+    if (!stays || settings != *listed.settings) {
+      listed.settings = std::make_shared<const EndpointSettings>(std::move(settings));
     }
-    auto& endpoint = made.emplace_back(std::make_shared<Endpoint>());
+    if (stays) continue;
+    auto& endpoint = listed.endpoint = std::make_shared<Endpoint>();
     endpoint->address = spec.config.address.to_string();
     endpoint->host = spec.host.empty() ? spec.config.address.host : spec.host;
     endpoint->authority = std::move(authority);
-    endpoint->config = std::move(spec.config);
+    endpoint->config = {std::move(spec.config.url), std::move(spec.config.scheme),
+                        std::move(spec.config.address)};
     endpoint->resolved = std::move(spec.resolved);
     endpoint->proxy = std::move(spec.proxy);
     endpoint->tunnelled = spec.tunnelled;
@@ -81,9 +90,10 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
 
 void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now) {
   if (before.empty()) return;
-  const std::unordered_set<std::shared_ptr<Endpoint>> known(before.begin(), before.end());
-  for (const auto& endpoint : endpoints) {
-    if (!known.contains(endpoint)) endpoint->begin_slow_start(now);
+  std::unordered_set<const Endpoint*> known;
+  for (const ListedEndpoint& listed : before) known.insert(listed.endpoint.get());
+  for (const ListedEndpoint& listed : endpoints) {
+    if (!known.contains(listed.endpoint.get())) listed->begin_slow_start(now);
   }
 }
 

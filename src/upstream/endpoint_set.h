@@ -9,8 +9,19 @@
 
 namespace tidegate::upstream {
 
+/// An endpoint among those of a cluster.
+struct ListedEndpoint {
+  std::shared_ptr<Endpoint> endpoint;
+  std::shared_ptr<const EndpointSettings> settings;
+  Endpoint* operator->() const { return endpoint.get(); }
+  Endpoint& operator*() const { return *endpoint; }
+  bool operator==(const ListedEndpoint& other) const {
+    return endpoint == other.endpoint && *settings == *other.settings;
+  }
+};
+
 /// The endpoints of one cluster; shared by the workers.
-using Endpoints = std::vector<std::shared_ptr<Endpoint>>;
+using Endpoints = std::vector<ListedEndpoint>;
 /// Those of all clusters of one snapshot, in its order.
 using EndpointSet = std::vector<Endpoints>;
 
@@ -23,8 +34,8 @@ struct EndpointSpec {
   bool tunnelled = false;
 };
 
-/// Endpoints for these, in their order. One that `previous` has with equal settings and addresses
-/// is taken over with its state.
+/// Endpoints for these, in their order. One that `previous` has with the same name and addresses is
+/// taken over with its state, whatever its weight and tags were.
 Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* previous);
 
 /// Begins the slow start of those that `before` does not have, unless all are new.

@@ -13,12 +13,11 @@ class Ewma final : public TwoChoices {
   bool wants_latency() const override { return true; }
 
  private:
-  double cost(const Endpoint& endpoint, TimePoint now) const override {
-    const double active = endpoint.active.load(std::memory_order_relaxed);
+  double cost(const Endpoint& endpoint, double load, TimePoint now) const override {
     const double latency = endpoint.peak_latency.at(now);
-    if (latency < 0) return active * kUnansweredMicroseconds;
+    if (latency < 0) return load * kUnansweredMicroseconds;
     // The first microsecond: among endpoints that answer at once, the number under way decides.
-    return (latency + 1) * (active + 1);
+    return (latency + 1) * (load + 1);
   }
 };
 

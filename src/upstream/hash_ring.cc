@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 #include "base/random.h"
 
@@ -16,19 +15,22 @@ uint64_t stable_hash(std::string_view text) {
 }
 
 HashRing::HashRing(std::span<const Member> members) {
-  double sum = 0;
-  size_t weighty = 0;
+  uint64_t sum = 0;
+  uint64_t weighty = 0;
   for (const Member& member : members) {
     sum += member.weight;
     weighty += member.weight > 0 ? 1 : 0;
   }
+  uint64_t units = 1;  // of weight, to kPointsPerUnit points
+  while (sum > 2 * units * weighty) units *= 2;
   std::vector<Point> points;
   for (uint32_t i = 0; i < members.size(); ++i) {
     if (members[i].weight == 0) continue;
-    const double share = members[i].weight * static_cast<double>(weighty) / sum;
-    const auto count = std::max(1L, std::lround(share * kPointsPerMember));
+    const uint64_t count =
+        std::max<uint64_t>(members[i].weight * uint64_t{kPointsPerUnit} / units, 1);
     Random hashes(stable_hash(members[i].name));
-    for (long n = 0; n < count; ++n) points.push_back({static_cast<uint32_t>(hashes.next()), i});
+    for (uint64_t n = 0; n < count; ++n)
+      points.push_back({static_cast<uint32_t>(hashes.next()), i});
   }
   if (!points.empty()) sort_into_buckets(std::move(points));
 }

@@ -17,7 +17,10 @@ uint64_t stable_hash(std::string_view text);
 /// first bits make a lookup as cheap as the table's: on the average it looks at one point.
 class HashRing {
  public:
-  static constexpr uint32_t kPointsPerMember = 128;
+  /// For each unit of weight; with mean weights above 2, half of it, a quarter … so that a member
+  /// has up to 256 on the average. So a member's points are its own affair, whatever comes and
+  /// goes, but for the rare change that takes the mean over a power of two.
+  static constexpr uint32_t kPointsPerUnit = 128;
 
   struct Member {
     std::string_view name;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/health_checks.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -25,6 +26,7 @@ class EndpointCheck final : private Probe::Owner {
     telemetry::Shard& connection_cells;
     ArenaBlocks& blocks;
     Random& random;
+    const std::function<void()>& reclaim;
   };
 
   EndpointCheck(const Context& context, const config::Cluster& cluster,
@@ -81,6 +83,15 @@ class EndpointCheck final : private Probe::Owner {
     context_.loop.timers().arm(timer_, until_next());
   }
 
+  void on_not_probed() override {
+    constexpr Duration kSoon = std::chrono::seconds(1);
+    log::log_limited("health check", log::Level::Warn,
+                     "cannot check endpoints: out of descriptors, ports or memory",
+                     {{"cluster", cluster_}, {"endpoint", endpoint_->address}});
+    if (context_.reclaim) context_.reclaim();
+    context_.loop.timers().arm(timer_, std::min(until_next(), kSoon));
+  }
+
   void change(std::string_view fault) {
     const TimePoint now = context_.loop.now();
     endpoint_->set_healthy(state_.healthy(), now);
@@ -130,17 +141,17 @@ void HealthChecks::update(const config::Snapshot& snapshot, const EndpointSet& s
         endpoint->set_healthy(true, loop_.now());
         continue;
       }
-      auto& check = checks_[endpoint.get()];
+      auto& check = checks_[endpoint.endpoint.get()];
       const Pool::Settings connections = connection_settings(i, *endpoint);
-      const auto known = before.find(endpoint.get());
+      const auto known = before.find(endpoint.endpoint.get());
       if (known != before.end() && known->second->fits(cluster)) {
         check = std::move(known->second);
         before.erase(known);
         check->configure(connections);
       } else if (check == nullptr) {
         check = std::make_unique<EndpointCheck>(
-            EndpointCheck::Context{loop_, cells_, connection_cells_, blocks_, random_}, cluster,
-            endpoint, connections);
+            EndpointCheck::Context{loop_, cells_, connection_cells_, blocks_, random_, reclaim_},
+            cluster, endpoint.endpoint, connections);
       }
     }
   }

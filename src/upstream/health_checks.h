@@ -37,6 +37,8 @@ class HealthChecks {
   /// the snapshot's clusters.
   void update(const config::Snapshot& snapshot, const EndpointSet& set,
               const ConnectionSettings& connection_settings);
+  /// What to do when there is no descriptor for a check; one may have got free until the next.
+  void when_exhausted(std::function<void()> reclaim) { reclaim_ = std::move(reclaim); }
   /// Checks all endpoints of that cluster now, if it has checks.
   void check_now(std::string_view cluster);
 
@@ -46,6 +48,7 @@ class HealthChecks {
   telemetry::Shard& connection_cells_;
   ArenaBlocks blocks_;
   Random random_;
+  std::function<void()> reclaim_;
   std::unordered_map<Endpoint*, std::unique_ptr<EndpointCheck>> checks_;
 };
 

@@ -15,6 +15,7 @@ namespace tidegate::upstream {
 struct Member {
   Endpoint* endpoint;
   Pool* pool;
+  std::shared_ptr<const EndpointSettings> settings;
 };
 
 /// The members of a cluster from one change of its endpoints to the next, in one worker: immutable

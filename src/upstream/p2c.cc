@@ -9,9 +9,7 @@ class P2c final : public TwoChoices {
   explicit P2c(Candidates candidates) : TwoChoices(std::move(candidates)) {}
 
  private:
-  double cost(const Endpoint& endpoint, TimePoint) const override {
-    return endpoint.active.load(std::memory_order_relaxed) + 1.0;
-  }
+  double cost(const Endpoint&, double load, TimePoint) const override { return load; }
 };
 
 }  // namespace

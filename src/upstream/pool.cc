@@ -2,6 +2,7 @@
 #include "upstream/pool.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace tidegate::upstream {
 namespace {
@@ -13,6 +14,17 @@ Pool::Settings tunnel_settings(Pool::Settings settings) {
   // One whose client has gone while it was made is of no use to the next: its time has begun.
   settings.pool.idle_timeout = Duration::zero();
   return settings;
+}
+
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/// 0, or the errno that the last address met with: a transport leaves it as it was.
+int try_to_connect(Connection& connection) {
+  errno = 0;
+  if (connection.connect()) return 0;
+  return errno == 0 ? ECONNREFUSED : errno;
 }
 
 }  // namespace
@@ -99,32 +111,42 @@ Connection* Pool::take(bool fresh) {
 ErrorCode Pool::wait(PoolWaiter& waiter) {
   if (waiting_ >= settings_.pool.max_pending) return ErrorCode::PoolOverflow;
   // There is a stream for each waiter; one that gets free meanwhile serves the oldest.
-  if (connecting_ * streams_expected_ <= waiting_ && may_grow() && !open_connection() &&
-      total_ == 0) {
-    return ErrorCode::ConnectFailed;
+  if (connecting_ * streams_expected_ <= waiting_ && may_grow()) {
+    const ErrorCode failed = open_connection();
+    if (failed != ErrorCode::None && total_ == 0) return failed;
   }
   waiters_.push_back(waiter);
   ++waiting_;
   return ErrorCode::None;
 }
 
-bool Pool::open_connection() {
+/// What this machine lacks is not the origin's fault. `error`: errno of the last address tried.
+ErrorCode Pool::why_not_connected(int error) const {
+  if (is_shortage(error)) return ErrorCode::ProxyExhausted;
+  // No local port is left, where there were some before; otherwise the address is of a kind that
+  // this machine does not speak.
+  if (error == EADDRNOTAVAIL && reached_) return ErrorCode::ProxyExhausted;
+  return endpoint_->proxy ? ErrorCode::OutboundProxyUnreachable : ErrorCode::ConnectFailed;
+}
+
+ErrorCode Pool::open_connection() {
   auto connection = std::make_unique<Connection>(*this, loop_);
-  bool begun = connection->connect();
-  if (!begun && reclaim_ && reclaim_()) {
+  int error = try_to_connect(*connection);
+  if (is_shortage(error) && reclaim_ && reclaim_()) {
     // Idle connections give way to those that have work.
     connection = std::make_unique<Connection>(*this, loop_);
-    begun = connection->connect();
+    error = try_to_connect(*connection);
   }
-  if (!begun) {
-    cells_.endpoint.connection_error(ErrorCode::ConnectFailed);
-    return false;
+  if (error != 0) {
+    const ErrorCode code = why_not_connected(error);
+    cells_.endpoint.connection_error(code);
+    return code;
   }
   busy_.push_back(*connection.release());
   ++total_;
   ++connecting_;
   cells_.connections_active.add();
-  return true;
+  return ErrorCode::None;
 }
 
 bool Pool::close_idle() {
@@ -152,6 +174,7 @@ void Pool::stream_opened(Connection& connection) { place(connection); }
 
 void Pool::connection_ready(Connection& connection) {
   --connecting_;
+  reached_ = true;
   cells_.endpoint.connected();
   streams_changed(connection);
 }
@@ -194,10 +217,11 @@ void Pool::drop(Connection& connection) {
 
 void Pool::serve_waiters() {
   while (connecting_ * streams_expected_ < waiting_ && may_grow()) {
-    if (open_connection()) continue;
+    const ErrorCode failed = open_connection();
+    if (failed == ErrorCode::None) continue;
     if (total_ > 0) return;  // a connection at work will serve them
     --waiting_;
-    waiters_.pop_front().on_connection_failed(ErrorCode::ConnectFailed);
+    waiters_.pop_front().on_connection_failed(failed);
   }
 }
 

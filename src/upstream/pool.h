@@ -110,7 +110,8 @@ class Pool {
   void forget_tls();
   void forget_streams();
   bool may_grow() const;
-  bool open_connection();
+  ErrorCode open_connection();
+  ErrorCode why_not_connected(int error) const;
   void place(Connection& connection);
   void serve_waiters();
   void drop(Connection& connection);
@@ -130,6 +131,7 @@ class Pool {
   size_t connecting_ = 0;
   size_t waiting_ = 0;
   size_t streams_expected_;  // of a connection that is being made
+  bool reached_ = false;     // some connection was made
   std::unique_ptr<Pool> tunnels_;
 };
 

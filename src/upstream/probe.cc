@@ -34,12 +34,8 @@ void Probe::start() {
   head_ = nullptr;
   body_.clear();
   state_ = State::Waiting;
-  timer_fault_ = "timeout";
-  loop_.timers().arm(timer_, settings_.timeout);
-  const ErrorCode refused = pool_->wait(*this);
-  if (refused == ErrorCode::None) return;
-  timer_fault_ = describe(refused).token;
-  loop_.timers().arm(timer_, kSoon);
+  refused_ = pool_->wait(*this);
+  loop_.timers().arm(timer_, refused_ == ErrorCode::None ? settings_.timeout : kSoon);
 }
 
 void Probe::on_connection(Connection& connection) {
@@ -51,7 +47,7 @@ void Probe::on_connection(Connection& connection) {
 }
 
 void Probe::on_connection_failed(ErrorCode code) {
-  finish(describe(code).token);
+  fail(code);
 }
 
 void Probe::send_request() {
@@ -145,7 +141,14 @@ std::string_view Probe::grpc_fault() {
 }
 
 void Probe::on_timeout() {
-  finish(timer_fault_);
+  refused_ == ErrorCode::None ? finish("timeout") : fail(refused_);
+}
+
+void Probe::fail(ErrorCode code) {
+  if (describe(code).side != Side::Proxy) return finish(describe(code).token);
+  timer_.disarm();
+  leave();
+  owner_.on_not_probed();
 }
 
 void Probe::finish(std::string_view fault) {

@@ -21,6 +21,8 @@ class Probe final : private PoolWaiter, private http::ResponseReceiver {
    public:
     /// `fault`: why it failed; empty: it passed. May begin the next one, but not destroy the probe.
     virtual void on_probed(std::string_view fault) = 0;
+    /// It could not be made, for a reason of the proxy's own: nothing is known.
+    virtual void on_not_probed() = 0;
 
    protected:
     ~Owner() = default;
@@ -54,6 +56,7 @@ class Probe final : private PoolWaiter, private http::ResponseReceiver {
   void judge();
   std::string_view grpc_fault();
   void on_timeout();
+  void fail(ErrorCode code);
   void finish(std::string_view fault);
   void leave();
 
@@ -69,7 +72,7 @@ class Probe final : private PoolWaiter, private http::ResponseReceiver {
   http::StreamId stream_ = 0;
   State state_ = State::Idle;
   Timer timer_;
-  std::string_view timer_fault_;  // what it says when it fires
+  ErrorCode refused_ = ErrorCode::None;  // by the pool, which the timer tells
 };
 
 }  // namespace tidegate::upstream

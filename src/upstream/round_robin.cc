@@ -27,8 +27,7 @@ class RoundRobin final : public Balancer {
       const uint32_t index = list[next_++];
       turn_ = index + 1;
       if (!fits(index, context)) continue;
-      const double warm = candidates_.warmth(index, context.now);
-      if (warm >= 1 || candidates_.random().unit() < warm) return static_cast<int>(index);
+      if (candidates_.takes_part(index, context.now)) return static_cast<int>(index);
       if (cold < 0) cold = static_cast<int>(index);
     }
     return cold;

@@ -9,8 +9,9 @@ class TwoChoices : public Balancer {
  protected:
   using Balancer::Balancer;
 
-  /// What a further request to it would cost; less is better.
-  virtual double cost(const Endpoint& endpoint, TimePoint now) const = 0;
+  /// What a request to it would cost, with so many under way for each unit of its weight; less is
+  /// better.
+  virtual double cost(const Endpoint& endpoint, double load, TimePoint now) const = 0;
 
  private:
   int choose(const PickContext& context) final {
@@ -25,11 +26,13 @@ class TwoChoices : public Balancer {
     return first;
   }
 
-  // Per weight, since a heavier one stands more.
+  // Of equals the first one drawn, which weights decide; so they hold for the idle too.
   int cheaper(int a, int b, TimePoint now) const {
     const auto price = [&](int index) {
       const auto at = static_cast<size_t>(index);
-      return cost(*candidates_.endpoints()[at], now) / candidates_.weight(at, now);
+      const Endpoint& endpoint = *candidates_.endpoints()[at];
+      const double active = endpoint.active.load(std::memory_order_relaxed);
+      return cost(endpoint, active / candidates_.weight(at, now), now);
     };
     return price(b) < price(a) ? b : a;
   }

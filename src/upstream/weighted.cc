@@ -41,7 +41,7 @@ class Weighted final : public Balancer {
     }
     heap_.clear();
     for (const uint32_t index : candidates_.list()) {
-      if (candidates_.endpoints()[index]->config.weight == 0) continue;
+      if (candidates_.full_weight(index) == 0) continue;
       if (!known[index]) due_[index] = time_ + interval(index, TimePoint::max()) / 2;
       heap_.push_back({due_[index], index});
     }

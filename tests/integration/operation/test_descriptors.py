@@ -48,6 +48,36 @@ def test_running_out_of_descriptors_is_survived(origin, tidegate, connect):
 
 
 @starves
+def test_what_the_proxy_lacks_is_not_held_against_origins(origin, tidegate, connect):
+    """Without descriptors no connection to an origin can be made: breakers and health checks know better
+    than to take that for the origin's fault."""
+    cluster = {"pool": {"idle_timeout": "0s"}, "breaker": {"max_failures": 2, "recovery_timeout": "1h"},
+               "health_check": {"path": "/health", "interval": "20ms", "timeout": "1s", "unhealthy_after": 1}}
+    proxy = tidegate(config_for(origin, cluster=cluster), descriptors=LIMIT)
+    first = connect(proxy)
+    assert first.get("/before").status == 200
+    flood = open_many(proxy.port(), LIMIT + 50)
+    eventually(lambda: first.get("/").status == 503, what="no descriptor is left")
+    checks = len(origin.requests)
+    for _ in range(100):
+        reply = first.get("/during")
+        assert reply.status == 200 or reply.json()["error"] == "proxy_exhausted"
+    line = proxy.wait_for_log(message="cannot check endpoints: out of descriptors, ports or memory")
+    assert line["endpoint"] == origin.address
+    for sock in flood:
+        sock.close()
+    origin.wait_for_requests(checks + 10)
+    assert first.get("/after").status == 200
+    eventually(lambda: proxy.descriptors() < LIMIT / 2, 15)
+    endpoint = proxy.admin("/clusters").json()["clusters"][0]["endpoints"][0]
+    assert (endpoint["healthy"], endpoint["breaker"]) == (True, "closed")
+    metrics = proxy.metrics()
+    assert metrics("proxy_health_checks_total", default=0, result="failed") == 0
+    assert metrics("proxy_breaker_opened_total", endpoint=origin.address) == 0
+    assert metrics("proxy_errors_total", error="proxy_exhausted") >= 1
+
+
+@starves
 def test_out_of_descriptors_does_not_spin(origin, tidegate, connect):
     """A listener that cannot accept must not wake the loop for ever."""
     proxy = tidegate(config_for(origin), descriptors=LIMIT)

@@ -304,6 +304,33 @@ def test_endpoints_stand_in_a_file_and_change_with_it(origins, tidegate, connect
     assert one.connections == 1, "who stays keeps its connections"
 
 
+def test_an_endpoint_whose_weight_and_tags_change_keeps_its_connections_and_state(origins, tidegate, connect):
+    one, two = origins(1, 2)
+    proxy = tidegate(by_file(), in_file(one, two))
+    client = connect(proxy)
+    assert answered_by(client, 4) == {"127.0.0.1", "127.0.0.2"}
+    assert proxy.admin(f"/clusters/origin/endpoints/{two.address}/drain", method="POST").status == 200
+    proxy.write_script("endpoints.yaml", f"- {{url: {two.url}, weight: 3, tags: {{zone: eu}}}}\n- {{url: {one.url}, weight: 2}}\n")
+    proxy.wait_for_log(message="endpoints changed")
+    now = endpoints(proxy)
+    assert (now[two.address]["weight"], now[two.address]["tags"]) == (3, {"zone": "eu"})
+    assert now[two.address]["draining"], "what the operator said holds"
+    assert answered_by(client, 4) == {"127.0.0.1"}
+    assert (one.connections, two.connections) == (1, 1)
+
+
+def test_a_changed_weight_holds_for_who_stays(origins, tidegate, connect):
+    one, two = origins(1, 2)
+    config = by_file()
+    config["clusters"]["origin"]["balancer"] = "weighted"
+    proxy = tidegate(config, in_file(one, two))
+    client = connect(proxy)
+    client.get("/")
+    proxy.write_script("endpoints.yaml", f"- {{url: {one.url}, weight: 3}}\n- {two.url}\n")
+    proxy.wait_for_log(message="endpoints changed")
+    eventually(lambda: [client.get("/").text for _ in range(8)].count("127.0.0.1") == 6)
+
+
 def test_a_broken_file_leaves_the_endpoints(origins, tidegate, connect):
     (one,) = origins(1)
     proxy = tidegate(by_file(), in_file(one))

@@ -46,7 +46,7 @@ std::shared_ptr<const proxy::SharedSnapshot> share(config::Snapshot snapshot) {
     auto endpoint = std::make_shared<upstream::Endpoint>();
     endpoint->address = address;
     endpoint->config.url = std::string("http://") + address;
-    endpoints[0].push_back(endpoint);
+    endpoints[0].push_back({endpoint, std::make_shared<const upstream::EndpointSettings>()});
   }
   endpoints[0][1]->healthy = false;
   endpoints[0][1]->latency_us = 1500;

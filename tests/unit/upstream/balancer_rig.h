@@ -19,22 +19,24 @@ class BalancerRig final : public upstream::HashKeySource {
 
   upstream::Endpoint& add(uint32_t weight = 1, std::map<std::string, std::string> tags = {}) {
     auto& endpoint = endpoints.emplace_back(std::make_unique<upstream::Endpoint>());
-    endpoint->config.weight = weight;
-    endpoint->config.tags = std::move(tags);
+    settings.push_back(std::make_unique<upstream::EndpointSettings>(weight, std::move(tags)));
     endpoint->address = "10.0.0." + std::to_string(next_name++) + ":80";
     balancer_.reset();
     return *endpoint;
   }
   void remove(size_t index) {
     endpoints.erase(endpoints.begin() + static_cast<std::ptrdiff_t>(index));
+    settings.erase(settings.begin() + static_cast<std::ptrdiff_t>(index));
     balancer_.reset();
   }
 
   int pick(std::vector<const upstream::Endpoint*> tried = {}) {
     if (balancer_ == nullptr) {
-      std::vector<upstream::Endpoint*> all;
-      for (const auto& one : endpoints) all.push_back(one.get());
-      balancer_ = upstream::find_balancer(config.balancer)({std::move(all), config, kSeed});
+      std::vector<upstream::Candidate> all;
+      for (size_t i = 0; i < endpoints.size(); ++i) {
+        all.push_back({endpoints[i].get(), settings[i].get()});
+      }
+      balancer_ = upstream::find_balancer(config.balancer)({all, config, kSeed});
     }
     return balancer_->pick({tried, now, this});
   }
@@ -62,6 +64,7 @@ class BalancerRig final : public upstream::HashKeySource {
 
   config::Cluster config;
   std::vector<std::unique_ptr<upstream::Endpoint>> endpoints;
+  std::vector<std::unique_ptr<upstream::EndpointSettings>> settings;  // of each
   TimePoint now{std::chrono::hours(1)};
   std::string key;
   mutable int key_asked = 0;

@@ -133,6 +133,32 @@ TEST_CASE("idle equals get even shares") {
   }
 }
 
+TEST_CASE("weights hold for one request at a time") {
+  for (const char* name : kWeighted) {
+    for (const bool answered : {false, true}) {
+      CAPTURE(name);
+      CAPTURE(answered);
+      BalancerRig rig(name);
+      for (const uint32_t weight : {3U, 1U}) rig.add(weight);
+      for (const auto& endpoint : rig.endpoints) {
+        if (answered) endpoint->peak_latency.note(10ms, rig.now);
+      }
+      CHECK(near(rig.shares(10'000)[0], 7500, 0.05));
+    }
+  }
+}
+
+TEST_CASE("least_connections of many heeds weights and warmth too") {
+  BalancerRig rig("least_connections");
+  rig.config.slow_start = 30s;
+  for (int i = 0; i < 100; ++i) rig.add(i < 50 ? 1 : 3);
+  rig.pick();
+  rig.endpoints[0]->begin_slow_start(rig.now);
+  const auto shares = rig.shares(100'000);
+  for (size_t i = 1; i < 100; ++i) CHECK(near(shares[i], i < 50 ? 500 : 1500, 0.2));
+  CHECK(near(shares[0], 50, 0.5));
+}
+
 TEST_CASE("least_connections fills up the least busy, by weight") {
   BalancerRig rig("least_connections");
   for (const uint32_t weight : {1U, 1U, 2U}) rig.add(weight);

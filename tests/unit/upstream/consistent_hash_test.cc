@@ -126,6 +126,61 @@ TEST_CASE("bounded load holds within one turn of the loop too") {
   for (const auto& endpoint : rig.endpoints) CHECK(endpoint->active <= 76);
 }
 
+TEST_CASE("a key whose endpoint has no room stays at one other, whatever load is there") {
+  BalancerRig rig("consistent_hash", 3);
+  rig.config.hash_load_factor = 1.0;
+  rig.key = "some key";
+  const auto home = static_cast<size_t>(rig.pick());
+  const std::vector<const upstream::Endpoint*> tried{rig.endpoints[home].get()};
+  const int next = rig.pick(tried);
+  // Only the one that was tried has room.
+  for (size_t i = 0; i < 3; ++i) rig.endpoints[i]->active = i == home ? 0 : 50;
+  for (int i = 0; i < 50; ++i) {
+    rig.now += 1s;
+    CHECK(rig.pick(tried) == next);
+  }
+}
+
+TEST_CASE("of a thousand endpoints the last three share all keys, each at one") {
+  BalancerRig rig("consistent_hash", 1000);
+  for (size_t i = 0; i < 1000; ++i) rig.set_healthy(i, i % 400 == 0);
+  std::map<int, int> counts;
+  for (int i = 0; i < 3000; ++i) {
+    const int index = rig.pick_for(key(i));
+    ++counts[index];
+    CHECK(rig.pick_for(key(i)) == index);
+  }
+  REQUIRE(counts.size() == 3);
+  for (const auto& [index, count] : counts) {
+    CHECK(index % 400 == 0);
+    CHECK(near(count, 1000, 0.4));
+  }
+}
+
+TEST_CASE("by weight too only the keys of who comes or goes move") {
+  BalancerRig rig("consistent_hash");
+  for (const uint32_t weight : {1U, 2U, 3U, 4U, 5U, 5U, 4U, 3U, 2U, 1U}) rig.add(weight);
+  const auto before = places(rig);
+  std::string other;
+  SUBCASE("goes") {
+    other = rig.endpoints[4]->address;
+    rig.remove(4);
+  }
+  SUBCASE("comes") {
+    other = rig.add(7).address;
+  }
+  const auto after = places(rig);
+  int moved = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (after[i] == before[i]) continue;
+    const bool its_own = before[i] == other || after[i] == other;
+    CHECK(its_own);
+    ++moved;
+  }
+  CHECK(moved > kKeys / 12);
+  CHECK(moved < kKeys / 3);
+}
+
 TEST_CASE("without the bound a hot key stays where it belongs") {
   BalancerRig rig("consistent_hash", 10);
   rig.key = "the hot one";
@@ -139,7 +194,7 @@ TEST_CASE("a ring's points are in order, and every hash finds the first behind i
   std::vector<upstream::HashRing::Member> members;
   for (const std::string& name : names) members.push_back({name, 1});
   const upstream::HashRing ring(members);
-  CHECK(ring.size() == 300 * upstream::HashRing::kPointsPerMember);
+  CHECK(ring.size() == 300 * upstream::HashRing::kPointsPerUnit);
   // A step of the hash moves on by no more than a few points, and in the end all the way around.
   size_t at = ring.find(0);
   CHECK(at == 0);

@@ -82,7 +82,7 @@ TEST_CASE("no herd runs over a new endpoint in its slow start") {
 }
 
 TEST_CASE("the share of an endpoint that came back grows from a tenth to the whole") {
-  for (const char* name : {"round_robin", "weighted", "random"}) {
+  for (const char* name : {"round_robin", "weighted", "random", "least_connections", "p2c"}) {
     CAPTURE(name);
     BalancerRig rig(name, 10);
     rig.config.slow_start = 30s;
@@ -97,6 +97,27 @@ TEST_CASE("the share of an endpoint that came back grows from a tenth to the who
     CHECK(test::near(first, 220, 0.35));
     CHECK(test::near(half, 1050, 0.2));
     CHECK(test::near(full, 2000, 0.15));
+  }
+}
+
+TEST_CASE("a cold endpoint gets a tenth of its share while there is little to do") {
+  for (const char* name : {"least_connections", "p2c", "ewma"}) {
+    CAPTURE(name);
+    BalancerRig rig(name, 9);
+    rig.config.slow_start = 30s;
+    rig.pick();
+    rig.add().begin_slow_start(rig.now);
+    all_answer_in(rig, 10ms);
+    // One request at a time, and then always one under way when the next comes.
+    CHECK(test::near(rig.shares(20'000)[9], 220, 0.35));
+    int share = 0;
+    int before = rig.begin();
+    for (int i = 0; i < 20'000; ++i) {
+      const int index = rig.begin();
+      share += index == 9 ? 1 : 0;
+      --rig.endpoints[static_cast<size_t>(std::exchange(before, index))]->active;
+    }
+    CHECK(test::near(share, 230, 0.4));
   }
 }
 
