@@ -101,22 +101,35 @@ void Exchange::give_back_places() {
   while (held_count_ > 0) give_place_back(*held_[--held_count_]);
 }
 
+// All are asked before any is taken from, so that who is over one limit uses up no other that he
+// shares. Only where two workers meet at the last place of one limit, others lose a place in vain.
 bool Exchange::within_rates() {
-  for (LimitRuntime* runtime : runtime_->limits) {
+  const auto& limits = runtime_->limits;
+  const TimePoint now = context_.loop.now();
+  if (limits.size() > 1) {
+    for (LimitRuntime* runtime : limits) {
+      NamedLimit& limit = *runtime->limit;
+      const NamedLimit::Taken asked = limit.ask(limit_key(limit.settings()), 1, now);
+      if (!asked.allowed) return refuse_rate(*runtime, asked);
+    }
+  }
+  for (LimitRuntime* runtime : limits) {
     NamedLimit& limit = *runtime->limit;
     const config::Limit& settings = limit.settings();
-    const NamedLimit::Taken taken =
-        limit.take(limit_key(settings), 1, context_.loop.now(), settings.headers);
-    if (!taken.allowed) {
-      runtime->rejected.add();
-      note_rate(settings, taken);
-      fail(ErrorCode::RateLimited, settings.name);
-      failure_.retry_after = taken.retry_after;
-      return false;
-    }
+    const NamedLimit::Taken taken = limit.take(limit_key(settings), 1, now, settings.headers);
+    if (!taken.allowed) return refuse_rate(*runtime, taken);
     if (settings.headers) note_rate(settings, taken);
   }
   return true;
+}
+
+bool Exchange::refuse_rate(LimitRuntime& runtime, const NamedLimit::Taken& taken) {
+  const config::Limit& settings = runtime.limit->settings();
+  runtime.rejected.add();
+  note_rate(settings, taken);
+  fail(ErrorCode::RateLimited, settings.name);
+  failure_.retry_after = taken.retry_after;
+  return false;
 }
 
 void Exchange::note_rate(const config::Limit& limit, const NamedLimit::Taken& taken) {

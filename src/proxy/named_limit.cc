@@ -43,8 +43,7 @@ NamedLimit::NamedLimit(config::Limit settings, TimePoint start)
 
 NamedLimit::Taken NamedLimit::take(std::string_view key, uint64_t cost, TimePoint now,
                                    bool ask_remaining) {
-  // A worker reads its clock once a turn, which may have begun before the limit was made.
-  const Duration time = std::max(Duration::zero(), Duration(now - start_));
+  const Duration time = since_start(now);
   const auto run = [&](const auto& algorithm) {
     return keys_.with(
         hash_(key), [&](uint64_t* words) { return algorithm.expired(words, time); },
@@ -55,6 +54,20 @@ NamedLimit::Taken NamedLimit::take(std::string_view key, uint64_t cost, TimePoin
             taken.remaining = algorithm.remaining(words, time);
             taken.reset = algorithm.reset(words, time);
           }
+          return taken;
+        });
+  };
+  return std::visit(run, algorithm_);
+}
+
+NamedLimit::Taken NamedLimit::ask(std::string_view key, uint64_t cost, TimePoint now) {
+  const Duration time = since_start(now);
+  const auto run = [&](const auto& algorithm) {
+    return keys_.with(
+        hash_(key), [&](uint64_t* words) { return algorithm.expired(words, time); },
+        [&](uint64_t* words) {
+          Taken taken;
+          taken.allowed = algorithm.ask(words, time, cost, taken.retry_after);
           return taken;
         });
   };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,10 +35,17 @@ class NamedLimit {
   uint64_t capacity() const { return capacity_; }
   /// Takes `cost` for `key`, all or nothing. REQUIRES: 0 < cost <= capacity(). Any thread.
   Taken take(std::string_view key, uint64_t cost, TimePoint now, bool ask_remaining);
+  /// What `take` would say at this moment; takes nothing.
+  Taken ask(std::string_view key, uint64_t cost, TimePoint now);
   /// Times that a new key found no room and had to share a count.
   uint64_t overflows() const { return keys_.overflows(); }
 
  private:
+  // A worker reads its clock once a turn, which may have begun before the limit was made.
+  Duration since_start(TimePoint now) const {
+    return std::max(Duration::zero(), Duration(now - start_));
+  }
+
   const config::Limit settings_;
   const TimePoint start_;
   const std::variant<SlidingWindow, TokenBucket> algorithm_;

@@ -82,24 +82,30 @@ void SlidingWindow::note_groups(uint64_t* words, uint64_t from, uint64_t to, uin
   }
 }
 
+bool SlidingWindow::fits(uint64_t* words, uint64_t state, Duration now, uint64_t cost,
+                         Duration& retry_after) const {
+  const uint64_t count = count_in(state);
+  // A count below the limit is that of a window which has never been full.
+  if (count + cost <= limit_) return true;
+  const uint64_t leaver = group_time(words, count + cost - 1 - limit_, tick_in(state));
+  if (left(leaver, tick_of(now))) return true;
+  retry_after = until_left(leaver, now);
+  return false;
+}
+
 bool SlidingWindow::take(uint64_t* words, Duration now, uint64_t cost,
                          Duration& retry_after) const {
   std::atomic_ref<uint64_t> state(words[0]);
   const uint64_t tick = tick_of(now);
   uint64_t before = state.load();
   while (true) {
+    if (!fits(words, before, now, cost, retry_after)) {
+      const uint64_t seen = std::exchange(before, state.load());
+      if (seen != before) continue;
+      return false;
+    }
     const uint64_t count = count_in(before);
     const uint64_t last = tick_in(before);
-    // A count below the limit is that of a window which has never been full.
-    if (count + cost > limit_) {
-      const uint64_t leaver = group_time(words, count + cost - 1 - limit_, last);
-      if (!left(leaver, tick)) {
-        const uint64_t seen = std::exchange(before, state.load());
-        if (seen != before) continue;
-        retry_after = until_left(leaver, now);
-        return false;
-      }
-    }
     // Rounded up, so that it is not taken for older than it is; and no earlier than the last.
     const uint64_t stamp = age(last, tick + 1) == 0 ? last : tick + 1;
     const uint64_t after = count + cost;
@@ -108,6 +114,15 @@ bool SlidingWindow::take(uint64_t* words, Duration now, uint64_t cost,
     note_groups(words, count, after, stamp);
     return true;
   }
+}
+
+bool SlidingWindow::ask(uint64_t* words, Duration now, uint64_t cost, Duration& retry_after) const {
+  uint64_t before = load(words[0]);
+  while (!fits(words, before, now, cost, retry_after)) {
+    const uint64_t seen = std::exchange(before, load(words[0]));
+    if (seen == before) return false;
+  }
+  return true;
 }
 
 uint64_t SlidingWindow::remaining(uint64_t* words, Duration now) const {

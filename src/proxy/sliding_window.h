@@ -31,6 +31,8 @@ class SlidingWindow {
   /// True: taken. False: nothing was, and `retry_after` says when it could be, if no one else
   /// takes. REQUIRES: cost <= capacity().
   bool take(uint64_t* words, Duration now, uint64_t cost, Duration& retry_after) const;
+  /// What `take` would say at this moment; takes nothing.
+  bool ask(uint64_t* words, Duration now, uint64_t cost, Duration& retry_after) const;
   uint64_t remaining(uint64_t* words, Duration now) const;
   /// Until all of the capacity is there again.
   Duration reset(uint64_t* words, Duration now) const;
@@ -41,6 +43,9 @@ class SlidingWindow {
   /// It is so long ago that it no longer counts.
   bool left(uint64_t tick, uint64_t now) const;
   Duration until_left(uint64_t tick, Duration now) const;
+  /// After those that `state` counts there is room for `cost` more.
+  bool fits(uint64_t* words, uint64_t state, Duration now, uint64_t cost,
+            Duration& retry_after) const;
   /// When the group of the request with this number was complete, or a later time.
   uint64_t group_time(uint64_t* words, uint64_t number, uint64_t last) const;
   void note_groups(uint64_t* words, uint64_t from, uint64_t to, uint64_t tick) const;

@@ -37,6 +37,14 @@ bool TokenBucket::take(uint64_t* word, Duration now, uint64_t cost, Duration& re
   }
 }
 
+bool TokenBucket::ask(uint64_t* word, Duration now, uint64_t cost, Duration& retry_after) const {
+  const uint64_t time = units(now);
+  const uint64_t after = std::max(std::atomic_ref<uint64_t>(*word).load(), time) + cost * interval_;
+  if (after - time <= tolerance_) return true;
+  retry_after = duration(after - time - tolerance_);
+  return false;
+}
+
 uint64_t TokenBucket::remaining(uint64_t* word, Duration now) const {
   const uint64_t earned = std::atomic_ref<uint64_t>(*word).load();
   const uint64_t time = units(now);

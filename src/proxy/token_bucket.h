@@ -23,6 +23,8 @@ class TokenBucket {
   /// True: taken. False: nothing was, and `retry_after` says when it could be, if no one else
   /// takes.
   bool take(uint64_t* word, Duration now, uint64_t cost, Duration& retry_after) const;
+  /// What `take` would say at this moment; takes nothing.
+  bool ask(uint64_t* word, Duration now, uint64_t cost, Duration& retry_after) const;
   uint64_t remaining(uint64_t* word, Duration now) const;
   /// Until all of the capacity is there again.
   Duration reset(uint64_t* word, Duration now) const;

@@ -53,6 +53,21 @@ def test_allowed_responses_tell_what_remains_if_asked(origin, proxy_to, connect)
     assert client.get("/").headers.get("ratelimit-policy") == '"sign";q=3;w=3600'
 
 
+@pytest.mark.parametrize("algorithm", ["sliding_window", "token_bucket"])
+@pytest.mark.parametrize("order", [["all", "each"], ["each", "all"]])
+def test_who_is_over_a_limit_of_his_own_uses_up_no_shared_one(proxy_to, connect, algorithm, order):
+    proxy = proxy_to(limits={"all": {"rate": "6/h", "key": "global", "algorithm": algorithm},
+                             "each": {"rate": "2/h", "key": "header:x-client", "algorithm": algorithm}},
+                     route={"echo": True, "limits": order})
+    client = connect(proxy)
+    assert statuses(client, 20, headers={"X-Client": "greedy"}) == [200] * 2 + [429] * 18
+    assert statuses(client, 2, headers={"X-Client": "modest"}) == [200] * 2
+    assert statuses(client, 3, headers={"X-Client": "third"}) == [200, 200, 429]
+    assert statuses(client, 2, headers={"X-Client": "fourth"}) == [429] * 2
+    rejected = proxy.metrics()
+    assert sum(rejected("proxy_limit_rejected_total", default=0, limit=name) for name in ("all", "each")) == 21
+
+
 def test_several_limits_all_hold(proxy_to, connect):
     proxy = proxy_to(limits={"few": {"rate": "2/h", "headers": True}, "many": {"rate": "9/h", "headers": True}},
                      route={"echo": True, "limits": ["many", "few"]})

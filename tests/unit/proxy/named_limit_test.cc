@@ -72,6 +72,44 @@ TEST_CASE("threads together get exactly the limit") {
   }
 }
 
+TEST_CASE("asking tells what taking would, and takes nothing") {
+  for (const auto algorithm :
+       {config::LimitAlgorithm::SlidingWindow, config::LimitAlgorithm::TokenBucket}) {
+    config::Limit wanted = settings(300);
+    wanted.algorithm = algorithm;
+    NamedLimit limit(wanted, kStart);
+    for (int step = 1; step <= 3000; ++step) {
+      const TimePoint now = kStart + 97ms * step;
+      const NamedLimit::Taken asked = limit.ask("a", 1, now);
+      CHECK(limit.ask("a", 1, now).allowed == asked.allowed);
+      const NamedLimit::Taken taken = limit.take("a", 1, now, false);
+      CHECK(taken.allowed == asked.allowed);
+      CHECK(taken.retry_after == asked.retry_after);
+    }
+  }
+}
+
+TEST_CASE("threads that ask first get exactly the limit too") {
+  for (const auto algorithm :
+       {config::LimitAlgorithm::SlidingWindow, config::LimitAlgorithm::TokenBucket}) {
+    config::Limit wanted = settings(1000);
+    wanted.algorithm = algorithm;
+    NamedLimit limit(wanted, kStart);
+    std::atomic<int> allowed{0};
+    std::vector<std::thread> team;
+    for (int i = 0; i < 4; ++i) {
+      team.emplace_back([&] {
+        for (int n = 0; n < 1000; ++n) {
+          if (!limit.ask("shared", 1, kStart + 1s).allowed) continue;
+          if (limit.take("shared", 1, kStart + 1s, false).allowed) ++allowed;
+        }
+      });
+    }
+    for (std::thread& thread : team) thread.join();
+    CHECK(allowed == 1000);
+  }
+}
+
 TEST_CASE("threads that bring in keys at once get each key's limit exactly") {
   config::Limit wanted = settings(3);
   wanted.max_keys = 64;
