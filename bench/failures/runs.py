@@ -3,8 +3,10 @@
 promised. The whole ones write bench/RESULTS-failures.md; tests make the same ones short."""
 import contextlib
 import dataclasses
+import json
 import pathlib
 import signal
+import subprocess
 import time
 
 from support import Proxy, config_for
@@ -48,12 +50,15 @@ def figures(load):
 
 # -- endpoints that die -------------------------------------------------------------------------
 
-def killed_in_turn(scale, path="/", breaker=None):
+ANSWER_US = 4_000  # so that an endpoint which dies has requests under way
+
+
+def killed_in_turn(scale, path="/", breaker=None, retry=RETRY, answer_us=ANSWER_US):
     """The load while each second one of ten endpoints is killed; with the fleet's account."""
-    cluster = {"retry": RETRY, **({"breaker": breaker} if breaker else {})}
-    with Fleet(scale.programs, 10, ids=scale.rate * scale.seconds) as fleet:
+    cluster = {"retry": retry, **({"breaker": breaker} if breaker else {})}
+    with Fleet(scale.programs, 10, delays=answer_us, ids=scale.rate * scale.seconds) as fleet:
         with proxy_before(fleet.urls, scale, cluster) as proxy:
-            load = PacedLoad(scale.programs, proxy.port(), scale.rate, scale.seconds, path=path)
+            load = PacedLoad(scale.programs, proxy.port(), scale.rate, scale.seconds, connections=256, path=path)
             killed = fleet.kill_in_turn(time.monotonic() + scale.seconds)
             return load.finish(), killed, fleet.executed()
 
@@ -66,8 +71,8 @@ def kill_under_gets(scale, breakers=(None, BREAKER)):
                   figures(load), "no request fails", load.failed == 0)
 
 
-def kill_under_posts(scale):
-    load, killed, executed = killed_in_turn(scale, path="once:0", breaker=BREAKER)
+def kill_under_posts(scale, **settings):
+    load, killed, executed = killed_in_turn(scale, path="once:0", breaker=BREAKER, **settings)
     twice = sum(count for times, count in executed.items() if times > 1)
     once = executed.get(1, 0)
     answered = load.statuses[200]
@@ -79,9 +84,9 @@ def kill_under_posts(scale):
 
 def rolling_restart(scale, signals=(signal.SIGTERM, signal.SIGKILL)):
     for number in signals:
-        with Fleet(scale.programs, 10) as fleet:
+        with Fleet(scale.programs, 10, delays=ANSWER_US) as fleet:
             with proxy_before(fleet.urls, scale, {"retry": RETRY}) as proxy:
-                load = PacedLoad(scale.programs, proxy.port(), scale.rate, scale.seconds)
+                load = PacedLoad(scale.programs, proxy.port(), scale.rate, scale.seconds, connections=256)
                 pause = scale.seconds / (2.5 * len(fleet.ports))
                 fleet.restart_all(number, pause=pause, dead=pause)
                 load = load.finish()
@@ -253,6 +258,28 @@ def reload_large(scale, reloads=5, bound_ms=50, bound_s=1, **size):
               max(took) < bound_s and load.failed == 0 and bool(during) and longest <= bound_ms)
 
 
+def nanoseconds(scale, program, pattern):
+    """{benchmark: {argument: CPU time}} of one of bench/micro."""
+    command = [scale.programs / program, f"--benchmark_filter={pattern}", "--benchmark_format=json"]
+    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True)
+    found = {}
+    for entry in json.loads(done.stdout)["benchmarks"]:
+        name, _, argument = entry["name"].rpartition("/")
+        found.setdefault(name.rpartition("/")[2], {})[int(argument)] = entry["cpu_time"]
+    return found
+
+
+def many(scale):
+    """Without traffic: what choosing costs."""
+    picks = nanoseconds(scale, "micro_balancers", "^pick/")
+    saw = ", ".join(f"{name} {by[10]:.0f} and {by[1000]:.0f}" for name, by in picks.items())
+    yield Row("a pick among 10 endpoints and among 1,000, in ns", saw, "at most 100 ns more",
+              all(by[1000] < by[10] + 100 for by in picks.values()))
+    by = nanoseconds(scale, "micro_router", "match_route")["match_route"]
+    yield Row("a match among 10 routes and among 10,000, in ns", f"{by[10]:.0f} and {by[10_000]:.0f}",
+              "at most 100 ns more", by[10_000] < by[10] + 100)
+
+
 RUNS = {
     "kill": (kill_under_gets, {}),
     "post": (kill_under_posts, {}),
@@ -260,5 +287,6 @@ RUNS = {
     "slow": (one_is_slow, {"rate": 3000, "seconds": 20}),
     "storm": (retry_storm, {"rate": 2000, "seconds": 10}),
     "limit": (shared_limit, {"seconds": 20}),
+    "many": (many, {}),
     "reload": (reload_large, {"rate": 2000, "seconds": 15}),
 }
