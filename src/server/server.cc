@@ -193,6 +193,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   }
   if (const auto follows = discovery_.follow(shared->config); !follows) return {follows.error()};
   listeners_.commit(shared->config);
+  if (snapshot_ != nullptr) retired_.push_back(std::move(snapshot_));
   snapshot_ = std::move(shared);
   memory_.limit(snapshot_->config.max_memory);
   warn_of_certificates(*snapshot_);
@@ -367,6 +368,7 @@ std::vector<std::string> Server::reload() {
 void Server::each_second() {
   rates_.sample(control_.loop().now());
   ticket_keys_->rotate(control_.loop().now());
+  std::erase_if(retired_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
 }
 

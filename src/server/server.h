@@ -92,6 +92,9 @@ class Server {
   script::Scripts scripts_;
   std::map<std::string, std::pair<uint64_t, std::string>> reported_;  // generation, error; by policy
   std::shared_ptr<const proxy::SharedSnapshot> snapshot_;
+  /// Earlier ones until no worker uses them: a large one takes milliseconds to destroy, which are
+  /// this thread's and not those of requests.
+  std::vector<std::shared_ptr<const proxy::SharedSnapshot>> retired_;
   std::shared_ptr<net::TlsTicketKeys> ticket_keys_;
   Listeners listeners_;
   Listeners admin_listeners_;
