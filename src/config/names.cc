@@ -21,16 +21,6 @@ bool all_of(std::string_view text, std::string_view extra) {
   });
 }
 
-/// A DNS name or IPv4 address; what looks like an address must be one.
-bool is_host_name(std::string_view host) {
-  if (host.empty() || host.size() > 253 || !all_of(host, ".-_")) return false;
-  if (host.front() == '.' || host.front() == '-') return false;
-  if (host.find("..") != std::string_view::npos) return false;
-  bool numeric = std::all_of(host.begin(), host.end(),
-                             [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
-  return !numeric || IpAddress::parse(host).has_value();
-}
-
 bool is_bracketed_v6(std::string_view host) {
   if (host.size() < 4 || host.front() != '[' || host.back() != ']') return false;
   std::string_view inner = host.substr(1, host.size() - 2);
@@ -108,6 +98,15 @@ std::string_view why_not_canonical(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_host_name(std::string_view host) {
+  if (host.empty() || host.size() > 253 || !all_of(host, ".-_")) return false;
+  if (host.front() == '.' || host.front() == '-') return false;
+  if (host.find("..") != std::string_view::npos) return false;
+  bool numeric = std::all_of(host.begin(), host.end(),
+                             [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
+  return !numeric || IpAddress::parse(host).has_value();
+}
 
 std::string not_available(std::string_view what) {
   return fmt::format("{} is specified but not available in this version", what);

@@ -63,7 +63,7 @@ struct Listener {
   std::string name;
   Address address;
   std::optional<uint32_t> permissions;  // of a unix socket's file; absent: as the umask leaves them
-  std::optional<ListenerTls> tls;  // absent: cleartext
+  std::optional<ListenerTls> tls;       // absent: cleartext
   std::vector<Cidr> trusted_proxies;
   bool trust_unix = false;  // `unix` among trusted_proxies
   bool proxy_protocol = false;
@@ -95,8 +95,8 @@ struct Pool {
   Duration idle_timeout = std::chrono::seconds(60);
   uint32_t max_pending = 1024;  // requests waiting for a connection, per endpoint and worker
   Duration pending_timeout = Duration::zero();  // wait for a connection; 0: the route's timeout
-  uint64_t max_requests = 0;    // per connection; 0: unlimited
-  Duration ping_interval = Duration::zero();  // of silence with streams open; 0: no pings
+  uint64_t max_requests = 0;                    // per connection; 0: unlimited
+  Duration ping_interval = Duration::zero();    // of silence with streams open; 0: no pings
 };
 
 enum class DnsType : uint8_t { A, Srv };
@@ -147,17 +147,18 @@ struct Cluster {
   std::optional<HashOn> hash_on;           // none: client_ip
   std::optional<double> hash_load_factor;  // 1.25: a quarter over the even share; none: no bound
   std::optional<Locality> locality;
-  Duration slow_start = Duration::zero();  // zero: none
+  Duration slow_start = Duration::zero();   // zero: none
   std::optional<HealthCheck> health_check;  // none: every endpoint counts as healthy
-  std::optional<Breaker> breaker;          // none: no endpoint is ever ejected
-  double panic_threshold = 0;              // healthy share below which all are used; 0: never
-  std::string protocol = "auto";           // h1, h2, auto
+  std::optional<Breaker> breaker;           // none: no endpoint is ever ejected
+  double panic_threshold = 0;               // healthy share below which all are used; 0: never
+  std::string protocol = "auto";            // h1, h2, auto
   Duration connect_timeout = std::chrono::seconds(5);
   ClusterLimits limits;
   Retry retry;
   Pool pool;
-  ClusterTls tls;  // of its https endpoints
+  ClusterTls tls;                     // of its https endpoints
   std::string outbound_proxy;         // as written: a URL, `environment`, or empty
+  int proxy_protocol = 0;             // version of the header that connections begin with; 0: none
   bool outbound_tunnel = false;       // CONNECT for http endpoints too
   std::vector<std::string> no_proxy;  // as written
   // what those stand for; by the endpoint's scheme
@@ -228,12 +229,12 @@ struct Route {
   Duration timeout = std::chrono::seconds(30);       // to the response head
   Duration idle_timeout = std::chrono::seconds(60);  // no byte either way
   Duration exchange_timeout = Duration::zero();      // whole exchange; 0: unlimited
-  std::string deadline_header;                       // tells the origin what time is left; lower case
-  std::vector<std::string> policies;                 // default_policies first, resolved
-  std::vector<std::string> limits;                   // by name, in order
-  uint64_t max_requests = 0;                         // under way at once; 0: unlimited
+  std::string deadline_header;        // tells the origin what time is left; lower case
+  std::vector<std::string> policies;  // default_policies first, resolved
+  std::vector<std::string> limits;    // by name, in order
+  uint64_t max_requests = 0;          // under way at once; 0: unlimited
   uint64_t max_requests_per_client = 0;
-  uint64_t max_body = 0;                             // 0: unlimited
+  uint64_t max_body = 0;  // 0: unlimited
   bool allow_encoded_slashes = false;
   bool allow_connect = false;
   Origin origin;

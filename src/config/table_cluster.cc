@@ -71,10 +71,11 @@ const Section& pool_section() {
                  "503; 0s: the route's `timeout`.")
           .field("max_requests", &Pool::max_requests, count(0, UINT32_MAX),
                  "Requests on one connection before it is replaced; 0: unlimited.")
-          .field("ping_interval", &Pool::ping_interval, duration(0ms, 24h),
-                 "HTTP/2: a connection that was silent for this long with streams open is asked for "
-                 "a sign of life, and given up if none comes within it; 0s: never. Some gRPC servers "
-                 "refuse less than 5m.");
+          .field(
+              "ping_interval", &Pool::ping_interval, duration(0ms, 24h),
+              "HTTP/2: a connection that was silent for this long with streams open is asked for "
+              "a sign of life, and given up if none comes within it; 0s: never. Some gRPC servers "
+              "refuse less than 5m.");
   return kSection;
 }
 
@@ -110,6 +111,11 @@ const Section& cluster_section() {
                  "HTTP version towards the origins; `auto`: as they choose by ALPN on TLS, HTTP/1.1 "
                  "in cleartext; `h2` in cleartext: with prior knowledge. An HTTP/2 origin is taken to "
                  "allow 100 streams on a connection until it has said how many.")
+          .field("proxy_protocol", &Cluster::proxy_protocol,
+                 enumeration<int>({{"none", 0}, {"v1", 1}, {"v2", 2}}),
+                 "Connections to the origins begin with a PROXY protocol header of this version, "
+                 "which names the client; so each carries the requests of one client's connection "
+                 "only, and `pool` counts for each of these.")
           .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
                  "Longest wait for a connection to an endpoint.")
           .field("pool", &Cluster::pool, nested<Pool>(pool_section()),

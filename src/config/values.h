@@ -57,6 +57,9 @@ Fallible<std::string> parse_variable_name(std::string_view text);
 
 /// "not available" in the one wording that tests and users know.
 std::string not_available(std::string_view what);
+/// A DNS name or IPv4 address; what looks like an address must be one.
+bool is_host_name(std::string_view host);
+
 /// ", did you mean 'x'?" for the nearest of `known`, or nothing when none is near.
 std::string did_you_mean(std::string_view given, const std::vector<std::string>& known);
 

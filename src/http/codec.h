@@ -135,8 +135,8 @@ class ServerCodec {
   /// on_response_writable, and those of streams that are over on_request_error; what they send then
   /// is for the next flush.
   virtual void produce(bool blocked) { (void)blocked; }
-  /// `produce` stopped although more could go, so that one flush does not take for ever: flush again
-  /// once this has been written.
+  /// `produce` stopped although more could go, so that one flush does not take for ever: flush
+  /// again once this has been written.
   virtual bool has_more() const { return false; }
 
   /// Called at intervals of the time that a client may leave its windows shut: resets streams whose
@@ -153,6 +153,9 @@ class ServerCodec {
   virtual bool done() const = 0;
   /// Once the output is flushed the sending direction is to be shut down (tunnel half-close).
   virtual bool write_finished() const = 0;
+  /// A response that has begun is not complete, and only a reset of the connection can tell: its
+  /// end in order would pass for the response's (RFC 9112 6.3, a body without length or chunks).
+  virtual bool truncated() const { return false; }
 };
 
 /// Client side of a connection: requests out, responses in.

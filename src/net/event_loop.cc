@@ -80,8 +80,8 @@ void EventLoop::schedule_sweep() {
 }
 
 void EventLoop::end_turn() {
-  // Destruction may doom further objects: they wait for the next turn.
-  if (!doomed_.empty()) {
+  // Their destructors may doom others, for which nothing might wake the loop again.
+  while (!doomed_.empty()) {
     std::vector<std::unique_ptr<Deferred>> now;
     now.swap(doomed_);
     now.clear();
@@ -92,7 +92,7 @@ void EventLoop::end_turn() {
 
 void EventLoop::destroy_doomed() {
   // What waits may refer to other things that wait, so the list may grow while it shrinks.
-  while (!doomed_.empty()) end_turn();
+  end_turn();
 }
 
 void EventLoop::post(std::function<void()> task) {

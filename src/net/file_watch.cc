@@ -18,6 +18,10 @@ constexpr auto kSettle = std::chrono::milliseconds(50);
 constexpr std::string_view kSwappedFolder = "..data";
 constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM;
 
+std::string folder_of(const std::string& path) {
+  return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+}
+
 }  // namespace
 
 FileWatch::FileWatch(EventLoop& loop, OnChange on_change)
@@ -28,7 +32,8 @@ FileWatch::FileWatch(EventLoop& loop, OnChange on_change)
   if (!fd_) return;
   event_ = event_new(
       loop.base(), fd_.get(), EV_READ | EV_PERSIST,
-      [](evutil_socket_t, short, void* self) { static_cast<FileWatch*>(self)->on_readable(); }, this);
+      [](evutil_socket_t, short, void* self) { static_cast<FileWatch*>(self)->on_readable(); },
+      this);
   event_add(event_, nullptr);
 }
 
@@ -37,26 +42,34 @@ FileWatch::~FileWatch() {
 }
 
 bool FileWatch::watch(const std::vector<std::string>& files) {
-  files_.clear();
-  std::set<std::string> wanted;
-  for (const std::string& file : files) {
-    files_.insert(file);
-    wanted.insert(file.substr(0, std::max<size_t>(file.rfind('/'), 1)));
-  }
-  std::erase_if(folders_, [&](const auto& entry) {
-    if (wanted.erase(entry.second) > 0) return false;
-    ::inotify_rm_watch(fd_.get(), entry.first);
-    return true;
-  });
-  bool all = true;
-  for (const std::string& folder : wanted) {
-    const int descriptor = ::inotify_add_watch(fd_.get(), folder.c_str(), kEvents);
-    if (descriptor < 0) {
-      all = false;
-    } else {
-      folders_[descriptor] = folder;
+  files_ = {files.begin(), files.end()};
+  return watch_folders();
+}
+
+// Anew each time, since a folder's name may by now lead to another one; the kernel gives the same
+// descriptor where it does not.
+bool FileWatch::watch_folders() {
+  std::map<std::string, bool> wanted;  // true: files stand in it, not only below
+  for (const std::string& file : files_) {
+    std::string folder = folder_of(file);
+    wanted[folder] = true;
+    while (folder != "/" && wanted.emplace(folder = folder_of(folder), false).second) {
     }
   }
+  std::multimap<int, std::string> watched;
+  bool all = true;
+  for (const auto& [folder, holds_files] : wanted) {
+    const int descriptor = ::inotify_add_watch(fd_.get(), folder.c_str(), kEvents);
+    if (descriptor >= 0) {
+      watched.emplace(descriptor, folder);
+    } else {
+      all = all && !holds_files;
+    }
+  }
+  for (const auto& [descriptor, folder] : folders_) {
+    if (!watched.contains(descriptor)) ::inotify_rm_watch(fd_.get(), descriptor);
+  }
+  folders_ = std::move(watched);
   return all;
 }
 
@@ -69,25 +82,30 @@ void FileWatch::on_readable() {
       const auto* one = reinterpret_cast<const inotify_event*>(buffer + at);
       at += static_cast<ssize_t>(sizeof(inotify_event) + one->len);
       if (one->mask & IN_Q_OVERFLOW) changed_.insert(files_.begin(), files_.end());
-      const auto folder = folders_.find(one->wd);
-      if (folder == folders_.end() || one->len == 0) continue;
-      const std::string path = folder->second + "/" + one->name;
-      if (files_.contains(path)) changed_.insert(path);
-      if (kSwappedFolder == one->name) add_folder(folder->second);
+      if (one->len == 0) continue;
+      const auto [first, last] = folders_.equal_range(one->wd);
+      for (auto folder = first; folder != last; ++folder) on_event(folder->second, one->name);
     }
   }
   if (!changed_.empty()) loop_.timers().arm(settle_, kSettle);
   loop_.flush_dirty();
 }
 
-void FileWatch::add_folder(const std::string& folder) {
-  for (const std::string& file : files_) {
-    if (file.substr(0, std::max<size_t>(file.rfind('/'), 1)) == folder) changed_.insert(file);
+void FileWatch::on_event(const std::string& folder, std::string_view name) {
+  const std::string front = folder == "/" ? folder : folder + "/";
+  const std::string path = front + std::string(name);
+  if (files_.contains(path)) changed_.insert(path);
+  // The folder above some files, or the link through which all in this one are seen.
+  const std::string above = name == kSwappedFolder ? front : path + "/";
+  for (auto file = files_.lower_bound(above); file != files_.end() && file->starts_with(above);
+       ++file) {
+    changed_.insert(*file);
   }
 }
 
 void FileWatch::on_settled() {
   const std::set<std::string> changed = std::exchange(changed_, {});
+  watch_folders();
   on_change_(changed);
 }
 

@@ -15,9 +15,10 @@ namespace tidegate::net {
 
 class EventLoop;
 
-/// Tells when any of a set of files has changed: written, replaced by a rename, or come and gone. It
-/// watches their folders, since editors and deployment tools replace files rather than write them.
-/// Changes in quick succession are told once, when they have settled.
+/// Tells when any of a set of files has changed: written, replaced by a rename, or come and gone.
+/// It watches their folders, since editors and deployment tools replace files rather than write
+/// them, and the folders above, any of which may be replaced as a whole, or be a link to the
+/// present release. Changes in quick succession are told once, when they have settled.
 class FileWatch {
  public:
   using OnChange = std::function<void(const std::set<std::string>& changed)>;
@@ -34,14 +35,15 @@ class FileWatch {
  private:
   void on_readable();
   void on_settled();
-  void add_folder(const std::string& folder);
+  void on_event(const std::string& folder, std::string_view name);
+  bool watch_folders();
 
   EventLoop& loop_;
   OnChange on_change_;
   OwnedFd fd_;
   event* event_ = nullptr;
   Timer settle_;
-  std::map<int, std::string> folders_;  // by watch descriptor
+  std::multimap<int, std::string> folders_;  // by watch descriptor; links may lead to the same one
   std::set<std::string> files_;
   std::set<std::string> changed_;
 };

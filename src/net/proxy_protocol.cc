@@ -229,15 +229,14 @@ std::string write_proxy_header(int version, const SocketAddress& source,
            text_of(to, v4) + " " + std::to_string(source.port()) + " " +
            std::to_string(destination.port()) + "\r\n";
   }
-  std::string header(kSignature);
+  const uint8_t family = !known ? kUnspecified : v4 ? kInet : kInet6;
+  std::string header;
+  header.reserve(kFixedPart + address_size(kInet6));
+  header.append(kSignature);
   header.push_back(0x21);  // version 2, PROXY
-  if (!known) {
-    header.append(3, '\0');
-    return header;
-  }
-  const uint8_t family = v4 ? kInet : kInet6;
-  header.push_back(static_cast<char>(family << 4 | kStream));
-  put_word(header, static_cast<uint16_t>(address_size(family)));
+  header.push_back(static_cast<char>(known ? family << 4 | kStream : 0));
+  put_word(header, static_cast<uint16_t>(known ? address_size(family) : 0));
+  if (!known) return header;
   put_ip(header, from, v4);
   put_ip(header, to, v4);
   put_word(header, source.port());

@@ -16,7 +16,8 @@ namespace {
 int keep_session(SSL* ssl, SSL_SESSION* session) {
   auto* slot = static_cast<TlsSession*>(SSL_get_app_data(ssl));
   if (slot == nullptr) return 0;
-  slot->replace(session, SSL_get_SSL_CTX(ssl));
+  const char* host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  slot->replace(session, SSL_get_SSL_CTX(ssl), host == nullptr ? "" : host);
   return 1;  // it is ours now
 }
 
@@ -77,10 +78,11 @@ std::unique_ptr<Tls> TlsClientContext::connect(const std::string& host, TlsSessi
     // A host that cannot be checked must not pass unchecked.
     if (set != 1) {
       SSL_free(ssl);
-      throw std::bad_alloc();
+      return nullptr;
     }
   }
-  if (auto* known = session.get(context_); known != nullptr) SSL_set_session(ssl, known);
+  if (auto* known = session.get(context_, is_ip ? "" : host); known != nullptr)
+    SSL_set_session(ssl, known);
   ERR_clear_error();
   return std::make_unique<Tls>(ssl, shared_from_this());
 }

@@ -84,6 +84,18 @@ struct TlsServerCallbacks {
     return 0;
   }
 
+  /// A client is let in on the word of its certificate no longer than that is valid.
+  static SSL_TICKET_RETURN judge_ticket(SSL*, SSL_SESSION* session, const unsigned char*, size_t,
+                                        SSL_TICKET_STATUS status, void*) {
+    const bool opened = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+    if (!opened) return SSL_TICKET_RETURN_IGNORE_RENEW;
+    const X509* client = SSL_SESSION_get0_peer(session);
+    if (client != nullptr && X509_cmp_current_time(X509_get0_notAfter(client)) <= 0) {
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
+  }
+
   static void set_session_id_context(SSL_CTX& context, const TlsServerSettings& settings,
                                      const std::vector<X509Ptr>& client_cas) {
     // A session carries who the client is, so it must not be good where others would be let in.
@@ -108,6 +120,7 @@ struct TlsServerCallbacks {
     SSL_CTX_set_timeout(&context, kSessionSeconds);
     SSL_CTX_set_num_tickets(&context, 1);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(&context, open_or_seal);
+    SSL_CTX_set_session_ticket_cb(&context, nullptr, judge_ticket, nullptr);
     SSL_CTX_set_tlsext_servername_callback(&context, choose_certificate);
     if (!settings.alpn.empty()) SSL_CTX_set_alpn_select_cb(&context, choose_alpn, nullptr);
     std::vector<X509Ptr> cas;

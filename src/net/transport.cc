@@ -33,6 +33,14 @@ bool Transport::connect(const SocketAddress& address) {
   return true;
 }
 
+SocketAddress Transport::local_address() const {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  if (::getsockname(fd_.get(), raw, &length) != 0) return {};
+  return SocketAddress::from_raw(raw, length);
+}
+
 void Transport::start_reading() {
   if (reading_ || !open()) return;
   event_assign(
@@ -66,6 +74,11 @@ void Transport::take(size_t bytes) {
 
 void Transport::read_arrived() {
   if (reading_) on_readable();
+}
+
+bool Transport::bytes_wait() const {
+  char one;
+  return open() && ::recv(fd_.get(), &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void Transport::on_readable() {

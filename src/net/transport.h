@@ -15,9 +15,9 @@
 namespace tidegate::net {
 
 /// The byte pipe under one connection: a non-blocking socket, its events on the loop, its output.
-/// Owned by the connection, which is also its handler; used in the loop's thread only. After `close`
-/// the handler hears nothing more. Plain, until `start_tls` puts TLS between the bytes of both sides
-/// and the socket.
+/// Owned by the connection, which is also its handler; used in the loop's thread only. After
+/// `close` the handler hears nothing more. Plain, until `start_tls` puts TLS between the bytes of
+/// both sides and the socket.
 class Transport {
  public:
   class Handler {
@@ -58,24 +58,29 @@ class Transport {
   OutputBuffer& output() { return output_; }
   bool open() const { return static_cast<bool>(fd_); }
   int fd() const { return fd_.get(); }
+  /// Of the socket on this side. A system call.
+  SocketAddress local_address() const;
 
   /// Begins to connect; the handler hears `on_connected`, never from inside this call. False: no
   /// descriptor left, or the address can not be used.
   bool connect(const SocketAddress& address);
-  /// From now on the bytes of both sides are TLS; begins the handshake, and to read. What went before
-  /// was plain: it has been read (see `peek`), and flushed. The handler hears `on_secured`, never
-  /// from inside this call.
+  /// From now on the bytes of both sides are TLS; begins the handshake, and to read. What went
+  /// before was plain: it has been read (see `peek`), and flushed. The handler hears `on_secured`,
+  /// never from inside this call.
   void start_tls(std::unique_ptr<Tls> tls);
   /// nullptr: plain.
   const Tls* tls() const { return tls_.get(); }
 
-  /// Registers for reading, once; it then stays registered, so that steady state needs no epoll_ctl.
+  /// Registers for reading, once; it then stays registered, so that steady state needs no
+  /// epoll_ctl.
   void start_reading();
   /// Back-pressure; `resume_reading` undoes it.
   void pause_reading();
   void resume_reading();
   /// Reads once what has arrived already, as if the loop had said so. The handler may be called.
   void read_arrived();
+  /// The kernel holds bytes that have not been read.
+  bool bytes_wait() const;
   /// For the loop: as it said in `read_next_turn`.
   void read_kept();
   bool reading() const { return reading_; }
@@ -97,7 +102,8 @@ class Transport {
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
   void flush();
-  /// No more output after what waits now (with TLS, close_notify). More than once is as good as once.
+  /// No more output after what waits now (with TLS, close_notify). More than once is as good as
+  /// once.
   void shutdown_write_after_flush();
   /// Drops output, deregisters, closes the socket. With TLS, says close_notify before if there was
   /// no output to drop.
@@ -143,9 +149,9 @@ class Transport {
   bool reading_ = false;
   bool connecting_ = false;
   bool dirty_ = false;
-  bool blocked_ = false;       // the kernel took less than there was
+  bool blocked_ = false;  // the kernel took less than there was
   bool shutdown_due_ = false;
-  bool shut_ = false;          // for writing
+  bool shut_ = false;  // for writing
   bool reads_on_ = false;
   bool peeking_ = false;
   bool write_failed_ = false;  // output is dropped

@@ -18,7 +18,9 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   forgo_settling();
   cluster_ = &cluster;
   endpoint_ = admission.member->endpoint;
-  pool_ = wish.tunnel ? &admission.member->pool->tunnels() : admission.member->pool;
+  pool_ = admission.member->pool;
+  if (pool_->by_client()) pool_ = &pool_->for_client(owner_.proxied_client());
+  if (wish.tunnel) pool_ = &pool_->tunnels();
   ticket_ = admission.ticket;
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 #include "http/codec.h"
 #include "proxy/route_table.h"
+#include "upstream/client_pools.h"
 #include "upstream/connection.h"
 #include "upstream/pool.h"
 
@@ -21,20 +22,23 @@ class AttemptOwner {
   virtual void on_attempt_error(ErrorCode code) = 0;
   /// The origin takes request bytes again.
   virtual void on_attempt_drained() = 0;
+  /// Whom it is for, where the origin wants to be told.
+  virtual upstream::ProxiedClient& proxied_client() = 0;
 
  protected:
   ~AttemptOwner() = default;
 };
 
-/// One try of an exchange at one endpoint: gets a connection, carries one stream on it, and gives it
-/// back. Embedded in the exchange and begun anew for the next attempt.
+/// One try of an exchange at one endpoint: gets a connection, carries one stream on it, and gives
+/// it back. Embedded in the exchange and begun anew for the next attempt.
 class Attempt final : private http::ResponseReceiver,
                       private upstream::PoolWaiter,
                       private upstream::DrainWaiter {
  public:
   explicit Attempt(AttemptOwner& owner)
       : owner_(owner),
-        pending_timer_([](void* self) { static_cast<Attempt*>(self)->on_pending_timeout(); }, this) {}
+        pending_timer_([](void* self) { static_cast<Attempt*>(self)->on_pending_timeout(); },
+                       this) {}
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt() { cancel(); }
@@ -118,7 +122,7 @@ class Attempt final : private http::ResponseReceiver,
   bool sent_on_closed_ = false;  // request_sent() of a stream that has ended
   bool drain_wait_ = false;
   bool tunnel_ = false;
-  bool request_ended_ = false;   // of a tunnel
+  bool request_ended_ = false;  // of a tunnel
   bool response_ended_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include "http/codec.h"
 #include "net/tls_certificate.h"
 #include "proxy/forwarding.h"
+#include "upstream/client_pools.h"
 
 namespace tidegate::proxy {
 
@@ -22,6 +23,8 @@ class Downstream {
   virtual const config::Listener& listener() const = 0;
   /// What was agreed with the client, made at the first call; nullptr: the connection is cleartext.
   virtual net::TlsFacts::Pin tls() { return nullptr; }
+  /// The connection, for origins that want to be told of it. Made at the first call.
+  virtual upstream::ProxiedClient& proxied_client() = 0;
   /// Output was appended: flush it at the end of this callback.
   virtual void schedule_flush() = 0;
   /// The client does not take this stream's response bytes at present.

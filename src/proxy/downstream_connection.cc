@@ -13,8 +13,8 @@ namespace {
 // How long, after the last response, bytes of the client are read and dropped, so that the kernel
 // does not answer them with a reset that would overtake the response.
 constexpr auto kLinger = std::chrono::seconds(2);
-// Bytes behind much output have their turn later, so that neither finished exchanges pile up in this
-// one nor other clients wait.
+// Bytes behind much output have their turn later, so that neither finished exchanges pile up in
+// this one nor other clients wait.
 constexpr auto kFeedAfter = std::chrono::milliseconds(1);
 // How long a client may take to hear that its idle connection ends, and to say what it has sent.
 constexpr auto kFarewell = std::chrono::seconds(2);
@@ -62,6 +62,14 @@ net::TlsFacts::Pin DownstreamConnection::tls() {
   return tls_facts_ == nullptr ? nullptr : tls_facts_->pin();
 }
 
+upstream::ProxiedClient& DownstreamConnection::proxied_client() {
+  if (proxied_client_ == nullptr) {
+    const auto source = unix_ ? net::SocketAddress() : net::SocketAddress::from_ip(ip_, port_);
+    proxied_client_ = std::make_unique<upstream::ProxiedClient>(source, transport_.local_address());
+  }
+  return *proxied_client_;
+}
+
 DownstreamConnection::~DownstreamConnection() {
   context_.metrics.client_streams_active.subtract(streams_counted_);
   listener_.connections->fetch_sub(1, std::memory_order_relaxed);
@@ -99,6 +107,13 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
   on_bytes(opened.bytes);
   if (opened.eof && transport_.open()) on_eof();
   if (opened.expired && transport_.open()) on_timeout();
+  if (context_.draining && transport_.open()) leave_opened();
+}
+
+// It was shaking hands when the drain began.
+void DownstreamConnection::leave_opened() {
+  if (multiplexed_) return say_farewell();
+  if (exchanges_.empty() && !codec_->receiving_head()) await(Await::Farewell);
 }
 
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
@@ -170,7 +185,8 @@ void DownstreamConnection::feed_held() {
     std::unique_ptr<HeldBytes> fed = std::move(held_);
     const size_t size = fed->bytes.size();
     feed(fed->bytes);
-    // Stretches of it may be borrowed by an origin's output until the flush that ends this callback.
+    // Stretches of it may be borrowed by an origin's output until the flush that ends this
+    // callback.
     context_.loop.destroy_later(std::move(fed));
     if (held_ != nullptr && held_->bytes.size() == size) return;
   }
@@ -211,7 +227,9 @@ void DownstreamConnection::on_eof() {
   after_input();
 }
 
-void DownstreamConnection::on_broken() { close(); }
+void DownstreamConnection::on_broken() {
+  close();
+}
 
 void DownstreamConnection::on_flush() {
   codec_->produce(transport_.write_blocked());
@@ -245,7 +263,8 @@ void DownstreamConnection::resume_request(http::StreamId stream) {
 void DownstreamConnection::stream_ended(http::StreamId) {
   paused_ = false;
   if (!transport_.open()) return;
-  // Of several streams, those with nothing but a shut window before them must not live on by others.
+  // Of several streams, those with nothing but a shut window before them must not live on by
+  // others.
   if (multiplexed_ ? codec_->idle() : exchanges_.empty()) await(Await::Request);
   if (multiplexed_) transport_.schedule_flush();
   if (receiving_) return;
@@ -272,6 +291,7 @@ void DownstreamConnection::finish_if_done() {
 }
 
 void DownstreamConnection::linger() {
+  if (codec_->truncated()) return close();
   await(Await::ClientEnd);
   held_.reset();
   leave_exchanges();
@@ -354,7 +374,8 @@ void DownstreamConnection::close() {
   if (!linked()) return;
   ListNode<DownstreamConnection>::unlink();
   timer_.disarm();
-  transport_.close();
+  const bool truncated = codec_ != nullptr && codec_->truncated();
+  truncated ? transport_.abort() : transport_.close();
   if (opening_ != nullptr) context_.loop.destroy_later(std::move(opening_));
   leave_exchanges();
   context_.loop.destroy_later(std::unique_ptr<net::Deferred>(this));

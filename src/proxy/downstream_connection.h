@@ -13,10 +13,10 @@
 
 namespace tidegate::proxy {
 
-/// A client's connection: its transport, its server codec (chosen by the opening), and the exchanges
-/// at work: on HTTP/1 one at a time, on HTTP/2 one per open stream. Owned by the worker's list,
-/// destroys itself (at the end of a loop turn) when it has closed. While idle it owns no memory
-/// beside itself and its codec.
+/// A client's connection: its transport, its server codec (chosen by the opening), and the
+/// exchanges at work: on HTTP/1 one at a time, on HTTP/2 one per open stream. Owned by the worker's
+/// list, destroys itself (at the end of a loop turn) when it has closed. While idle it owns no
+/// memory beside itself and its codec.
 class DownstreamConnection final : public net::Deferred,
                                    public ListNode<DownstreamConnection>,
                                    public Downstream,
@@ -39,6 +39,7 @@ class DownstreamConnection final : public net::Deferred,
   Peer peer(Arena& arena) const override;
   const config::Listener& listener() const override { return listener_.config; }
   net::TlsFacts::Pin tls() override;
+  upstream::ProxiedClient& proxied_client() override;
   void schedule_flush() override { transport_.schedule_flush(); }
   bool write_blocked(http::StreamId stream) const override {
     return transport_.write_blocked() || codec_->write_blocked(stream);
@@ -84,6 +85,7 @@ class DownstreamConnection final : public net::Deferred,
   void finish_if_done();
   void linger();
   void say_farewell();
+  void leave_opened();
   void expire_stalled();
   void leave_exchanges();
   void count_streams();
@@ -92,7 +94,7 @@ class DownstreamConnection final : public net::Deferred,
   WorkerContext& context_;
   ListenerRuntime& listener_;
   net::Transport transport_;
-  std::unique_ptr<Opening> opening_;          // until there is a codec
+  std::unique_ptr<Opening> opening_;  // until there is a codec
   std::unique_ptr<http::ServerCodec> codec_;
   List<Exchange, Downstream> exchanges_;
   Timer timer_;
@@ -101,17 +103,18 @@ class DownstreamConnection final : public net::Deferred,
   uint16_t streams_counted_ = 0;  // HTTP/2: in the gauge of open streams
   uint16_t port_;
   Await await_ = Await::Nothing;
-  bool unix_;                    // by a unix socket
-  bool trusted_;                 // by the listener
-  bool multiplexed_ = false;     // many exchanges at once
-  bool paused_ = false;          // by the one exchange of HTTP/1
-  bool receiving_ = false;       // the codec is on the stack
-  bool eof_ = false;             // the client sends no more
-  bool eof_told_ = false;        // and the codec knows
+  bool unix_;                 // by a unix socket
+  bool trusted_;              // by the listener
+  bool multiplexed_ = false;  // many exchanges at once
+  bool paused_ = false;       // by the one exchange of HTTP/1
+  bool receiving_ = false;    // the codec is on the stack
+  bool eof_ = false;          // the client sends no more
+  bool eof_told_ = false;     // and the codec knows
   TimePoint stalls_looked_at_{};
   uint64_t written_before_ = 0;  // when the timer last looked
   net::TlsFacts::Pin tls_facts_;  // once somebody has asked
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
+  std::unique_ptr<upstream::ProxiedClient> proxied_client_;  // once an origin wanted it
 };
 
 }  // namespace tidegate::proxy

@@ -38,8 +38,9 @@ struct LocalReply {
   std::span<const std::pair<std::string_view, std::string_view>> headers;
 };
 
-/// Waits for a whole body; called once, perhaps from inside read_*_body. `body` is empty and `error`
-/// set when it could not be had (too large, broken off); it stays valid as long as the exchange.
+/// Waits for a whole body; called once, perhaps from inside read_*_body. `body` is empty and
+/// `error` set when it could not be had (too large, broken off); it stays valid as long as the
+/// exchange.
 class BodyWaiter {
  public:
   virtual void on_body(std::string_view body, ErrorCode error) = 0;
@@ -112,9 +113,7 @@ class Exchange final : public net::Deferred,
   /// Keeps the cluster's present endpoints for as long as the exchange. To be called before a
   /// pointer to one of them is kept.
   void pin_members(upstream::Cluster& cluster);
-  upstream::Cluster* cluster() const {
-    return cluster_ == nullptr ? nullptr : &cluster_->cluster;
-  }
+  upstream::Cluster* cluster() const { return cluster_ == nullptr ? nullptr : &cluster_->cluster; }
   /// Time to the response head.
   void set_timeout(Duration timeout) { timeout_ = timeout, response_deadline_ = {}; }
   Duration timeout() const { return timeout_; }
@@ -151,7 +150,8 @@ class Exchange final : public net::Deferred,
   /// In on_response: drops the origin's response and makes another attempt; the filter then gives
   /// Verdict::Stop. False: the request can not be repeated, or no more retries are allowed.
   bool request_retry();
-  /// Why the attempt before failed: an error's token, or the status that was not wanted; else empty.
+  /// Why the attempt before failed: an error's token, or the status that was not wanted; else
+  /// empty.
   std::string_view last_failure();
   bool response_from_origin() const { return response_from_origin_; }
   /// Since the request head arrived.
@@ -236,6 +236,7 @@ class Exchange final : public net::Deferred,
   void pause_client();
   void resume_client();
   void on_attempt_drained() override;
+  upstream::ProxiedClient& proxied_client() override { return downstream_->proxied_client(); }
   bool may_retry_for_free(ErrorCode code) const;
   void tell_deadline();
   void finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error);
@@ -293,12 +294,12 @@ class Exchange final : public net::Deferred,
   Decision decision_ = Decision::None;
   TimerKind timer_kind_ = TimerKind::RequestBody;
   // the request's side
-  bool request_ended_ = false;       // all of it has arrived
-  bool request_complete_ = false;    // all of what the origin gets is known
-  bool request_broken_ = false;      // the codec gave it up
-  bool body_replaced_ = false;       // by a script: the client's own is dropped
+  bool request_ended_ = false;     // all of it has arrived
+  bool request_complete_ = false;  // all of what the origin gets is known
+  bool request_broken_ = false;    // the codec gave it up
+  bool body_replaced_ = false;     // by a script: the client's own is dropped
   bool path_replaced_ = false;
-  bool encoded_slash_ = false;       // %2F or %5C stands in the path
+  bool encoded_slash_ = false;  // %2F or %5C stands in the path
   bool client_paused_ = false;
   bool continue_sent_ = false;
   bool keep_for_replay_ = false;
@@ -308,8 +309,8 @@ class Exchange final : public net::Deferred,
   bool tunnel_ = false;
   // the response's side
   bool response_from_origin_ = false;
-  bool response_started_ = false;    // its head has gone to the client
-  bool origin_complete_ = false;     // all of it has arrived
+  bool response_started_ = false;  // its head has gone to the client
+  bool origin_complete_ = false;   // all of it has arrived
   bool origin_paused_ = false;
   bool response_replaced_ = false;
   // filters
@@ -320,7 +321,7 @@ class Exchange final : public net::Deferred,
   uint8_t retries_ = 0;
   uint16_t attempts_ = 0;
   uint16_t filter_count_ = 0;
-  uint16_t filters_reached_ = 0;     // those whose on_request has been run, or passed over
+  uint16_t filters_reached_ = 0;  // those whose on_request has been run, or passed over
   uint16_t next_filter_ = 0;
   ErrorCode origin_error_ = ErrorCode::None;  // while filters still look at the head
 
@@ -336,7 +337,7 @@ class Exchange final : public net::Deferred,
     std::string_view state;
   };
   std::array<uint64_t*, 4> held_;  // places taken: of route, client, cluster, its retry budget
-  RateFields* rates_ = nullptr;  // what responses say of the limits; nullptr: nothing
+  RateFields* rates_ = nullptr;    // what responses say of the limits; nullptr: nothing
   FilterChain* chain_ = nullptr;
   FilterCall* calls_ = nullptr;
   FilterCall* waiting_ = nullptr;
@@ -359,8 +360,8 @@ class Exchange final : public net::Deferred,
   upstream::Endpoint* chosen_ = nullptr;
   std::span<const upstream::Endpoint*> tried_;  // in the arena
   Attempt attempt_;
-  std::string body_;             // request bytes held: not sent yet, or kept for replay
-  std::string response_body_;    // response bytes held while filters run
+  std::string body_;           // request bytes held: not sent yet, or kept for replay
+  std::string response_body_;  // response bytes held while filters run
   Timer timer_;
   Timer exchange_timer_;
   Timer try_timer_;
@@ -374,7 +375,7 @@ class Exchange final : public net::Deferred,
   uint64_t bytes_in_ = 0;
   uint64_t bytes_in_before_ = 0;  // when the body's timer was last looked at
   uint64_t bytes_out_ = 0;
-  size_t dropped_ = 0;            // bytes of an origin's body that a script has replaced
+  size_t dropped_ = 0;  // bytes of an origin's body that a script has replaced
 };
 
 }  // namespace tidegate::proxy

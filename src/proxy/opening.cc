@@ -37,6 +37,12 @@ void Opening::start() {
   }
 }
 
+bool Opening::begun() const {
+  const net::Tls* tls = transport_.tls();
+  if (chooses() || (tls != nullptr && (tls->shaking_hands() || tls->has_input()))) return true;
+  return transport_.bytes_wait();
+}
+
 void Opening::on_bytes(std::string_view bytes) {
   if (lingering_) return;
   if (header_due_) return read_proxy_header(bytes);

@@ -49,10 +49,8 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
 
   /// Begins to read. The owner is never called from inside.
   void start();
-  /// The client has said something already.
-  bool begun() const {
-    return chooses() || (transport_.tls() != nullptr && transport_.tls()->shaking_hands());
-  }
+  /// The client has said something already, if only to the kernel.
+  bool begun() const;
 
  private:
   void on_bytes(std::string_view bytes) override;

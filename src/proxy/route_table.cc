@@ -20,10 +20,11 @@ upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cl
   upstream::Pool::Settings settings;
   settings.connect_timeout = config.connect_timeout;
   settings.pool = config.pool;
+  settings.proxy_protocol = config.proxy_protocol;
   settings.protocol = upstream::Pool::protocol_of(config.protocol);
   if (endpoint.config.scheme == "https" && cluster < snapshot.tls.clusters.size()) {
     settings.tls = snapshot.tls.clusters[cluster];
-    settings.tls_name = config.tls.sni.empty() ? endpoint.host : config.tls.sni;
+    settings.tls_name = config.tls.sni.empty() ? endpoint.certified_name : config.tls.sni;
   }
   return settings;
 }

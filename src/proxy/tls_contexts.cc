@@ -42,6 +42,13 @@ Settings server_settings(const config::Listener& listener) {
   return settings;
 }
 
+/// What stood in the same place before, if anything.
+template <class Context>
+std::shared_ptr<const Context> former(const std::vector<std::shared_ptr<const Context>>* previous,
+                                      size_t index) {
+  return previous == nullptr || index >= previous->size() ? nullptr : (*previous)[index];
+}
+
 /// `made`, or the one of `previous` that is the same.
 template <class Context>
 std::shared_ptr<const Context> same_or(
@@ -65,6 +72,7 @@ void load_listeners(const config::Snapshot& config, const TlsContexts* previous,
       context = same_or(std::move(*made), previous == nullptr ? nullptr : &previous->listeners);
       continue;
     }
+    if (previous != nullptr) context = former(&previous->listeners, to.listeners.size() - 1);
     const auto& certificates = listener.tls->certificates;
     const size_t index = made.error().certificate;
     errors.push_back(
@@ -92,6 +100,7 @@ void load_clusters(const config::Snapshot& config, const TlsContexts* previous,
       context = same_or(std::move(*made), previous == nullptr ? nullptr : &previous->clusters);
       continue;
     }
+    if (previous != nullptr) context = former(&previous->clusters, to.clusters.size() - 1);
     const config::Origin& origin =
         cluster.tls.origin.file.empty() ? cluster.origin : cluster.tls.origin;
     errors.push_back(at(origin, "cluster " + cluster.name + ": " + made.error()));

@@ -18,7 +18,8 @@ struct TlsContexts {
 };
 
 /// Reads the files that `config` names (blocks: off the workers). A context whose files and
-/// settings are those of `previous` is taken over. Every fault is appended to `errors` as
+/// settings are those of `previous` is taken over; so is one of the same place that can not be read
+/// now, so that one broken file does not hold the others up. Every fault is appended to `errors` as
 /// "file:line: what".
 TlsContexts load_tls(const config::Snapshot& config, const TlsContexts* previous,
                      const std::shared_ptr<const net::TlsTicketKeys>& keys,

@@ -46,14 +46,19 @@ proxy::TlsContexts Server::load_contexts(const config::Snapshot& config,
 void Server::reload_certificates() {
   std::vector<std::string> errors;
   proxy::TlsContexts contexts = load_contexts(snapshot_->config, errors);
-  if (errors.empty() && contexts == snapshot_->tls) return;
-  auto handovers = listeners_.prepare(snapshot_->config, workers_.size());
+  const bool changed = contexts != snapshot_->tls;
+  auto handovers = changed ? listeners_.prepare(snapshot_->config, workers_.size())
+                           : Fallible<Listeners::Handovers>();
   if (!handovers) errors.push_back(handovers.error());
   for (const std::string& error : errors) {
     log::error("certificates refused: the old ones stay in use", {{"error", error}});
   }
-  cells_.counter(telemetry::Family::TlsReloadsTotal, {errors.empty() ? "loaded" : "refused"}).add();
-  if (!errors.empty()) return;
+  const auto count = [this](const char* result) {
+    cells_.counter(telemetry::Family::TlsReloadsTotal, {result}).add();
+  };
+  if (!errors.empty()) count("refused");
+  if (!changed || !handovers) return;
+  count("loaded");
   listeners_.commit(snapshot_->config);
   snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(contexts));
   warn_of_certificates(*snapshot_);

@@ -131,11 +131,18 @@ bool Connection::worn_out() const {
   return epoch_ != pool_.tls_epoch() || (streams_ > 0 && !pool_.may_reuse(streams_));
 }
 
-void Connection::leave_outdated() { codec_->idle() ? close() : pool_.streams_changed(*this); }
+void Connection::leave_outdated() {
+  codec_->idle() ? close() : pool_.streams_changed(*this);
+}
 
 bool Connection::can_open() const {
   return state_ != State::Connecting && state_ != State::Suspect && transport_.open() &&
          codec_->can_open() && !worn_out();
+}
+
+bool Connection::takes_more() const {
+  return state_ != State::Connecting && state_ != State::Suspect && transport_.open() &&
+         !codec_->done() && !worn_out();
 }
 
 http::StreamId Connection::open(http::ResponseReceiver& receiver) {

@@ -47,6 +47,8 @@ class Connection final : public net::Deferred,
   bool multiplexed() const { return multiplexed_; }
   /// A stream may be opened now.
   bool can_open() const;
+  /// It may carry further streams, if not now.
+  bool takes_more() const;
   /// REQUIRES: can_open().
   http::StreamId open(http::ResponseReceiver& receiver);
   void schedule_flush() { transport_.schedule_flush(); }

@@ -6,7 +6,11 @@
 namespace tidegate::upstream {
 
 Dialer::Dialer(net::Transport& transport, Pool& pool, Owner& owner)
-    : transport_(transport), pool_(pool), owner_(owner) {
+    : transport_(transport),
+      pool_(pool),
+      owner_(owner),
+      timer_([](void* self) { static_cast<Dialer*>(self)->on_address_timeout(); }, this),
+      first_(pool.endpoint().good_address.load(std::memory_order_relaxed)) {
   transport_.handle_with(*this);
 }
 
@@ -17,10 +21,21 @@ bool Dialer::start() {
 // 1.
 bool Dialer::connect_next() {
   const auto& addresses = pool_.endpoint().resolved;
-  while (address_ < addresses.size()) {
-    if (transport_.connect(addresses[address_++])) return true;
+  timer_.disarm();
+  while (tried_ < addresses.size()) {
+    if (!transport_.connect(addresses[(first_ + tried_++) % addresses.size()])) continue;
+    if (tried_ < addresses.size()) {
+      const auto share = pool_.settings().connect_timeout / addresses.size();
+      transport_.loop().timers().arm(timer_, share);
+    }
+    return true;
   }
   return false;
+}
+
+void Dialer::on_address_timeout() {
+  transport_.close();
+  if (!connect_next()) owner_.on_dial_failed(unreachable(), {});
 }
 
 ErrorCode Dialer::unreachable() const {
@@ -28,7 +43,13 @@ ErrorCode Dialer::unreachable() const {
 }
 
 void Dialer::on_connected(bool ok) {
-  if (ok) return by_tunnel() ? ask_for_tunnel() : secure();
+  if (ok) {
+    timer_.disarm();
+    Endpoint& endpoint = pool_.endpoint();
+    const size_t index = (first_ + tried_ - 1) % endpoint.resolved.size();
+    if (index != first_) endpoint.good_address.store(static_cast<uint32_t>(index));
+    return by_tunnel() ? ask_for_tunnel() : introduce();
+  }
   if (!connect_next()) owner_.on_dial_failed(unreachable(), {});
 }
 
@@ -62,7 +83,7 @@ void Dialer::read_tunnel_reply(std::string_view bytes) {
     case TunnelRequest::State::Open:
       transport_.peek(false);
       tunnel_.reset();
-      return secure();
+      return introduce();
     case TunnelRequest::State::Unauthorized:
       return tunnel_failed(ErrorCode::OutboundProxyAuth, tunnel_->detail());
     case TunnelRequest::State::Refused:
@@ -76,11 +97,25 @@ void Dialer::tunnel_failed(ErrorCode code, std::string_view detail) {
   owner_.on_dial_failed(code, detail);
 }
 
-// 3.
+// 3. Before TLS, in a packet of its own; else with the first request.
+void Dialer::introduce() {
+  if (!pool_.by_client()) return secure();
+  transport_.output().append(pool_.proxy_header());
+  if (pool_.settings().tls != nullptr) transport_.flush();
+  if (transport_.open()) secure();
+}
+
+// 4.
 void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
-  transport_.start_tls(settings.tls->connect(settings.tls_name, pool_.tls_session()));
+  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session());
+  if (tls == nullptr) {
+    transport_.close();
+    return owner_.on_dial_failed(ErrorCode::CertificateInvalid,
+                                 "no certificate can be for that name: " + settings.tls_name);
+  }
+  transport_.start_tls(std::move(tls));
 }
 
 void Dialer::on_secured(const net::TlsFailure* failure) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "base/timers.h"
 #include "net/event_loop.h"
 #include "net/transport.h"
 #include "upstream/tunnel_request.h"
@@ -11,12 +12,16 @@ class Pool;
 /// Brings the transport of one upstream connection to its endpoint. Whatever has to pass before the
 /// codec's first byte is a step here, in this order:
 ///
-///   1. connect to the endpoint's addresses, or its proxy's, in order until one answers
+///   1. connect to the endpoint's addresses, or its proxy's, in turn until one answers, beginning
+///   with
+///      the one that did last; while others are left, each has a share of the connect time-out
 ///   2. a tunnel through the proxy, if that is the way
-///   3. TLS, if the pool's endpoint wants it
+///   3. with the PROXY protocol, who the client is
+///   4. TLS, if the pool's endpoint wants it
 ///
 /// While it works it is the transport's handler; then its owner takes over and gives it to
-/// EventLoop::destroy_later, since it may be on the stack. Time limits are the owner's.
+/// EventLoop::destroy_later, since it may be on the stack. The time limit of all of it is the
+/// owner's.
 class Dialer final : public net::Deferred, private net::Transport::Handler {
  public:
   class Owner {
@@ -44,17 +49,21 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   void on_secured(const net::TlsFailure* failure) override;
   bool connect_next();
   bool by_tunnel() const;
+  void on_address_timeout();
   void ask_for_tunnel();
   void read_tunnel_reply(std::string_view bytes);
   void tunnel_failed(ErrorCode code, std::string_view detail);
   ErrorCode unreachable() const;
+  void introduce();
   void secure();
   bool agreed() const;
 
   net::Transport& transport_;
   Pool& pool_;
   Owner& owner_;
-  size_t address_ = 0;  // index of the address tried next
+  Timer timer_;                            // of one address, while others are left
+  size_t first_;                           // index of the address that was tried first
+  size_t tried_ = 0;                       // addresses
   std::unique_ptr<TunnelRequest> tunnel_;  // while the proxy is asked
 };
 

@@ -64,6 +64,7 @@ Fallible<void> Discovery::set_up_resolver(const config::Resolver& wanted) {
 
 void Discovery::follow_dns(const config::Snapshot& snapshot, bool asked_anew) {
   std::map<std::string, Source> kept;
+  std::set<std::string> asking;
   unsettled_.clear();
   for (const config::Cluster& cluster : snapshot.clusters) {
     if (!cluster.dns) continue;
@@ -71,7 +72,7 @@ void Discovery::follow_dns(const config::Snapshot& snapshot, bool asked_anew) {
     const auto known = sources_.find(cluster.name);
     if (known != sources_.end() && known->second.dns->config() == *cluster.dns) {
       source = std::move(known->second);
-      if (asked_anew) source.dns->use(*resolver_);
+      if (asked_anew) asking.insert(cluster.name);
       continue;
     }
     source.dns = std::make_unique<DnsSource>(
@@ -80,10 +81,11 @@ void Discovery::follow_dns(const config::Snapshot& snapshot, bool asked_anew) {
           on_dns(name, std::move(outcome));
         });
     unsettled_.insert(cluster.name);
+    asking.insert(cluster.name);
   }
   sources_ = std::move(kept);
   // What asks may be answered at once, so all is in place before.
-  for (const std::string& cluster : std::set(unsettled_)) sources_.at(cluster).dns->use(*resolver_);
+  for (const std::string& cluster : asking) sources_.at(cluster).dns->use(*resolver_);
 }
 
 void Discovery::follow_files(const config::Snapshot& snapshot) {

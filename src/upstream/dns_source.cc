@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "config/values.h"
+
 namespace tidegate::upstream {
 namespace {
 
@@ -10,13 +12,26 @@ constexpr double kJitter = 0.1;
 
 /// Those of the best priority (RFC 2782): the lowest number.
 std::vector<net::DnsService> best_services(std::vector<net::DnsService> all) {
-  std::erase_if(all, [](const net::DnsService& service) { return service.target.empty(); });
+  // An empty target says that there is no such service; one that is no host name is somebody's
+  // mischief.
+  std::erase_if(
+      all, [](const net::DnsService& service) { return !config::is_host_name(service.target); });
   const auto best = std::ranges::min_element(all, {}, &net::DnsService::priority);
   if (best == all.end()) return {};
   std::erase_if(all, [priority = best->priority](const net::DnsService& service) {
     return service.priority != priority;
   });
   return all;
+}
+
+/// "_https._tcp.users.example" is a service of users.example. Whoever forges an answer names
+/// targets of his own, so this is what certificates have to be for (RFC 6125 6.2.1).
+std::string service_domain(std::string_view name) {
+  while (name.starts_with('_') && name.find('.') != std::string_view::npos) {
+    name.remove_prefix(name.find('.') + 1);
+  }
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return std::string(name);
 }
 
 bool by_address(const EndpointSpec& a, const EndpointSpec& b) {
@@ -52,6 +67,7 @@ EndpointSpec endpoint_at(const config::Dns& dns, const IpAddress& address,
   spec.resolved = {net::SocketAddress::from_ip(address, service.port)};
   spec.host = dns.type == config::DnsType::Srv ? service.target : dns.name;
   if (spec.host.ends_with('.')) spec.host.pop_back();
+  if (dns.type == config::DnsType::Srv) spec.certified_name = service_domain(dns.name);
   return spec;
 }
 

@@ -33,12 +33,14 @@ struct Endpoint {
   };
   Target config;
   std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it
-  std::string host;                    // its name: what a certificate must be for
+  std::string host;       // its name
+  std::string certified_name;  // what its certificate must be for, unless `tls.sni` says
   std::string authority;  // Host for `host: origin`: name[:port] as in the URL
   std::vector<net::SocketAddress> resolved;  // at least one, of `proxy` if any; tried in order
   std::optional<config::OutboundProxy> proxy;
   bool tunnelled = false;  // by CONNECT through it; else requests go to it in absolute form
 
+  std::atomic<uint32_t> good_address{0};  // index in `resolved` of the one that answered last
   std::atomic<uint32_t> active{0};        // requests under way, all workers
   std::atomic<uint32_t> latency_us{0};    // moving average of time to response head
   PeakLatency peak_latency;               // what the balancer `ewma` goes by

@@ -78,6 +78,8 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     auto& endpoint = listed.endpoint = std::make_shared<Endpoint>();
     endpoint->address = spec.config.address.to_string();
     endpoint->host = spec.host.empty() ? spec.config.address.host : spec.host;
+    endpoint->certified_name =
+        spec.certified_name.empty() ? endpoint->host : std::move(spec.certified_name);
     endpoint->authority = std::move(authority);
     endpoint->config = {std::move(spec.config.url), std::move(spec.config.scheme),
                         std::move(spec.config.address)};

@@ -28,8 +28,9 @@ using EndpointSet = std::vector<Endpoints>;
 /// What an endpoint is made from.
 struct EndpointSpec {
   config::Endpoint config;
-  std::vector<net::SocketAddress> resolved;  // at least one
-  std::string host;                          // the origin's name; empty: that in `config`
+  std::vector<net::SocketAddress> resolved;    // at least one
+  std::string host;                            // the origin's name; empty: that in `config`
+  std::string certified_name;                  // what its certificate must be for; empty: `host`
   std::optional<config::OutboundProxy> proxy;  // then `resolved` is where it is
   bool tunnelled = false;
 };

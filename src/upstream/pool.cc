@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "net/proxy_protocol.h"
+#include "upstream/client_pools.h"
+
 namespace tidegate::upstream {
 namespace {
 
@@ -37,11 +40,19 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.pending_timeout == other.pool.pending_timeout &&
          pool.max_requests == other.pool.max_requests &&
          pool.ping_interval == other.pool.ping_interval && protocol == other.protocol &&
-         tls == other.tls && tls_name == other.tls_name;
+         tls == other.tls && tls_name == other.tls_name && proxy_protocol == other.proxy_protocol;
 }
 
-Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells)
-    : loop_(loop), endpoint_(std::move(endpoint)), settings_(std::move(settings)), cells_(cells) {
+Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells,
+           std::string proxy_header)
+    : loop_(loop),
+      endpoint_(std::move(endpoint)),
+      settings_(std::move(settings)),
+      cells_(cells),
+      proxy_header_(std::move(proxy_header)) {
+  if (proxy_header_.empty() && by_client()) {
+    proxy_header_ = net::write_proxy_header(settings_.proxy_protocol, {}, {});
+  }
   forget_streams();
 }
 
@@ -57,7 +68,13 @@ void Pool::forget_streams() {
   streams_expected_ = many ? kStreamsExpected : 1;
 }
 
+Pool& Pool::for_client(ProxiedClient& client) {
+  if (clients_ == nullptr) clients_ = std::make_unique<ClientPools>(loop_, *this);
+  return clients_->of(client, cells_);
+}
+
 void Pool::configure(Settings settings) {
+  if (clients_ != nullptr) clients_->configure(settings);
   const bool other = settings.protocol != settings_.protocol;
   const bool same_tls = settings.tls == settings_.tls && settings.tls_name == settings_.tls_name;
   settings_ = std::move(settings);
@@ -68,8 +85,9 @@ void Pool::configure(Settings settings) {
 
 Pool& Pool::tunnels() {
   if (tunnels_ == nullptr) {
-    tunnels_ = std::make_unique<Pool>(loop_, endpoint_, tunnel_settings(settings_), cells_);
-    tunnels_->when_exhausted([this] { return reclaim_ && reclaim_(); });
+    tunnels_ = std::make_unique<Pool>(loop_, endpoint_, tunnel_settings(settings_), cells_,
+                                      proxy_header_);
+    tunnels_->when_exhausted([this] { return reclaim(); });
   }
   return *tunnels_;
 }
@@ -77,7 +95,7 @@ Pool& Pool::tunnels() {
 // What was verified by other rules is neither resumed nor used for a further request.
 void Pool::forget_tls() {
   ++tls_epoch_;
-  tls_session_.replace(nullptr, nullptr);
+  tls_session_.replace(nullptr, nullptr, {});
   while (!available_.empty()) available_.front().leave_outdated();
 }
 
@@ -95,6 +113,7 @@ void Pool::retire() {
   settings_.pool.idle_timeout = Duration::zero();
   available_.for_each([](Connection& connection) { connection.close_if_idle(); });
   if (tunnels_ != nullptr) tunnels_->retire();
+  if (clients_ != nullptr) clients_->retire();
 }
 
 Connection* Pool::take(bool fresh) {
@@ -113,7 +132,7 @@ ErrorCode Pool::wait(PoolWaiter& waiter) {
   // There is a stream for each waiter; one that gets free meanwhile serves the oldest.
   if (connecting_ * streams_expected_ <= waiting_ && may_grow()) {
     const ErrorCode failed = open_connection();
-    if (failed != ErrorCode::None && total_ == 0) return failed;
+    if (failed != ErrorCode::None && connecting_ == 0 && !any_takes_more()) return failed;
   }
   waiters_.push_back(waiter);
   ++waiting_;
@@ -132,7 +151,7 @@ ErrorCode Pool::why_not_connected(int error) const {
 ErrorCode Pool::open_connection() {
   auto connection = std::make_unique<Connection>(*this, loop_);
   int error = try_to_connect(*connection);
-  if (is_shortage(error) && reclaim_ && reclaim_()) {
+  if (is_shortage(error) && reclaim()) {
     // Idle connections give way to those that have work.
     connection = std::make_unique<Connection>(*this, loop_);
     error = try_to_connect(*connection);
@@ -150,6 +169,7 @@ ErrorCode Pool::open_connection() {
 }
 
 bool Pool::close_idle() {
+  if (clients_ != nullptr && clients_->close_idle()) return true;
   if (available_.empty() || !available_.front().idle()) return false;
   available_.front().close();
   return true;
@@ -170,7 +190,9 @@ void Pool::place(Connection& connection) {
   (connection.can_open() ? available_ : busy_).push_back(connection);
 }
 
-void Pool::stream_opened(Connection& connection) { place(connection); }
+void Pool::stream_opened(Connection& connection) {
+  place(connection);
+}
 
 void Pool::connection_ready(Connection& connection) {
   --connecting_;
@@ -192,8 +214,8 @@ void Pool::connect_failed(Connection& connection, ErrorCode code) {
   cells_.endpoint.connection_error(code);
   --connecting_;
   drop(connection);
-  // Others that carry many streams each will soon have room.
-  if (streams_expected_ > 1 && total_ > connecting_) return;
+  // Others that carry many streams each will soon have room; not those that only finish.
+  if (streams_expected_ > 1 && any_takes_more()) return;
   // Those it was to carry; who fails may come back and wait again.
   for (size_t failing = std::min(waiting_, streams_expected_); failing > 0; --failing) {
     if (waiting_ == 0) return;
@@ -201,6 +223,12 @@ void Pool::connect_failed(Connection& connection, ErrorCode code) {
     waiters_.pop_front().on_connection_failed(code);
   }
   serve_waiters();
+}
+
+bool Pool::any_takes_more() {
+  bool any = !available_.empty();
+  busy_.for_each([&any](Connection& connection) { any = any || connection.takes_more(); });
+  return any;
 }
 
 void Pool::connection_closed(Connection& connection) {
@@ -219,7 +247,7 @@ void Pool::serve_waiters() {
   while (connecting_ * streams_expected_ < waiting_ && may_grow()) {
     const ErrorCode failed = open_connection();
     if (failed == ErrorCode::None) continue;
-    if (total_ > 0) return;  // a connection at work will serve them
+    if (connecting_ > 0 || any_takes_more()) return;  // a connection at work will serve them
     --waiting_;
     waiters_.pop_front().on_connection_failed(failed);
   }

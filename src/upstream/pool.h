@@ -16,6 +16,9 @@
 
 namespace tidegate::upstream {
 
+class ClientPools;
+class ProxiedClient;
+
 /// Waits for a connection of a pool.
 class PoolWaiter : public ListNode<PoolWaiter> {
  public:
@@ -30,9 +33,9 @@ class PoolWaiter : public ListNode<PoolWaiter> {
 };
 
 /// The connections to one endpoint in one worker: those that can carry a further stream, the newest
-/// first; new ones as needed, up to a cap; and those who wait for one, clients in turn. A connection of
-/// HTTP/1 carries one stream, one of HTTP/2 as many as the origin allows; the pool learns how many
-/// to expect, so as to open neither a connection per waiter nor too few.
+/// first; new ones as needed, up to a cap; and those who wait for one, clients in turn. A
+/// connection of HTTP/1 carries one stream, one of HTTP/2 as many as the origin allows; the pool
+/// learns how many to expect, so as to open neither a connection per waiter nor too few.
 class Pool {
  public:
   enum class Protocol : uint8_t {
@@ -49,6 +52,7 @@ class Pool {
     Protocol protocol = Protocol::Auto;
     std::shared_ptr<const net::TlsClientContext> tls;  // nullptr: plain
     std::string tls_name;                              // asked for, and what the certificate is for
+    int proxy_protocol = 0;  // version of the PROXY protocol header that goes first; 0: none
     bool operator==(const Settings& other) const;
   };
 
@@ -60,18 +64,28 @@ class Pool {
     telemetry::Gauge& connections_active;
   };
 
-  Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells);
+  /// `proxy_header`: with settings.proxy_protocol, what its connections begin with; empty: that the
+  /// client is not known.
+  Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells,
+       std::string proxy_header = {});
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   Endpoint& endpoint() { return *endpoint_; }
+  const std::shared_ptr<Endpoint>& shared_endpoint() { return endpoint_; }
   const Settings& settings() const { return settings_; }
   Timers& timers() { return loop_.timers(); }
   const http::Limits& limits() const { return limits_; }
   void configure(Settings settings);
   /// What to do when there is no descriptor for a connection; true: one may have got free.
   void when_exhausted(std::function<bool()> reclaim) { reclaim_ = std::move(reclaim); }
+  /// Whether by that one may have got free.
+  bool reclaim() const { return reclaim_ && reclaim_(); }
+  /// Connections speak for one client each: take them from `for_client`.
+  bool by_client() const { return settings_.proxy_protocol != 0; }
+  Pool& for_client(ProxiedClient& client);
+  const std::string& proxy_header() const { return proxy_header_; }
   /// Closes the connection that has been idle the longest. False: none is.
   bool close_idle();
 
@@ -110,6 +124,8 @@ class Pool {
   void forget_tls();
   void forget_streams();
   bool may_grow() const;
+  /// Some connection has room for a further stream, or will have when one of its own has ended.
+  bool any_takes_more();
   ErrorCode open_connection();
   ErrorCode why_not_connected(int error) const;
   void place(Connection& connection);
@@ -122,6 +138,8 @@ class Pool {
   Cells cells_;
   http::Limits limits_;
   std::function<bool()> reclaim_;
+  std::string proxy_header_;
+  std::unique_ptr<ClientPools> clients_;  // if by_client(), once one has come
   net::TlsSession tls_session_;
   uint32_t tls_epoch_ = 0;
   List<Connection> available_;  // can carry a further stream; newest at the back

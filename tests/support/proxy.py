@@ -44,7 +44,7 @@ class Proxy:
     """
 
     def __init__(self, config=None, scripts=None, env=None, args=("run",), descriptors=None,
-                 expect_exit=0):
+                 expect_exit=0, prefix=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-test-"))
         self.config_file = self.folder / "tidegate.yaml"
         self.expect_exit = expect_exit
@@ -56,6 +56,7 @@ class Proxy:
         self._args = list(args)
         self._env = env
         self._descriptors = descriptors
+        self._prefix = list(prefix)  # of the command, such as one that enters a namespace
         self._changed = threading.Condition()
         self._expected_listeners = None
         if config is not None:
@@ -102,7 +103,7 @@ class Proxy:
             def limit():
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
         self.process = subprocess.Popen(
-            [str(BINARY), *self._args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*self._prefix, str(BINARY), *self._args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, env=_environment(self._env), cwd=self.folder, preexec_fn=limit)
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, self._on_stdout), daemon=True),

@@ -254,6 +254,7 @@ void ServerCodec::send_head(StreamId stream, const ResponseHead& head, bool end)
   if (draining_ || (body_unwanted() && !can_outlast_request(head, end))) persists_ = false;
   const HeadFraming framing = frame(head, end);
   if (framing.framing == Framing::Raw) persists_ = false;
+  truncated_ = framing.framing == Framing::Raw && head.status != 101;
   write_response_head(output_, head, framing);
   writer_.begin(framing.framing, framing.length);
   response_ = Response::Started;
@@ -280,6 +281,7 @@ void ServerCodec::send_end(StreamId stream, const Headers& trailers) {
 }
 
 void ServerCodec::end_response() {
+  truncated_ = false;
   if (request_ == Request::Tunnel) {
     response_ = Response::Ended;
     write_finished_ = true;

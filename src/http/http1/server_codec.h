@@ -42,6 +42,7 @@ class ServerCodec final : public http::ServerCodec {
   }
   bool done() const override { return done_; }
   bool write_finished() const override { return write_finished_; }
+  bool truncated() const override { return truncated_; }
 
  private:
   //   Head ──► Body ──► Complete ──► Head …       Ignored: from any state, to the connection's end
@@ -90,6 +91,7 @@ class ServerCodec final : public http::ServerCodec {
   bool draining_ : 1 = false;
   bool done_ : 1 = false;
   bool write_finished_ : 1 = false;
+  bool truncated_ : 1 = false;
 };
 
 }  // namespace tidegate::http::http1

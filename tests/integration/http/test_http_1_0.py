@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.0 clients and origins."""
+import ssl
+
+import pytest
 
 
 def test_an_http_1_0_client_is_answered_and_closed(origin, proxy_to, connect):
@@ -86,3 +89,20 @@ def test_a_later_version_is_refused(origin, proxy_to, connect):
     assert client.response().status == 505
     client.expect_closed()
     assert origin.requests == []
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_a_body_that_breaks_off_does_not_look_whole_to_an_http_1_0_client(
+        origin, proxy_to, connect, authority, secure):
+    """Its end is the connection's end, so that one must not be in order."""
+    def broken(exchange):
+        exchange.start_chunked()
+        exchange.chunk("half of ")
+        exchange.reset()
+    origin.on("/", broken)
+    tls = {"tls": {"certificates": [authority.local.entry]}} if secure else {}
+    client = connect(proxy_to(origin, listener=tls), tls=authority.trust() if secure else None)
+    client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    with pytest.raises((ConnectionResetError, ssl.SSLError)):
+        while client.sock.recv(1000):
+            pass

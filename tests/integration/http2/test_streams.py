@@ -2,6 +2,7 @@
 """Many streams on one connection: how they share it, and how it ends."""
 import signal
 import threading
+import time
 
 import h2.settings
 import pytest
@@ -326,3 +327,30 @@ def test_a_request_that_begins_like_a_preface_is_http_1(origin, h2_front, connec
     client.expect_silence(0.02)
     client.send("OST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
     assert client.response().status == 200
+
+
+def test_a_request_fails_over_while_an_origin_shuts_down(make_any_origin, h2_front, h2_client):
+    """GOAWAY, the port closed, one long stream still running: its end is not worth waiting for."""
+    leaving, other = make_any_origin("h2"), make_any_origin("h2")
+    told, release = threading.Event(), threading.Event()
+
+    def long(exchange):
+        leaving.stop_listening()
+        exchange.side.send_goaway(exchange.stream)
+        told.set()
+        exchange.wait(release)
+        exchange.reply(200, b"long")
+    leaving.on("/long", long)
+    other.on("/long", long)
+    other.on("/", body=b"other")
+    proxy = h2_front(leaving, other, cluster={"balancer": "round_robin",
+                                              "retry": {"max_retries": 1, "on": ["connect"]}})
+    client = h2_client(proxy)
+    first = client.start("GET", "/long", end=True)
+    assert told.wait(scaled(5))
+    begin = time.monotonic()
+    for _ in range(4):
+        assert client.get("/").body == b"other"
+    assert time.monotonic() - begin < scaled(2)
+    release.set()
+    assert client.response(stream=first).body == b"long"

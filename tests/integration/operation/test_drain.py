@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM: accept nothing new, finish what runs, lose nothing; a second one stops at once."""
+import pathlib
 import signal
 import socket
+import ssl
 import threading
 import time
 
@@ -16,6 +18,12 @@ def refused(port):
     except (ConnectionRefusedError, ConnectionResetError):  # the latter: just as it closes
         return True
     return False
+
+
+def stopped(pid):
+    """All threads of the process stand."""
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+               for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"))
 
 
 @pytest.fixture
@@ -78,6 +86,33 @@ def test_a_request_that_the_kernel_holds_is_served(origin, proxy_to, connect):
     proxy.signal(signal.SIGCONT)
     for client in clients:
         assert client.response().status == 200
+    assert proxy.wait_for_exit() == 0
+
+
+def test_handshakes_that_the_kernel_holds_are_ended_and_their_requests_served(
+        origin, proxy_to, authority):
+    """More of them than begin in one turn of the loop."""
+    proxy = proxy_to(origin, listener={"tls": {"certificates": [authority.local.entry]}})
+    sockets = [socket.create_connection(("127.0.0.1", proxy.port()), scaled(5)) for _ in range(20)]
+    eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 20)
+    proxy.signal(signal.SIGSTOP)
+    eventually(lambda: stopped(proxy.process.pid))
+    clients = []
+    for sock in sockets:
+        sock.settimeout(0)
+        client = authority.trust().wrap_socket(sock, server_hostname="localhost",
+                                               do_handshake_on_connect=False)
+        with pytest.raises(ssl.SSLWantReadError):  # ClientHello is on its way
+            client.do_handshake()
+        client.settimeout(scaled(5))
+        clients.append(client)
+    proxy.signal(signal.SIGTERM)
+    proxy.signal(signal.SIGCONT)
+    for client in clients:
+        client.do_handshake()
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+        client.close()
     assert proxy.wait_for_exit() == 0
 
 

@@ -455,3 +455,28 @@ def test_a_thousand_endpoints_apply_at_once(origins, scripted, connect):
     proxy.wait_for_log(message="endpoints changed", now=999)
     assert proxy.cpu_seconds() - cpu < 0.5
     assert len(addresses(proxy)) == 999
+
+
+def test_srv_targets_that_are_no_host_names_are_passed_over(dns, make_origin, tidegate, connect):
+    origin = make_origin("good")
+    dns.set("a.test", a=["127.0.0.1"])
+    dns.set("a.test.\0x", a=["127.0.0.1"])
+    dns.set("a.test\r\nx: y", a=["127.0.0.1"])
+    dns.set("_http._tcp.test", srv=[(1, 1, origin.port, "a.test"), (1, 1, origin.port, "a.test.\0x"),
+                                    (1, 1, origin.port, "a.test\r\nx: y")])
+    proxy = tidegate(by_dns(dns, name="_http._tcp.test.", type="srv"))
+    assert addresses(proxy) == [origin.address]
+    assert connect(proxy).get("/").status == 200
+
+
+@pytest.mark.parametrize("domain, status", [("localhost", 200), ("elsewhere.example", 502)])
+def test_the_certificate_behind_srv_is_for_the_services_domain(
+        dns, make_origin, tidegate, connect, authority, domain, status):
+    """Who forges an answer has a certificate for the target that it names."""
+    target = authority.issue("target", "DNS:target.test", f"DNS:{domain}" if status == 200 else "DNS:x.test")
+    origin = make_origin("secure", tls=target.for_origin())
+    dns.set("target.test", a=["127.0.0.1"])
+    dns.set(f"_https._tcp.{domain}", srv=[(1, 1, origin.port, "target.test")])
+    config = by_dns(dns, name=f"_https._tcp.{domain}.", type="srv", scheme="https")
+    config["clusters"]["origin"]["tls"] = {"ca": str(authority.cert)}
+    assert connect(tidegate(config)).get("/").status == status

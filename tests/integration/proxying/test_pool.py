@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to origins are kept, reused, capped and let go."""
+import socket
+import subprocess
 import threading
+import time
 
-from support import eventually, scaled
+import pytest
+
+from support import config_for, eventually, scaled
 
 
 def test_sequential_requests_share_one_connection(origin, proxy_to, connect):
@@ -229,3 +234,35 @@ def test_a_connection_with_an_unread_answer_is_not_reused(origin, proxy_to, conn
     origin.wait_until_open(0)
     assert connect(proxy).get("/after").body == b"ok"
     assert origin.connections == 2
+
+
+@pytest.fixture
+def two_addresses(tmp_path):
+    """How to run a program for which the name both.test has two addresses, and sees its /etc/hosts."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.0.2 both.test\n127.0.0.1 both.test\n")
+    prefix = ["unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no leave for a mount namespace")
+    return prefix
+
+
+def test_an_address_that_does_not_answer_is_passed_over_and_remembered(
+        tidegate, make_origin, connect, two_addresses):
+    """Of a name with two addresses one swallows what it is sent."""
+    origin = make_origin("second")
+    silent = socket.create_server(("127.0.0.2", origin.port), backlog=0)
+    waiting = [socket.socket() for _ in range(4)]
+    for one in waiting:  # nobody accepts: its queue is full, and the kernel drops what comes
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.2", origin.port))
+    config = config_for(origin, cluster={"connect_timeout": "2s", "pool": {"idle_timeout": "0s"}})
+    config["clusters"]["origin"]["endpoints"] = [f"http://both.test:{origin.port}"]
+    client = connect(tidegate(config, prefix=two_addresses))
+    assert client.get("/").status == 200
+    begin = time.monotonic()
+    for _ in range(5):
+        assert client.get("/").status == 200
+    assert time.monotonic() - begin < scaled(1), "it begins with the one that answered"
+    for one in (silent, *waiting):
+        one.close()

@@ -188,3 +188,60 @@ backend out
         haproxy.terminate()
         errors = haproxy.communicate(timeout=scaled(10))[1]
     assert origin.last.headers.get("x-forwarded-for") == "192.0.2.77", errors
+
+
+# -- towards origins ------------------------------------------------------------------------------
+@pytest.fixture(params=["v1", "v2"])
+def version(request):
+    return request.param
+
+
+@pytest.fixture(params=["h1", "h2", "tls"])
+def behind(request, origin, proxy_to, authority):
+    """A second proxy that wants the header: it, and the URL and settings that lead to it."""
+    tls = {"tls": {"certificates": [authority.local.entry]}} if request.param == "tls" else {}
+    proxy = proxy_to(origin, listener={**TRUSTING, **tls})
+    scheme = "https" if tls else "http"
+    cluster = {"endpoints": [f"{scheme}://127.0.0.1:{proxy.port()}"], "tls": {"ca": str(authority.cert)}}
+    if request.param != "tls":
+        cluster["protocol"] = request.param
+    return proxy, cluster
+
+
+def told(tidegate, cluster, **more):
+    config = config_for(cluster={**cluster, **more})
+    config["clusters"] = {"origin": {**cluster, **more}}
+    config["routes"] = [{"name": "all", "cluster": "origin"}]
+    return tidegate(config)
+
+
+def test_an_origin_hears_who_the_client_is(tidegate, behind, connect, version):
+    inner, cluster = behind
+    proxy = told(tidegate, cluster, proxy_protocol=version)
+    clients = [connect(proxy, source=f"127.0.0.{n}") for n in (7, 8)]
+    for _ in range(3):
+        for client in clients:
+            assert client.get("/").status == 200
+    lines = inner.wait_for_access(count=6)
+    assert [line["client_ip"] for line in lines] == ["127.0.0.7", "127.0.0.8"] * 3
+    metrics = inner.metrics()
+    assert metrics("proxy_client_connections_total") == 2, "a connection for each client, which is kept"
+
+
+def test_what_spoke_for_a_client_ends_with_it(tidegate, behind, connect, version):
+    inner, cluster = behind
+    proxy = told(tidegate, cluster, proxy_protocol=version)
+    client = connect(proxy)
+    assert client.get("/").status == 200
+    assert inner.metrics()("proxy_client_connections_active") == 1
+    client.close()
+    eventually(lambda: inner.metrics()("proxy_client_connections_active") == 0, what="the connection ends")
+
+
+def test_a_health_check_speaks_for_no_client(tidegate, behind, connect, version):
+    inner, cluster = behind
+    proxy = told(tidegate, cluster, proxy_protocol=version,
+                 health_check={"path": "/", "interval": "50ms", "healthy_after": 1})
+    lines = inner.wait_for_access(count=2)
+    assert {line["client_ip"] for line in lines} == {"127.0.0.1"}
+    assert connect(proxy).get("/").status == 200

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support import run_tidegate
+from support import config_for, run_tidegate
 from support.certificates import openssl
 
 
@@ -168,3 +168,52 @@ routes: [{{ echo: true }}]
     done = run_tidegate("check", "--config", config)
     assert done.returncode == 0, done.stderr
     assert f"warning: {config}:2: listener listeners.0: {files.cert} has expired at" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["link", "folder"])
+def test_a_folder_that_is_replaced_as_a_whole_is_noticed(proxy_to, tmp_path, authority, renewed, origin,
+                                                         connect, how):
+    for version, pair in (("1", authority.local), ("2", renewed)):
+        (tmp_path / version / "tls").mkdir(parents=True)
+        shutil.copy(pair.cert, tmp_path / version / "tls" / "tls.crt")
+        shutil.copy(pair.key, tmp_path / version / "tls" / "tls.key")
+    current = tmp_path / "current"
+    if how == "link":
+        current.symlink_to("1")
+    else:
+        (tmp_path / "1").rename(current)
+    folder = current / "tls"
+    proxy = proxy_to(origin, listener={"tls": {"certificates": [
+        {"cert": str(folder / "tls.crt"), "key": str(folder / "tls.key")}]}})
+    if how == "link":
+        (tmp_path / "next").symlink_to("2")
+        (tmp_path / "next").rename(current)
+    else:
+        current.rename(tmp_path / "old")
+        (tmp_path / "2").rename(current)
+    proxy.wait_for_log(message="certificates loaded")
+    assert serial(connect, proxy, authority) == renewed.serial
+    # The new place is the one that is watched now.
+    since = len(proxy.log_lines)
+    for source, name in ((authority.local.cert, "tls.crt"), (authority.local.key, "tls.key")):
+        shutil.copy(source, folder / "fresh")
+        (folder / "fresh").rename(folder / name)
+    proxy.wait_for_log(message="certificates loaded", since=since)
+    assert serial(connect, proxy, authority) == authority.local.serial
+
+
+def test_a_broken_file_does_not_hold_up_another_listeners_certificate(
+        tidegate, files, authority, renewed, origin, connect, tmp_path):
+    config = config_for(origin, listener={"tls": {"certificates": [files.entry]}})
+    other = tmp_path / "other.pem"
+    shutil.copy(authority.local.cert, other)
+    config["listeners"].append({"name": "other", "address": "127.0.0.1:0", "tls": {"certificates": [
+        {"cert": str(other), "key": str(authority.local.key)}]}})
+    proxy = tidegate(config)
+    other.write_text("no certificate at all")
+    proxy.wait_for_log(message="certificates refused: the old ones stay in use")
+    files.replace(renewed)
+    proxy.wait_for_log(message="certificates loaded")
+    assert serial(connect, proxy, authority) == renewed.serial
+    client = connect(proxy, listener="other", tls=authority.trust())
+    assert client.sock.getpeercert()["serialNumber"] == authority.local.serial

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions are resumed by ticket, at any worker, and not where others would be let in."""
 import ssl
+import time
 
 import pytest
 
@@ -59,3 +60,19 @@ def test_a_session_of_one_listener_is_not_resumed_at_one_that_asks_for_certifica
     client = connect(proxy, listener="strict", tls=(context, {"session": session}))
     assert client.get("/").text == "ok"
     assert not client.sock.session_reused
+
+
+@pytest.mark.slow
+def test_a_client_certificate_that_has_expired_is_not_resumed_on(
+        proxy_to, authority, origin, connect, tmp_path):
+    client = authority.issue("brief", "DNS:brief.example", seconds=4)
+    proxy = proxy_to(origin, listener=with_tls(authority.local, client_ca=str(authority.cert)))
+    context = authority.trust(client)
+    session = session_of(connect, proxy, context)
+    again = connect(proxy, tls=(context, {"session": session}))
+    assert again.get("/").status == 200
+    assert again.sock.session_reused
+    time.sleep(max(0, client.ends_at + 1 - time.time()))
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        late = connect(proxy, tls=(context, {"session": again.sock.session}))
+        late.get("/")

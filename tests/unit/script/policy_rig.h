@@ -58,6 +58,7 @@ class RecordingClient final : public proxy::Downstream, private http::ServerCode
   http::ServerCodec& codec() override { return *this; }
   proxy::Peer peer(Arena&) const override { return peer_; }
   const config::Listener& listener() const override { return listener_; }
+  upstream::ProxiedClient& proxied_client() override { return proxied_client_; }
   void schedule_flush() override {}
   bool write_blocked(http::StreamId) const override { return false; }
   void pause_request(http::StreamId) override {}
@@ -90,6 +91,7 @@ class RecordingClient final : public proxy::Downstream, private http::ServerCode
 
   proxy::Peer peer_;
   config::Listener listener_;
+  upstream::ProxiedClient proxied_client_{{}, {}};
 };
 
 class PolicyRig {
