@@ -85,14 +85,12 @@ bool Exchange::take_retry() {
   return true;
 }
 
-/// Beyond the share of requests there may be some at once, which slow attempts and few requests
-/// need. The place is kept until a response goes out.
+/// Beyond the share of requests there may be a few at once, which clusters with few requests need.
+/// The place is kept until a response goes out.
 bool Exchange::take_retry_place() {
   if (has_retry_place_) return true;
   uint64_t& retrying = cluster_->load->retrying;
-  const uint64_t active = cluster_->cluster.active(context_.loop.now());
-  const uint64_t others = active - std::min(active, places_taken(retrying));
-  if (!take_place(retrying, cluster_->retry.budget(others))) return false;
+  if (!take_place(retrying, cluster_->retry.settings().budget_min)) return false;
   hold(retrying);
   has_retry_place_ = true;
   return true;

@@ -120,14 +120,13 @@ const Cluster::Survey& Cluster::survey(TimePoint now) const {
   // A breaker that begins its trials is no change.
   const bool let_go = survey_.held_until > survey_.taken_at && survey_.held_until <= now;
   if (survey_.changes == changes && now - survey_.taken_at < kHolds && !let_go) return survey_;
-  survey_ = {changes, now, 0, 0, TimePoint::max()};
+  survey_ = {changes, now, 0, TimePoint::max()};
   TimePoint unhealthy_held_until = TimePoint::max();
   size_t healthy = 0;
   for (const Member& member : members()) {
     const Endpoint& one = *member.endpoint;
     const bool is_healthy = one.healthy.load(std::memory_order_relaxed);
     healthy += is_healthy ? 1 : 0;
-    survey_.active += one.active.load(std::memory_order_relaxed);
     const Breaker::State state = one.breaker.state();
     if (state == Breaker::State::Closed) continue;
     ++survey_.ejected;
@@ -142,10 +141,6 @@ const Cluster::Survey& Cluster::survey(TimePoint now) const {
   }
   if (survey_.held_until == TimePoint::max()) survey_.held_until = now;
   return survey_;
-}
-
-uint64_t Cluster::active(TimePoint now) const {
-  return survey(now).active;
 }
 
 bool Cluster::can_spare_one(TimePoint now) const {

@@ -52,8 +52,6 @@ class Cluster {
   const Member* find(std::string_view address) const { return membership_->find(address); }
   /// The head of a response came from `endpoint` after that time.
   void note_latency(const Endpoint& endpoint, Duration took, TimePoint now) const;
-  /// Attempts under way at its endpoints, of all workers; up to a millisecond old.
-  uint64_t active(TimePoint now) const;
   /// Any endpoint available.
   bool healthy(TimePoint now) const;
 
@@ -65,7 +63,6 @@ class Cluster {
   struct Survey {
     uint64_t changes = 0;
     TimePoint taken_at{};
-    uint64_t active = 0;
     size_t ejected = 0;  // those whose breaker is not closed
     TimePoint held_until{};  // by a breaker, the first to let go; not after `taken_at`: by none
   };

@@ -59,9 +59,4 @@ Duration RetryPolicy::backoff(unsigned number, std::minstd_rand& random) const {
   return Duration(std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(most, 0))(random));
 }
 
-uint64_t RetryPolicy::budget(uint64_t others) const {
-  const auto share = static_cast<uint64_t>(static_cast<double>(others) * settings_.budget);
-  return std::max<uint64_t>(share, settings_.budget_min);
-}
-
 }  // namespace tidegate::upstream

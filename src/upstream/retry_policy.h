@@ -28,9 +28,6 @@ class RetryPolicy {
   /// Before retry `number`, from 1: anything from nothing to base × 2^(number - 1), at most max. So
   /// those whose attempts failed together do not come back together (full jitter).
   Duration backoff(unsigned number, std::minstd_rand& random) const;
-  /// How many exchanges may be at a retry at once, whatever their rate, while `others` are at their
-  /// first attempt.
-  uint64_t budget(uint64_t others) const;
 
  private:
   const config::Retry& settings_;

@@ -86,15 +86,6 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("what is under way is summed up anew each millisecond") {
-  Rig rig(1000);
-  for (const auto& endpoint : rig.endpoints) endpoint->active = 2;
-  CHECK(rig.cluster().active(rig.now) == 2000);
-  rig.endpoints[5]->active = 12;
-  CHECK(rig.cluster().active(rig.now) == 2000);
-  CHECK(rig.cluster().active(rig.now + 1ms) == 2010);
-}
-
 TEST_CASE("no more than max_ejected are ejected") {
   Rig rig(10);
   rig.config.breaker->max_failures = 1;

@@ -62,11 +62,3 @@ TEST_CASE("back-off doubles up to its maximum, and is anything below by chance")
     CHECK(sum / 10'000 < most * 52 / 100);
   }
 }
-
-TEST_CASE("retries at once are a share of what is under way, and a minimum") {
-  const config::Retry settings;  // 20 %, at least 3
-  const RetryPolicy policy(settings);
-  CHECK(policy.budget(0) == 3);
-  CHECK(policy.budget(10) == 3);
-  CHECK(policy.budget(100) == 20);
-}
