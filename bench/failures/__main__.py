@@ -35,9 +35,8 @@ def scale_of(own, options):
     return dataclasses.replace(Scale(RELEASE / "bench"), **{**own, **chosen})
 
 
-def page(rows):
-    """Markdown, with what the figures were measured on."""
-    facts = dict(machine.facts())
+def page(rows, facts):
+    """Markdown. `facts`: what the figures were measured on."""
     lines = ["# When origins fail", "",
              "Written by `./dev failures`. [README.md](README.md#failures) says how; the tests make the same "
              "runs, shorter, in tests/integration/failures.", ""]
@@ -51,6 +50,7 @@ def main():
     options = arguments()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    facts = dict(machine.facts())
     rows = []
     for name in options.only:
         run, own = RUNS[name]
@@ -59,7 +59,7 @@ def main():
             print(f"{'kept' if row.held else 'BROKEN'}  {row.what}\n        {row.saw}", file=sys.stderr, flush=True)
     whole = set(options.only) == set(RUNS) and not options.rate and not options.seconds
     file = (ROOT / "bench" if whole else ROOT / "build") / "RESULTS-failures.md"
-    file.write_text(page(rows), encoding="utf-8")
+    file.write_text(page(rows, facts), encoding="utf-8")
     print(f"written: {file}", file=sys.stderr)
     return 0 if all(row.held for row in rows) else 1
 
