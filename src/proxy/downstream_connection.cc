@@ -57,17 +57,26 @@ Peer DownstreamConnection::peer(Arena& arena) const {
   return peer;
 }
 
+DownstreamConnection::Known& DownstreamConnection::known() {
+  if (known_ == nullptr) known_ = std::make_unique<Known>();
+  return *known_;
+}
+
 net::TlsFacts::Pin DownstreamConnection::tls() {
-  if (tls_facts_ == nullptr && transport_.tls() != nullptr) tls_facts_ = transport_.tls()->facts();
-  return tls_facts_ == nullptr ? nullptr : tls_facts_->pin();
+  // They outlive the connection's TLS, for those who log its end.
+  if (transport_.tls() != nullptr && known().tls == nullptr) {
+    known_->tls = transport_.tls()->facts();
+  }
+  return known_ == nullptr || known_->tls == nullptr ? nullptr : known_->tls->pin();
 }
 
 upstream::ProxiedClient& DownstreamConnection::proxied_client() {
-  if (proxied_client_ == nullptr) {
+  std::unique_ptr<upstream::ProxiedClient>& proxied = known().proxied;
+  if (proxied == nullptr) {
     const auto source = unix_ ? net::SocketAddress() : net::SocketAddress::from_ip(ip_, port_);
-    proxied_client_ = std::make_unique<upstream::ProxiedClient>(source, transport_.local_address());
+    proxied = std::make_unique<upstream::ProxiedClient>(source, transport_.local_address());
   }
-  return *proxied_client_;
+  return *proxied;
 }
 
 DownstreamConnection::~DownstreamConnection() {

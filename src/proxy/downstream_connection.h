@@ -55,6 +55,11 @@ class DownstreamConnection final : public net::Deferred,
   struct HeldBytes final : net::Deferred {
     std::string bytes;
   };
+  /// About the client, for scripts and origins. Few ask, so idle connections have one word for it.
+  struct Known {
+    net::TlsFacts::Pin tls;
+    std::unique_ptr<upstream::ProxiedClient> proxied;
+  };
   /// What the timer is for.
   enum class Await : uint8_t {
     Nothing,
@@ -85,6 +90,7 @@ class DownstreamConnection final : public net::Deferred,
   void finish_if_done();
   void linger();
   void say_farewell();
+  Known& known();
   void leave_opened();
   void expire_stalled();
   void leave_exchanges();
@@ -112,9 +118,8 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_told_ = false;     // and the codec knows
   TimePoint stalls_looked_at_{};
   uint64_t written_before_ = 0;  // when the timer last looked
-  net::TlsFacts::Pin tls_facts_;  // once somebody has asked
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
-  std::unique_ptr<upstream::ProxiedClient> proxied_client_;  // once an origin wanted it
+  std::unique_ptr<Known> known_;     // once somebody has asked
 };
 
 }  // namespace tidegate::proxy
