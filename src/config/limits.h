@@ -50,6 +50,11 @@ struct Backoff {
   Duration max = std::chrono::milliseconds(250);
 };
 
+/// A second attempt beside one that is slow to answer; see proxy/exchange_hedge.cc.
+struct Hedge {
+  Duration delay = Duration::zero();  // 0: none
+};
+
 struct Retry {
   uint32_t max_retries = 0;  // 0: none
   std::vector<std::string> on = {"connect", "refused", "reset", "502", "503", "504"};
@@ -59,6 +64,7 @@ struct Retry {
   double budget = 0.2;      // of the requests
   uint32_t budget_min = 3;  // at once anyway
   uint64_t buffer = 64 * 1024;
+  Hedge hedge;
 };
 
 struct ClusterLimits {

@@ -26,6 +26,7 @@ const Section& limit_section();
 const Section& cluster_limits_section();
 const Section& retry_section();
 const Section& backoff_section();
+const Section& hedge_section();
 const Section& adaptive_concurrency_section();
 const Section& route_section();
 const Section& match_section();

@@ -108,6 +108,19 @@ const Section& backoff_section() {
   return kSection;
 }
 
+const Section& hedge_section() {
+  using namespace std::chrono_literals;
+  static const Section kSection =
+      SectionOf<Hedge>("clusters.NAME.retry.hedge",
+                       "A second attempt beside one that is slow to answer: the first response head "
+                       "wins, the other attempt is cancelled. At most one per request, and only for "
+                       "idempotent methods; whatever `max_retries` says.")
+          .field("delay", &Hedge::delay, duration(0ms, 1h),
+                 "How long to wait for a response head, from when the request is whole, before "
+                 "another endpoint is asked too; 0s: never.");
+  return kSection;
+}
+
 const Section& retry_section() {
   using namespace std::chrono_literals;
   static const Section kSection =
@@ -133,13 +146,14 @@ const Section& retry_section() {
                  "connection, if "
                  "another endpoint is there.")
           .field("budget", &Retry::budget, share(0, 100),
-                 "Retries, as a share of the requests of the last two seconds, or those at once as "
-                 "a share "
-                 "of what is under way at the cluster; over both: none.")
+                 "Retries and hedges, as a share of the requests of the last two seconds, or those at "
+                 "once as a share of what is under way at the cluster; over both: none.")
           .field("budget_min", &Retry::budget_min, count32(0, 1'000'000),
                  "So many exchanges may be at a retry at once anyway.")
           .field("buffer", &Retry::buffer, size(0, 1ULL << 30),
-                 "Largest part of a request's body that is kept to be sent again.");
+                 "Largest part of a request's body that is kept to be sent again.")
+          .field("hedge", &Retry::hedge, nested<Hedge>(hedge_section()),
+                 "A second attempt beside a slow one.");
   return kSection;
 }
 

@@ -92,6 +92,7 @@ std::vector<const Section*> all_sections() {
           &adaptive_concurrency_section(),
           &retry_section(),
           &backoff_section(),
+          &hedge_section(),
           &policy_section(),
           &budget_section(),
           &limit_section(),

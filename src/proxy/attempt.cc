@@ -25,6 +25,7 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
   tunnel_ = request_ended_ = response_ended_ = false;
+  started_ = pool_->now();
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
   if (upstream::Connection* connection = pool_->take(wish.fresh)) return on_connection(*connection);
@@ -46,12 +47,12 @@ void Attempt::on_connection(upstream::Connection& connection) {
   stream_ = connection.open(*this);
   reused_ = connection.reused();
   state_ = State::Open;
-  owner_.on_attempt_ready();
+  owner_.on_attempt_ready(*this);
 }
 
 void Attempt::on_connection_failed(ErrorCode code) {
   leave();
-  owner_.on_attempt_error(code);
+  owner_.on_attempt_error(*this, code);
 }
 
 void Attempt::leave() {
@@ -158,12 +159,13 @@ void Attempt::on_request_writable() {
 
 http::ResponseHead& Attempt::begin_response() {
   response_begun_ = true;
-  return owner_.begin_response();
+  head_ = &owner_.begin_response();
+  return *head_;
 }
 
 void Attempt::on_response_head(bool end) {
   if (end) leave();
-  owner_.on_attempt_head(end);
+  owner_.on_attempt_head(*this, end);
 }
 
 void Attempt::on_response_end() {
@@ -174,7 +176,7 @@ void Attempt::on_response_end() {
 
 void Attempt::on_response_error(ErrorCode code) {
   leave();
-  owner_.on_attempt_error(code);
+  owner_.on_attempt_error(*this, code);
 }
 
 }  // namespace tidegate::proxy

@@ -8,18 +8,21 @@
 
 namespace tidegate::proxy {
 
-/// Hears of an attempt; implemented by the exchange.
+class Attempt;
+
+/// Hears of its attempts; implemented by the exchange.
 class AttemptOwner {
  public:
   /// A connection is there: send the request.
-  virtual void on_attempt_ready() = 0;
+  virtual void on_attempt_ready(Attempt& attempt) = 0;
   virtual http::ResponseHead& begin_response() = 0;
-  virtual void on_attempt_interim() = 0;
-  virtual void on_attempt_head(bool end) = 0;
+  /// What has come stands in `attempt.head()`.
+  virtual void on_attempt_interim(Attempt& attempt) = 0;
+  virtual void on_attempt_head(Attempt& attempt, bool end) = 0;
   virtual void on_attempt_body(std::string_view bytes) = 0;
   virtual void on_attempt_end() = 0;
   /// The attempt is over without a complete response.
-  virtual void on_attempt_error(ErrorCode code) = 0;
+  virtual void on_attempt_error(Attempt& attempt, ErrorCode code) = 0;
   /// The origin takes request bytes again.
   virtual void on_attempt_drained() = 0;
   /// Whom it is for, where the origin wants to be told.
@@ -30,7 +33,7 @@ class AttemptOwner {
 };
 
 /// One try of an exchange at one endpoint: gets a connection, carries one stream on it, and gives
-/// it back. Embedded in the exchange and begun anew for the next attempt.
+/// it back. Embedded in the exchange and begun anew for the next attempt; a hedge is a second one.
 class Attempt final : private http::ResponseReceiver,
                       private upstream::PoolWaiter,
                       private upstream::DrainWaiter {
@@ -87,6 +90,10 @@ class Attempt final : private http::ResponseReceiver,
   void pause();
   void resume();
 
+  /// The head that arrives, or arrived last. REQUIRES: response_begun().
+  http::ResponseHead& head() const { return *head_; }
+  TimePoint started() const { return started_; }
+
   /// Of the current attempt, or the last one.
   const upstream::Endpoint* endpoint() const { return endpoint_; }
 
@@ -97,7 +104,7 @@ class Attempt final : private http::ResponseReceiver,
   void on_connection_failed(ErrorCode code) override;
   void on_upstream_drained() override;
   http::ResponseHead& begin_response() override;
-  void on_response_interim() override { owner_.on_attempt_interim(); }
+  void on_response_interim() override { owner_.on_attempt_interim(*this); }
   void on_response_head(bool end) override;
   void on_response_body(std::string_view bytes) override { owner_.on_attempt_body(bytes); }
   void on_response_end() override;
@@ -111,6 +118,8 @@ class Attempt final : private http::ResponseReceiver,
   upstream::Endpoint* endpoint_ = nullptr;
   upstream::Pool* pool_ = nullptr;
   upstream::Connection* connection_ = nullptr;
+  http::ResponseHead* head_ = nullptr;
+  TimePoint started_{};
   http::StreamId stream_ = 0;
   Timer pending_timer_;
   uint64_t written_before_ = 0;  // the connection's bytes before the stream's first

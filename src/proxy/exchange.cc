@@ -16,7 +16,7 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
       request_(arena_),
       table_(context.routes->pin()),
       vars_(arena_),
-      attempt_(*this),
+      first_attempt_(*this),
       timer_([](void* self) { static_cast<Exchange*>(self)->on_timeout(); }, this),
       exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); }, this),
       try_timer_([](void* self) { static_cast<Exchange*>(self)->on_try_timeout(); }, this),
@@ -27,7 +27,11 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
 }
 
 Exchange::~Exchange() {
-  attempt_.cancel();
+  cancel_attempts();
+  if (hedge_ != nullptr) {
+    if (hedge_->attempt != nullptr) hedge_->attempt->~Attempt();
+    hedge_->~Hedge();
+  }
   for (; pinned_ != nullptr; pinned_ = pinned_->next) pinned_->members->unpin();
   if (chain_ != nullptr) chain_->unpin();
   table_->unpin();
@@ -203,7 +207,7 @@ void Exchange::on_client_left() {
   if (stage_ == Stage::Finished) return;
   // A stream that was reset before its head was complete has met neither route nor filters.
   cancel_wait();
-  attempt_.cancel();
+  cancel_attempts();
   failure_ = {ErrorCode::ClientClosed, {}};
   finish();
 }
@@ -211,14 +215,14 @@ void Exchange::on_client_left() {
 void Exchange::abandon() {
   if (stage_ != Stage::Finished) {
     cancel_wait();
-    attempt_.cancel();
+    cancel_attempts();
     failure_ = {ErrorCode::Draining, "stopped"};
     if (downstream_ != nullptr) downstream_->codec().reset(stream_, ErrorCode::Draining);
     finish();
   }
   if (!ListNode<Exchange>::linked()) return;
   cancel_wait();
-  attempt_.cancel();
+  attempt_->cancel();
   finish_filters();
 }
 
@@ -234,8 +238,11 @@ void Exchange::arm_exchange(Duration after) {
 // What is left for the response, over all attempts.
 Duration Exchange::arm_response() {
   const TimePoint now = context_.loop.now();
-  const Duration one = cluster_ == nullptr ? Duration() : cluster_->retry.settings().per_try_timeout;
-  if (one > Duration::zero()) context_.loop.timers().arm(try_timer_, one);
+  if (cluster_ != nullptr) {
+    const Duration one = cluster_->retry.settings().per_try_timeout;
+    if (one > Duration::zero()) context_.loop.timers().arm(try_timer_, one);
+    if (cluster_->retry.hedges()) arm_hedge();
+  }
   if (timeout_ <= Duration::zero()) return timeout_;
   if (!request_complete_ || response_deadline_ == TimePoint()) response_deadline_ = now + timeout_;
   return std::max(response_deadline_ - now, Duration(1));
@@ -284,9 +291,15 @@ void Exchange::on_timeout() {
 
 // Its endpoint hears of it before it is given up.
 void Exchange::time_attempt_out(ErrorCode code) {
-  settle_attempt(code);
-  code == ErrorCode::IdleTimeout ? attempt_.cancel() : attempt_.time_out();
-  on_attempt_error(code);
+  if (hedge_ != nullptr && code != ErrorCode::PerTryTimeout) {
+    // There is no time for the other either.
+    if (hedge_->state == Hedge::State::Racing) settle_attempt(*hedge_->attempt, code);
+    if (hedge_->state == Hedge::State::Choosing) cancel_wait();
+    drop_hedge();
+  }
+  settle_attempt(*attempt_, code);
+  code == ErrorCode::IdleTimeout ? attempt_->cancel() : attempt_->time_out();
+  on_attempt_error(*attempt_, code);
 }
 
 void Exchange::on_exchange_timeout() {
@@ -302,7 +315,7 @@ void Exchange::on_downstream_drained() {
   if (response_started_) response_body_ = {};
   if (!origin_paused_) return;
   origin_paused_ = false;
-  attempt_.resume();
+  attempt_->resume();
   if (stage_ == Stage::Responding) arm(TimerKind::Idle);
 }
 

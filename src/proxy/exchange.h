@@ -16,6 +16,7 @@
 #include "proxy/context.h"
 #include "proxy/downstream.h"
 #include "proxy/filter.h"
+#include "proxy/hedge.h"
 #include "proxy/route_table.h"
 #include "proxy/vars.h"
 #include "proxy/websocket.h"
@@ -139,7 +140,7 @@ class Exchange final : public net::Deferred,
   /// In select_backend: overrules the balancer.
   void choose_endpoint(upstream::Endpoint* endpoint) { chosen_ = endpoint; }
   /// The endpoint of the current attempt, or nullptr.
-  const upstream::Endpoint* endpoint() const { return attempt_.endpoint(); }
+  const upstream::Endpoint* endpoint() const { return attempt_->endpoint(); }
   /// It as a member of its cluster, pinned.
   const upstream::Member* member() const;
   unsigned attempts() const { return attempts_; }
@@ -226,10 +227,11 @@ class Exchange final : public net::Deferred,
   void note_tried(const upstream::Endpoint* endpoint);
   std::string_view hash_key(const config::HashOn& what) const override;
   uint8_t client_line() const;
-  void on_attempt_ready() override;
-  void send_upstream_head();
+  void note_attempt(const upstream::Endpoint& endpoint);
+  void on_attempt_ready(Attempt& attempt) override;
+  void send_upstream_head(Attempt& attempt);
   std::string_view upstream_path();
-  std::string_view upstream_host();
+  std::string_view upstream_host(const upstream::Endpoint& endpoint);
   void take_body(std::string_view bytes);
   void note_request_activity();
   void request_complete();
@@ -237,13 +239,13 @@ class Exchange final : public net::Deferred,
   void resume_client();
   void on_attempt_drained() override;
   upstream::ProxiedClient& proxied_client() override { return downstream_->proxied_client(); }
-  bool may_retry_for_free(ErrorCode code) const;
+  bool may_retry_for_free(const Attempt& attempt, ErrorCode code) const;
   void tell_deadline();
   void finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error);
 
   // exchange_retry.cc
   bool may_repeat(ErrorCode code) const;
-  bool wants_replay() const;
+  bool wants_replay(const Attempt& attempt) const;
   size_t replay_limit() const;
   void drop_replay();
   bool retry_failure(ErrorCode code);
@@ -253,22 +255,37 @@ class Exchange final : public net::Deferred,
   bool can_go_elsewhere() const;
   Duration retry_wait(telemetry::RetryReason reason);
   TimePoint last_moment() const;
+  bool enter_retry_budget();
   void fail_without_endpoint();
   bool retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration at_least);
   void begin_retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration wait);
   void forget_response();
   void disarm_attempt();
+  void cancel_attempts();
+
+  // exchange_hedge.cc
+  void arm_hedge();
+  void on_hedge_due();
+  bool may_hedge() const;
+  bool enter_hedge();
+  bool takes_same_endpoint(upstream::Cluster::Admission& admission) const;
+  void begin_hedge(upstream::Cluster::Admission admission);
+  bool goes_on_without(Attempt& over, const upstream::Outcome& why);
+  void decide_race(Attempt& winner);
+  void drop_hedge();
+  std::string_view hedge_result() const;
 
   // exchange_response.cc: steps 7 to 9
   http::ResponseHead& begin_response() override;
-  void on_attempt_interim() override;
-  void on_attempt_head(bool end) override;
+  void on_attempt_interim(Attempt& attempt) override;
+  void on_attempt_head(Attempt& attempt, bool end) override;
+  void note_head(Attempt& attempt);
   void on_attempt_body(std::string_view bytes) override;
   void on_attempt_end() override;
-  void on_attempt_error(ErrorCode code) override;
+  void on_attempt_error(Attempt& attempt, ErrorCode code) override;
   bool declines_wrongly() const;
   void reject_upgrade();
-  void settle_attempt(ErrorCode code);
+  void settle_attempt(Attempt& attempt, ErrorCode code);
   void time_attempt_out(ErrorCode code);
   void start_failure();
   void reply_with_problem();
@@ -328,7 +345,6 @@ class Exchange final : public net::Deferred,
   Arena arena_;
   http::RequestHead request_;
   http::ResponseHead* response_ = nullptr;
-  http::ResponseHead* interim_ = nullptr;
   RouteTable* table_;
   const RouteRuntime* runtime_ = nullptr;
   ClusterRuntime* cluster_ = nullptr;
@@ -359,7 +375,9 @@ class Exchange final : public net::Deferred,
   PinnedMembers* pinned_ = nullptr;
   upstream::Endpoint* chosen_ = nullptr;
   std::span<const upstream::Endpoint*> tried_;  // in the arena
-  Attempt attempt_;
+  Attempt first_attempt_;
+  Attempt* attempt_ = &first_attempt_;  // of two that race, the older
+  Hedge* hedge_ = nullptr;
   std::string body_;           // request bytes held: not sent yet, or kept for replay
   std::string response_body_;  // response bytes held while filters run
   Timer timer_;
@@ -368,7 +386,6 @@ class Exchange final : public net::Deferred,
   Timer retry_timer_;
   Duration timeout_{};
   TimePoint started_;
-  TimePoint attempt_started_{};
   TimePoint response_deadline_{};  // of all attempts; once the request is complete
   TimePoint deadline_{};           // of the whole exchange; none: the epoch
   Duration upstream_time_{-1};

@@ -44,7 +44,9 @@ void Exchange::continue_filters() {
     if (hook_ != hook) return;
     if (verdict == Verdict::Wait) {
       waiting_ = &call;
-      if (request_waiter_ == nullptr && response_waiter_ == nullptr && hook_ != Hook::Log) {
+      const bool beside = hook_ == Hook::SelectBackend && attempt_->active();  // for a hedge
+      if (request_waiter_ == nullptr && response_waiter_ == nullptr && hook_ != Hook::Log &&
+          !beside) {
         // Nobody reads the body meanwhile, so its silence is not the client's fault.
         timer_.disarm();
       }

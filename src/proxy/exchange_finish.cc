@@ -75,8 +75,9 @@ void Exchange::record() {
   line.route = runtime_ == nullptr ? std::string_view() : runtime_->name;
   line.policies = {policies.data(), policy_count};
   if (cluster_ != nullptr && attempts_ > 0) line.cluster = cluster_->cluster.name();
-  if (attempt_.endpoint() != nullptr) line.endpoint = attempt_.endpoint()->address;
+  if (attempt_->endpoint() != nullptr) line.endpoint = attempt_->endpoint()->address;
   line.attempts = attempts_;
+  line.hedge = hedge_result();
   line.status = final_status;
   line.error = failure_.code;
   line.duration = took;
@@ -90,7 +91,7 @@ void Exchange::finish_filters() {
   if (waiting_ != nullptr) return;  // an on_log hook; it comes here when it is done
   release_filters();
   if (!ListNode<Exchange>::linked()) return;
-  if (attempt_.active()) {
+  if (attempt_->active()) {
     // The rest of a replaced body is still being read.
     if (!timer_.armed()) arm(TimerKind::Idle);
     return;

@@ -29,6 +29,7 @@ void Exchange::begin_attempt() {
   upstream::Cluster& cluster = cluster_->cluster;
   const auto admission =
       cluster.admit(chosen_ == nullptr ? nullptr : cluster.find(chosen_), pick_context());
+  if (hedge_ != nullptr && hedge_->state == Hedge::State::Choosing) return begin_hedge(admission);
   const upstream::Cluster::Member* member = admission.member;
   if (member == nullptr) return fail_without_endpoint(), start_failure();
   if (attempts_ == 0 && !enter_cluster()) {
@@ -36,17 +37,20 @@ void Exchange::begin_attempt() {
     fail(ErrorCode::ClusterBusy, cluster_->cluster.name());
     return start_failure();
   }
-  if (attempts_ == 0 && cluster_->retry.enabled()) {
+  if (attempts_ == 0 && (cluster_->retry.enabled() || cluster_->retry.hedges())) {
     cluster_->load->retries.note_request(context_.loop.now());
   }
-  ++attempts_;
-  note_tried(member->endpoint);
-  attempt_started_ = context_.loop.now();
-  upstream_time_ = Duration(-1);
+  note_attempt(*member->endpoint);
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
   const bool to_tunnel = request_.method == http::Method::Connect;
-  attempt_.begin(cluster, admission, {free_retry_used_, to_tunnel, client_line()});
+  attempt_->begin(cluster, admission, {free_retry_used_, to_tunnel, client_line()});
+}
+
+void Exchange::note_attempt(const upstream::Endpoint& endpoint) {
+  ++attempts_;
+  note_tried(&endpoint);
+  upstream_time_ = Duration(-1);
 }
 
 void Exchange::note_tried(const upstream::Endpoint* endpoint) {
@@ -77,41 +81,41 @@ std::string_view Exchange::hash_key(const config::HashOn& what) const {
 }
 
 // 6. The request streams to the origin.
-void Exchange::on_attempt_ready() {
+void Exchange::on_attempt_ready(Attempt& attempt) {
   // The connection is what a CONNECT asked for: it carries no head, and the codec answers at once.
-  if (request_.method == http::Method::Connect) return attempt_.send_head(request_, true);
+  if (request_.method == http::Method::Connect) return attempt.send_head(request_, true);
   // A body can only be sent again if it is kept.
-  keep_for_replay_ = wants_replay() && body_.size() <= replay_limit();
-  const unsigned attempt = attempts_;
-  send_upstream_head();
-  if (attempts_ != attempt || !attempt_.open()) return;  // refused, and perhaps tried again already
+  keep_for_replay_ = wants_replay(attempt) && body_.size() <= replay_limit();
+  const unsigned attempts = attempts_;
+  send_upstream_head(attempt);
+  if (attempts_ != attempts || !attempt.open()) return;  // refused, and perhaps tried again already
   if (!body_.empty()) {
-    attempt_.send_held_body(body_);
+    attempt.send_held_body(body_);
     if (!keep_for_replay_) drop_replay();
   }
   if (request_complete_ && request_.body != http::BodyKind::None) {
-    attempt_.send_end(request_.trailers);
+    attempt.send_end(request_.trailers);
   } else if (!request_complete_) {
     resume_client();
   }
 }
 
-void Exchange::send_upstream_head() {
+void Exchange::send_upstream_head(Attempt& attempt) {
   // Scripts go on seeing what the client sent, so path and host are lent for the serialisation.
   const std::string_view path = request_.path;
   http::Headers& headers = request_.headers;
   const bool had_host = headers.has(http::HeaderId::Host);
   const std::string_view host = headers.get(http::HeaderId::Host);
-  const std::string_view other_host = upstream_host();
+  const upstream::Endpoint& endpoint = *attempt.endpoint();
+  const std::string_view other_host = upstream_host(endpoint);
   const bool swap_host = !had_host || other_host != host;
-  const upstream::Endpoint& endpoint = *attempt_.endpoint();
   const bool absolute = endpoint.by_absolute_form();
   request_.path = upstream_path();
   if (absolute) upstream::address_to_proxy(request_, endpoint, arena_);
   if (swap_host) headers.set(http::HeaderId::Host, other_host);
   tell_deadline();
-  if (!request_.upgrade.empty()) websocket_.prepare(request_, attempt_.multiplexed(), context_.ids);
-  attempt_.send_head(request_, request_.body == http::BodyKind::None);
+  if (!request_.upgrade.empty()) websocket_.prepare(request_, attempt.multiplexed(), context_.ids);
+  attempt.send_head(request_, request_.body == http::BodyKind::None);
   request_.path = path;
   if (absolute) headers.remove(http::HeaderId::ProxyAuthorization);
   if (!swap_host) return;
@@ -152,11 +156,11 @@ std::string_view Exchange::upstream_path() {
   return rest.empty() ? "/" : rest;
 }
 
-std::string_view Exchange::upstream_host() {
-  if (attempt_.endpoint()->by_absolute_form()) return attempt_.endpoint()->authority;
+std::string_view Exchange::upstream_host(const upstream::Endpoint& endpoint) {
+  if (endpoint.by_absolute_form()) return endpoint.authority;
   switch (runtime_->route->host_mode) {
     case config::HostMode::Origin:
-      return attempt_.endpoint()->authority;
+      return endpoint.authority;
     case config::HostMode::Literal:
       return runtime_->route->host;
     case config::HostMode::Preserve:
@@ -164,7 +168,7 @@ std::string_view Exchange::upstream_host() {
   }
   // Taken from the field, since a script may have set it. HTTP/1.0 does without Host, 1.1 does not.
   const http::HeaderField* host = request_.headers.find(http::HeaderId::Host);
-  return host == nullptr ? attempt_.endpoint()->authority : host->value();
+  return host == nullptr ? endpoint.authority : host->value();
 }
 
 void Exchange::on_request_body(std::string_view bytes) {
@@ -172,7 +176,7 @@ void Exchange::on_request_body(std::string_view bytes) {
   if (stage_ == Stage::Finished || body_replaced_ || request_broken_) return;
   const config::Route* route = runtime_->route;
   if (!tunnel_ && route != nullptr && route->max_body > 0 && bytes_in_ > route->max_body) {
-    attempt_.cancel();
+    cancel_attempts();
     return on_request_error(ErrorCode::BodyTooLarge);
   }
   take_body(bytes);
@@ -187,10 +191,10 @@ void Exchange::note_request_activity() {
 }
 
 void Exchange::take_body(std::string_view bytes) {
-  if (attempt_.open()) {
+  if (attempt_->open()) {
     note_request_activity();
-    attempt_.send_body(bytes);
-    if (attempt_.blocked()) pause_client();
+    attempt_->send_body(bytes);
+    if (attempt_->blocked()) pause_client();
     if (!keep_for_replay_) {
       body_lost_ = true;
       return;
@@ -224,14 +228,14 @@ void Exchange::on_request_end() {
 void Exchange::request_complete() {
   request_complete_ = true;
   response_deadline_ = {};  // counted from here
-  if (!attempt_.open()) {
+  if (!attempt_->open()) {
     // An attempt that still connects counts from now on; filters and handlers have their own
     // limits.
-    if (attempt_.active()) return arm(TimerKind::Response);
+    if (attempt_->active()) return arm(TimerKind::Response);
     if (timer_kind_ == TimerKind::RequestBody) timer_.disarm();
     return;
   }
-  attempt_.send_end(request_.trailers);
+  attempt_->send_end(request_.trailers);
   if (tunnel_) return;
   if (response_ == nullptr) return arm(TimerKind::Response);
   if (timer_kind_ != TimerKind::RequestBody) return;
@@ -247,9 +251,9 @@ void Exchange::pause_client() {
   client_paused_ = true;
   downstream_->pause_request(stream_);
   // Now it is the origin that has to move.
-  if (attempt_.open()) {
+  if (attempt_->open()) {
     arm(TimerKind::Idle);
-  } else if (!attempt_.active() && !retry_timer_.armed()) {
+  } else if (!attempt_->active() && !retry_timer_.armed()) {
     timer_.disarm();
   }
 }
@@ -268,13 +272,13 @@ void Exchange::on_attempt_drained() {
   if (client_paused_) resume_client();
 }
 
-bool Exchange::may_retry_for_free(ErrorCode code) const {
+bool Exchange::may_retry_for_free(const Attempt& attempt, ErrorCode code) const {
   if (free_retry_used_ || request_broken_ || tunnel_) return false;
   if (request_.body != http::BodyKind::None && body_lost_) return false;
   if (code == ErrorCode::StreamRefused) return true;  // see may_repeat
-  if (!attempt_.on_reused_connection() || attempt_.response_begun()) return false;
+  if (!attempt.on_reused_connection() || attempt.response_begun()) return false;
   if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
-  return !attempt_.request_sent() || http::is_idempotent(request_.method);
+  return !attempt.request_sent() || http::is_idempotent(request_.method);
 }
 
 void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {

@@ -17,37 +17,34 @@ constexpr uint16_t kProxyAuthenticationRequired = 407;
 }  // namespace
 
 http::ResponseHead& Exchange::begin_response() {
-  interim_ = arena_.make<http::ResponseHead>(arena_);
-  return *interim_;
+  return *arena_.make<http::ResponseHead>(arena_);
 }
 
-void Exchange::on_attempt_interim() {
-  if (downstream_ == nullptr) return;
-  if (interim_->status == 100) continue_sent_ = true;
-  http::strip_hop_by_hop(*interim_);
-  downstream_->codec().send_interim(stream_, *interim_);
+void Exchange::on_attempt_interim(Attempt& attempt) {
+  // Of two attempts that race, the older one's are enough.
+  if (downstream_ == nullptr || &attempt != attempt_) return;
+  http::ResponseHead& interim = attempt.head();
+  if (interim.status == 100) continue_sent_ = true;
+  http::strip_hop_by_hop(interim);
+  downstream_->codec().send_interim(stream_, interim);
   downstream_->schedule_flush();
 }
 
 // 7. The response head arrives …
-void Exchange::on_attempt_head(bool end) {
-  if (interim_->status == kProxyAuthenticationRequired && attempt_.endpoint()->by_absolute_form()) {
+void Exchange::on_attempt_head(Attempt& attempt, bool end) {
+  const uint16_t status = attempt.head().status;
+  if (status == kProxyAuthenticationRequired && attempt.endpoint()->by_absolute_form()) {
     // The proxy means this one, not the client.
-    attempt_.cancel();
-    return on_attempt_error(ErrorCode::OutboundProxyAuth);
+    attempt.cancel();
+    return on_attempt_error(attempt, ErrorCode::OutboundProxyAuth);
   }
-  response_ = interim_;
+  note_head(attempt);
+  if (cluster_->retry.covers(status) && goes_on_without(attempt, {status})) return;
+  response_ = &attempt.head();
   response_from_origin_ = true;
   origin_complete_ = end;
-  attempt_.settle({response_->status}, context_.loop.now());
-  upstream_time_ = context_.loop.now() - attempt_started_;
-  cluster_->cluster.note_latency(*attempt_.endpoint(), upstream_time_, context_.loop.now());
-  cluster_->metrics.attempt(upstream_time_);
-  if (cluster_->load->adaptive != nullptr && response_->status < 500) {
-    upstream::ClusterLoad& load = *cluster_->load;
-    load.adaptive->sample(upstream_time_, places_taken(load.active), context_.loop.now());
-  }
   if (retry_status()) return;
+  if (hedge_ != nullptr) decide_race(attempt);
   http::strip_hop_by_hop(*response_);
   // A script may still ask for another attempt.
   if (!cluster_->retry.enabled()) drop_replay();
@@ -57,12 +54,25 @@ void Exchange::on_attempt_head(bool end) {
     if (!websocket_.finish(request_, *response_)) return reject_upgrade();
     tunnel_ = true;
     request_ended_ = request_complete_ = false;
-    attempt_.become_tunnel();
+    attempt_->become_tunnel();
     context_.metrics.tunnels_active.add();
   } else if (declines_wrongly()) {
     return reject_upgrade();
   }
   start_response();
+}
+
+// What its endpoint and its cluster are known by.
+void Exchange::note_head(Attempt& attempt) {
+  const TimePoint now = context_.loop.now();
+  const uint16_t status = attempt.head().status;
+  attempt.settle({status}, now);
+  upstream_time_ = now - attempt.started();
+  cluster_->cluster.note_latency(*attempt.endpoint(), upstream_time_, now);
+  cluster_->metrics.attempt(upstream_time_);
+  upstream::ClusterLoad& load = *cluster_->load;
+  if (load.adaptive == nullptr || status >= 500) return;
+  load.adaptive->sample(upstream_time_, places_taken(load.active), now);
 }
 
 // An origin of HTTP/1 that passes over an Upgrade says 200, which to a client of HTTP/2 would mean
@@ -74,15 +84,15 @@ bool Exchange::declines_wrongly() const {
 
 // The origin has agreed to something else than it was asked for.
 void Exchange::reject_upgrade() {
-  attempt_.cancel();
+  attempt_->cancel();
   response_ = nullptr;
   response_from_origin_ = false;
-  on_attempt_error(ErrorCode::BadResponse);
+  on_attempt_error(*attempt_, ErrorCode::BadResponse);
 }
 
 // … or the attempt fails.
-void Exchange::on_attempt_error(ErrorCode code) {
-  settle_attempt(code);
+void Exchange::on_attempt_error(Attempt& attempt, ErrorCode code) {
+  settle_attempt(attempt, code);
   if (stage_ == Stage::Finished) return finish_filters();
   if (response_started_) return break_off(code);
   if (response_ != nullptr && response_from_origin_) {
@@ -91,7 +101,8 @@ void Exchange::on_attempt_error(ErrorCode code) {
     if (response_waiter_ != nullptr) finish_body_wait(response_waiter_, {}, code);
     return;
   }
-  if (may_retry_for_free(code)) {
+  if (goes_on_without(attempt, {0, code})) return;
+  if (may_retry_for_free(attempt, code)) {
     free_retry_used_ = true;
     try_timer_.disarm();
     last_failure_ = {0, code};
@@ -100,20 +111,20 @@ void Exchange::on_attempt_error(ErrorCode code) {
   }
   if (retry_failure(code)) return;
   cancel_wait();
-  fail(code, attempt_.endpoint() == nullptr ? std::string_view() : attempt_.endpoint()->address);
+  fail(code, attempt_->endpoint() == nullptr ? std::string_view() : attempt_->endpoint()->address);
   start_failure();
 }
 
 // A reused connection that turns out dead says nothing about its endpoint.
-void Exchange::settle_attempt(ErrorCode code) {
-  if (may_retry_for_free(code)) return attempt_.forgo_settling();
-  attempt_.settle({0, code}, context_.loop.now());
+void Exchange::settle_attempt(Attempt& attempt, ErrorCode code) {
+  if (may_retry_for_free(attempt, code)) return attempt.forgo_settling();
+  attempt.settle({0, code}, context_.loop.now());
 }
 
 void Exchange::start_failure() {
   if (stage_ == Stage::Finished) return;
   decision_ = Decision::None;
-  attempt_.cancel();
+  cancel_attempts();
   disarm_attempt();
   context_.metrics.error(failure_.code);
   if (response_started_) return break_off(failure_.code);
@@ -125,7 +136,7 @@ void Exchange::start_failure() {
 }
 
 void Exchange::make_local_response(const LocalReply& reply) {
-  attempt_.cancel();
+  cancel_attempts();
   disarm_attempt();
   response_waiter_ = nullptr;
   if (std::exchange(tunnel_, false)) {
@@ -190,7 +201,7 @@ void Exchange::send_response() {
     client_paused_ = false;
     downstream_->resume_request(stream_);
   }
-  if (std::exchange(origin_paused_, false)) attempt_.resume();
+  if (std::exchange(origin_paused_, false)) attempt_->resume();
 }
 
 void Exchange::on_attempt_body(std::string_view bytes) {
@@ -201,7 +212,7 @@ void Exchange::on_attempt_body(std::string_view bytes) {
     // Over the watermark is: the kernel has refused bytes, and this chunk comes on top.
     if (downstream_->write_blocked(stream_)) {
       origin_paused_ = true;
-      attempt_.pause();
+      attempt_->pause();
     }
     downstream_->codec().send_body(stream_, bytes);
     downstream_->schedule_flush();
@@ -215,14 +226,14 @@ void Exchange::on_attempt_body(std::string_view bytes) {
     }
   } else if (response_body_.size() >= kHoldLimit && !origin_paused_) {
     origin_paused_ = true;
-    attempt_.pause();
+    attempt_->pause();
   }
 }
 
 void Exchange::drop_origin_body(size_t size) {
   dropped_ += size;
   if (dropped_ <= kDropLimit) return;
-  attempt_.cancel();
+  attempt_->cancel();
   if (stage_ == Stage::Finished) finish_filters();
 }
 
@@ -242,7 +253,7 @@ void Exchange::response_done() {
   if (tunnel_ && origin_complete_ && !request_ended_) return arm(TimerKind::Idle);
   // A short rest of a body that a script has replaced is read, so that the connection can be used
   // again; an origin that answered before it had the whole request is left.
-  if (!response_replaced_ || origin_complete_ || !request_complete_) attempt_.cancel();
+  if (!response_replaced_ || origin_complete_ || !request_complete_) attempt_->cancel();
   finish();
 }
 
@@ -251,7 +262,7 @@ void Exchange::break_off(ErrorCode code) {
   if (failure_.code == ErrorCode::None) context_.metrics.error(code);
   failure_ = {code, failure_.detail};
   cancel_wait();
-  attempt_.cancel();
+  cancel_attempts();
   if (downstream_ != nullptr) {
     downstream_->codec().reset(stream_, code);
     downstream_->schedule_flush();
@@ -271,7 +282,7 @@ void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
   response_waiter_ = &waiter;
   response_wait_limit_ = limit;
   arm(TimerKind::Idle);
-  if (std::exchange(origin_paused_, false)) attempt_.resume();
+  if (std::exchange(origin_paused_, false)) attempt_->resume();
 }
 
 void Exchange::set_response_body(std::string_view body) {

@@ -27,13 +27,14 @@ bool Exchange::may_repeat(ErrorCode code) const {
   // The origin says that it has not looked at it (RFC 9113 8.7).
   if (code == ErrorCode::StreamRefused) return true;
   return http::is_idempotent(request_.method) || cluster_->retry.settings().non_idempotent ||
-         !attempt_.request_sent();
+         !attempt_->request_sent();
 }
 
 /// Bytes that have been sent are worth keeping.
-bool Exchange::wants_replay() const {
+bool Exchange::wants_replay(const Attempt& attempt) const {
   if (request_.body == http::BodyKind::None || body_lost_) return false;
-  const bool shared = attempt_.on_reused_connection() || attempt_.multiplexed();
+  if (hedge_ != nullptr && hedge_->state <= Hedge::State::Racing) return true;
+  const bool shared = attempt.on_reused_connection() || attempt.multiplexed();
   if (shared && !free_retry_used_) return true;
   return cluster_->retry.enabled() && retries_ < cluster_->retry.settings().max_retries;
 }
@@ -41,7 +42,8 @@ bool Exchange::wants_replay() const {
 /// Without a retry policy there is still the free one, when a reused connection turns out dead.
 size_t Exchange::replay_limit() const {
   constexpr size_t kForFree = 64 * 1024;
-  return cluster_->retry.enabled() ? cluster_->retry.settings().buffer : kForFree;
+  const upstream::RetryPolicy& policy = cluster_->retry;
+  return policy.enabled() || policy.hedges() ? policy.settings().buffer : kForFree;
 }
 
 void Exchange::drop_replay() {
@@ -73,15 +75,17 @@ bool Exchange::request_retry() {
 
 /// One more, within max_retries and the cluster's budget.
 bool Exchange::take_retry() {
-  const config::Retry& settings = cluster_->retry.settings();
-  if (retries_ >= settings.max_retries) return false;
+  if (retries_ >= cluster_->retry.settings().max_retries || !enter_retry_budget()) return false;
+  ++retries_;
+  return true;
+}
+
+bool Exchange::enter_retry_budget() {
   upstream::RetryBudget& budget = cluster_->load->retries;
   const TimePoint now = context_.loop.now();
-  if (!budget.take(settings.budget, now)) {
-    if (!take_retry_place()) return false;
-    budget.note_retry(now);
-  }
-  ++retries_;
+  if (budget.take(cluster_->retry.settings().budget, now)) return true;
+  if (!take_retry_place()) return false;
+  budget.note_retry(now);
   return true;
 }
 
@@ -139,7 +143,7 @@ bool Exchange::retry(const upstream::Outcome& failed, RetryReason reason, Durati
 void Exchange::begin_retry(const upstream::Outcome& failed, RetryReason reason, Duration wait) {
   cluster_->metrics.retry(reason);
   last_failure_ = failed;
-  attempt_.cancel();
+  cancel_attempts();
   cancel_wait();
   forget_response();
   stage_ = Stage::Attempting;
@@ -176,6 +180,12 @@ void Exchange::disarm_attempt() {
   timer_.disarm();
   try_timer_.disarm();
   retry_timer_.disarm();
+  if (hedge_ != nullptr) hedge_->timer.disarm();
+}
+
+void Exchange::cancel_attempts() {
+  if (hedge_ != nullptr) drop_hedge();
+  attempt_->cancel();
 }
 
 void Exchange::forget_response() {

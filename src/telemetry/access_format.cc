@@ -74,6 +74,7 @@ void format_json(const AccessRecord& record, std::string_view timestamp, LineBuf
   line.text(",\"cluster\":\"", record.cluster);
   line.text(",\"endpoint\":\"", record.endpoint);
   line.number(",\"attempts\":", record.attempts);
+  line.text(",\"hedge\":\"", record.hedge);
   line.number(",\"status\":", record.status);
   if (record.error != ErrorCode::None) {
     const ErrorInfo& error = describe(record.error);
@@ -120,6 +121,7 @@ void format_text(const AccessRecord& record, std::string_view timestamp, LineBuf
   put_pair(to, "route", record.route);
   put_pair(to, "cluster", record.cluster);
   put_pair(to, "endpoint", record.endpoint);
+  put_pair(to, "hedge", record.hedge);
   if (record.error != ErrorCode::None) put_pair(to, "error", describe(record.error).token);
   put_pair(to, "request_id", record.request_id);
   put_pair(to, "trace_id", record.trace_id);

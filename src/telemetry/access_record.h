@@ -31,8 +31,9 @@ struct AccessRecord {
   std::string_view route;
   std::span<const AccessPolicy> policies;
   std::string_view cluster;
-  std::string_view endpoint;  // of the last attempt
+  std::string_view endpoint;  // of the last attempt, or the one that answered
   uint32_t attempts = 0;
+  std::string_view hedge;  // "won" or "lost": the attempt beside a slow one, if there was one
   uint32_t status = 0;  // 0: no response was sent
   ErrorCode error = ErrorCode::None;
   Duration duration{};

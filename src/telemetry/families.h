@@ -41,6 +41,8 @@ enum class Family : uint8_t {
   BreakerState,
   BreakerOpenedTotal,
   RetriesTotal,
+  HedgesTotal,
+  HedgesWonTotal,
   LimitRejectedTotal,
   DiscoveriesTotal,
   // scripts

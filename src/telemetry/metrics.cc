@@ -36,7 +36,9 @@ RouteMetrics::RouteMetrics(Shard& shard, std::string_view route)
 
 ClusterMetrics::ClusterMetrics(Shard& shard, std::string_view cluster)
     : duration_(&shard.histogram(Family::BackendRequestDurationSeconds, {cluster})),
-      retries_(shard.row(Family::RetriesTotal, {cluster})) {}
+      retries_(shard.row(Family::RetriesTotal, {cluster})),
+      hedges_(&shard.counter(Family::HedgesTotal, {cluster})),
+      hedges_won_(&shard.counter(Family::HedgesWonTotal, {cluster})) {}
 
 EndpointMetrics::EndpointMetrics(Shard& shard, std::string_view cluster, std::string_view endpoint)
     : connections_(&shard.counter(Family::BackendConnectionsTotal, {cluster, endpoint})),

@@ -69,10 +69,14 @@ struct ClusterMetrics {
   /// From an attempt's start to the response's head.
   void attempt(Duration took) const { duration_->observe(took); }
   void retry(RetryReason reason) const { retries_[static_cast<size_t>(reason)].add(); }
+  void hedge() const { hedges_->add(); }
+  void hedge_won() const { hedges_won_->add(); }
 
  private:
   Histogram* duration_;
   Counter* retries_;
+  Counter* hedges_;
+  Counter* hedges_won_;
 };
 
 struct EndpointMetrics {

@@ -76,6 +76,7 @@ class Pool {
   const std::shared_ptr<Endpoint>& shared_endpoint() { return endpoint_; }
   const Settings& settings() const { return settings_; }
   Timers& timers() { return loop_.timers(); }
+  TimePoint now() { return loop_.now(); }
   const http::Limits& limits() const { return limits_; }
   void configure(Settings settings);
   /// What to do when there is no descriptor for a connection; true: one may have got free.

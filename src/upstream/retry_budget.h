@@ -29,6 +29,8 @@ class RetryBudget {
     retries_.subtract(slot);
     return false;
   }
+  /// What was allowed a moment ago is not made.
+  void give_back(TimePoint now) { retries_.subtract(slot_at(now)); }
 
  private:
   /// Counts per slot of time; each word holds the slot's number and its count.

@@ -20,6 +20,7 @@ class RetryPolicy {
 
   const config::Retry& settings() const { return settings_; }
   bool enabled() const { return settings_.max_retries > 0; }
+  bool hedges() const { return settings_.hedge.delay > Duration::zero(); }
   /// An attempt that failed with `code` is one to repeat.
   bool covers(ErrorCode code) const;
   bool covers(uint16_t status) const { return status < statuses_.size() && statuses_[status]; }

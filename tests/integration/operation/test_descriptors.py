@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Out of descriptors: serve what is accepted, recover by itself."""
 import socket
+import threading
 
 import pytest
 
@@ -91,6 +92,52 @@ def test_out_of_descriptors_does_not_spin(origin, tidegate, connect):
     for sock in flood:
         sock.close()
     eventually(lambda: proxy.descriptors() < LIMIT / 2, 15)
+
+
+def two_origins(make_origin, **cluster):
+    """/kept leads to one origin, all else to another."""
+    kept, other = make_origin("kept"), make_origin("other")
+    config = config_for(other, cluster=cluster, routes=[{"match": {"path_prefix": "/kept"}, "cluster": "kept"}])
+    config["clusters"]["kept"] = {"endpoints": [kept.url]}
+    return kept, other, config
+
+
+@starves
+def test_an_idle_connection_to_an_origin_gives_way_to_one_that_is_needed(make_origin, tidegate, connect):
+    kept, other, config = two_origins(make_origin)
+    proxy = tidegate(config, descriptors=LIMIT)
+    client = connect(proxy)
+    assert client.get("/kept").status == 200
+    flood = open_many(proxy.port(), LIMIT + 50)
+    eventually(lambda: proxy.descriptors() >= LIMIT, what="the descriptors are used up")
+    assert client.get("/other").status == 200
+    kept.wait_until_open(0)
+    assert other.connections == 1
+    for sock in flood:
+        sock.close()
+
+
+@starves
+def test_without_a_descriptor_for_an_origin_the_error_says_so_and_the_worker_lives(make_origin, tidegate, connect):
+    kept, other, config = two_origins(make_origin, breaker={"max_failures": 1, "max_ejected": "100%"})
+    busy = threading.Event()
+    kept.otherwise(lambda exchange: (exchange.wait(busy), exchange.reply(200)))
+    other.otherwise(headers={"Connection": "close"})  # leaves no idle connection
+    proxy = tidegate(config, descriptors=LIMIT)
+    waiting, client = connect(proxy), connect(proxy)
+    assert client.get("/").status == 200
+    waiting.send_request("GET", "/kept")
+    kept.wait_for_requests(1)
+    flood = open_many(proxy.port(), LIMIT + 50)
+    eventually(lambda: proxy.descriptors() >= LIMIT, what="the descriptors are used up")
+    reply = client.get("/")
+    assert (reply.status, reply.json()["error"]) == (503, "proxy_exhausted")
+    busy.set()
+    assert waiting.response().status == 200
+    for sock in flood:
+        sock.close()
+    eventually(lambda: proxy.descriptors() < LIMIT / 2, 15)
+    assert client.get("/").status == 200, "its own shortage is no failure of the origin: no breaker opened"
 
 
 def test_the_limit_is_raised_to_the_hard_one(origin, proxy_to):

@@ -34,6 +34,14 @@ TEST_CASE("a refused stream is repeated where `refused` is named, a refused conn
   CHECK(RetryPolicy::reason_of(ErrorCode::StreamRefused) == telemetry::RetryReason::Refused);
 }
 
+TEST_CASE("hedging is asked for by its delay, with or without retries") {
+  config::Retry settings;
+  CHECK_FALSE(RetryPolicy(settings).hedges());
+  settings.hedge.delay = 50ms;
+  CHECK(RetryPolicy(settings).hedges());
+  CHECK_FALSE(RetryPolicy(settings).enabled());
+}
+
 TEST_CASE("the time for the whole response is never up twice") {
   config::Retry settings;
   settings.on = {"connect", "reset", "timeout"};

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <cstdint>
+
+#include "base/counters.h"
+#include "base/timers.h"
+#include "proxy/attempt.h"
+
+namespace tidegate::proxy {
+
+/// A second attempt beside a first that is slow to answer: part of the exchange, in its arena, for
+/// requests that may have one. exchange_hedge.cc moves it:
+///
+///     Armed ── delay over, and allowed ──▶ Choosing ── an endpoint ──▶ Racing
+///     Choosing ── nobody else to ask, or the first's head ──▶ Lost
+///     Choosing ── an endpoint, but the first has failed ──▶ Alone
+///     Racing ── this one's head ──▶ Won;  ── the first's, or this one fails ──▶ Lost
+///     Racing ── the first fails ──▶ Alone
+///     Alone ── its head ──▶ Won;  ── it fails ──▶ Lost
+struct Hedge {
+  enum class State : uint8_t { Armed, Choosing, Racing, Alone, Lost, Won };
+
+  Hedge(Timer::Fire due, void* owner) : timer(due, owner) {}
+  void leave_place() {
+    if (place == nullptr) return;
+    give_place_back(*place);
+    place = nullptr;
+  }
+
+  Timer timer;
+  Attempt* attempt = nullptr;  // in the arena too, from Racing on
+  uint64_t* place = nullptr;   // taken among the cluster's requests
+  State state = State::Armed;
+  bool took_place = false;  // beyond the share of requests, for this
+};
+
+}  // namespace tidegate::proxy
