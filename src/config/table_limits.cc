@@ -112,9 +112,11 @@ const Section& hedge_section() {
   using namespace std::chrono_literals;
   static const Section kSection =
       SectionOf<Hedge>("clusters.NAME.retry.hedge",
-                       "A second attempt beside one that is slow to answer: the first response head "
-                       "wins, the other attempt is cancelled. At most one per request, and only for "
-                       "idempotent methods; whatever `max_retries` says.")
+                       "A second attempt, at another endpoint, beside one that is slow to answer: the "
+                       "first response head whose status is not one of `on` wins, the other attempt "
+                       "is cancelled. At most one per request, only for idempotent methods and bodies "
+                       "that fit into `buffer`; within `budget` and the cluster's `max_requests`, "
+                       "whatever `max_retries` says.")
           .field("delay", &Hedge::delay, duration(0ms, 1h),
                  "How long to wait for a response head, from when the request is whole, before "
                  "another endpoint is asked too; 0s: never.");
