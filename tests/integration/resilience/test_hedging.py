@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hedging: a second attempt beside a first that is slow to answer. The first response head wins."""
+import random
 import threading
 import time
 
 import pytest
 
-from support import eventually
+from support import Client, eventually
 from support.faults import Blackhole
 from support.h2 import ErrorCodes, H2Client
 
@@ -325,6 +326,54 @@ def test_an_endpoint_that_does_not_even_connect_is_overtaken(make_origin, proxy_
         client = connect(proxy)
         assert [client.get("/").status for _ in range(4)] == [200] * 4
         assert hedges(proxy, "proxy_hedges_won_total") >= 2
+
+
+def test_many_at_once_leave_nothing_behind(make_origin, proxy_to, protocol):
+    """Races decided in every order, with failures in between: all are answered, and every place taken in
+    endpoints, cluster and budget is given back."""
+    dice = random.Random(1)
+
+    def handle(exchange):
+        exchange.read_body()
+        time.sleep(dice.random() * 0.008)
+        if dice.random() < 0.1:
+            exchange.reset()
+        exchange.reply(503 if dice.random() < 0.1 else 200)
+    origins = [make_origin(name).otherwise(handle, may_break=True) for name in "abc"]
+    proxy = hedged(proxy_to, *origins, delay="2ms", cluster={"limits": {"max_requests": 24}},
+                   retry={"max_retries": 2, "budget": "100%", "budget_min": 24, "backoff": {"base": "1ms"}})
+    statuses = []
+
+    def press(number):
+        client = H2Client(proxy.port()) if number % 2 else Client(proxy.port())
+        with client:
+            for i in range(25):
+                method, body = ("PUT", b"x" * 2000) if i % 3 == 0 else ("GET", None)
+                statuses.append(client.request(method, "/", body=body).status)
+    team = [threading.Thread(target=press, args=(number,)) for number in range(8)]
+    for thread in team:
+        thread.start()
+    for thread in team:
+        thread.join(20)
+    assert len(statuses) == 200 and set(statuses) <= {200, 502, 503} and statuses.count(200) > 180
+    metrics = proxy.metrics()
+    assert metrics("proxy_hedges_total") > metrics("proxy_hedges_won_total") > 0
+    assert metrics("proxy_requests_active") == 0
+    endpoints = proxy.admin("/clusters").json()["clusters"][0]["endpoints"]
+    assert [one["active"] for one in endpoints] == [0, 0, 0]
+    # All 24 places are there again: so many GETs are under way at once.
+    gate = threading.Event()
+    for origin in origins:
+        origin.otherwise(lambda exchange: (exchange.wait(gate), exchange.reply()), may_break=True)
+    clients = [Client(proxy.port()) for _ in range(24)]
+    before = sum(len(origin.requests) for origin in origins)
+    for client in clients:
+        client.send_request("POST", "/")
+    eventually(lambda: sum(len(origin.requests) for origin in origins) == before + 24)
+    gate.set()
+    assert [client.response().status for client in clients] == [200] * 24
+    for client in clients:
+        client.close()
 
 
 def with_script(proxy_to, lua, pair, **more):
