@@ -36,6 +36,14 @@ TEST_CASE("what was refused takes nothing") {
   CHECK(taken(budget, 0.2, kStart, 10) == 2);
 }
 
+TEST_CASE("what was allowed and is not made is given back") {
+  RetryBudget budget;
+  for (int i = 0; i < 10; ++i) budget.note_request(kStart);
+  REQUIRE(taken(budget, 0.2, kStart, 10) == 2);
+  budget.give_back(kStart);
+  CHECK(taken(budget, 0.2, kStart, 10) == 1);
+}
+
 TEST_CASE("retries allowed for other reasons use the share up") {
   RetryBudget budget;
   for (int i = 0; i < 10; ++i) budget.note_request(kStart);
