@@ -9,7 +9,7 @@ import re
 import pytest
 
 from support import Closed, config_for, eventually
-from support.clock import ROOT
+from support.clock import ROOT, SCALE
 from support.dns import NXDOMAIN, SERVFAIL, DnsServer
 from support.faults import BODY, Blackhole, FaultyOrigin
 from support.http1 import ProtocolError
@@ -89,16 +89,18 @@ def sick(request):
         yield made
 
 
-def front(tidegate, protocol, sick, sound):
-    """/alone leads to the failing one, without retries; / to both, to the failing one first."""
-    retry = {"max_retries": 1, "on": ["connect", "refused", "reset", "timeout"], "per_try_timeout": "80ms",
+def front(tidegate, protocol, sick, sound, fault):
+    """/alone leads to the failing one, without retries; / to both, to the failing one first. Time-outs
+    are short where they are what ends the waiting."""
+    short = f"{150 * SCALE}ms" if fault.startswith("hang") else "5s"
+    retry = {"max_retries": 1, "on": ["connect", "refused", "reset", "timeout"], "per_try_timeout": short,
              "backoff": {"base": "0s"}, "budget_min": 10}
-    common = {"protocol": protocol, "connect_timeout": "60ms"}
+    common = {"protocol": protocol, "connect_timeout": f"{100 * SCALE}ms" if fault == "hang at connect" else "5s"}
     config = config_for(sick, cluster=common, route={
-        "name": "alone", "match": {"path_prefix": "/alone"}, "timeout": "120ms", "idle_timeout": "80ms"})
+        "name": "alone", "match": {"path_prefix": "/alone"}, "timeout": short, "idle_timeout": short})
     config["clusters"]["both"] = {**common, "balancer": "weighted", "retry": retry, "endpoints": [
         {"url": sick.url, "weight": 1000}, {"url": sound.url, "weight": 1}]}
-    config["routes"].append({"name": "both", "cluster": "both", "timeout": "3s", "idle_timeout": "80ms"})
+    config["routes"].append({"name": "both", "cluster": "both", "timeout": "10s", "idle_timeout": short})
     return tidegate(config)
 
 
@@ -119,7 +121,7 @@ def outcome(connect, proxy, method, path):
 def test_a_fault(fault, protocol, sick, tidegate, connect):
     expected = CELLS[fault][protocol]
     with FaultyOrigin(protocol) as sound:
-        proxy = front(tidegate, protocol, sick, sound)
+        proxy = front(tidegate, protocol, sick, sound, fault)
         seen = {}
         for name, method, path in (("alone", "GET", "/alone"), ("get", "GET", "/"), ("post", "POST", "/")):
             if fault == "close keep-alive in use":
@@ -135,7 +137,7 @@ def test_a_fault(fault, protocol, sick, tidegate, connect):
 @pytest.mark.parametrize("protocol", ["h1", "h2"])
 def test_an_endpoint_that_flaps(protocol, tidegate, connect):
     with FaultyOrigin(protocol) as sick, FaultyOrigin(protocol) as sound:
-        proxy = front(tidegate, protocol, sick, sound)
+        proxy = front(tidegate, protocol, sick, sound, "flap")
         posts = 0
         for _ in range(6):
             assert outcome(connect, proxy, "GET", "/") == OK
