@@ -148,8 +148,8 @@ const Section& retry_section() {
                  "connection, if "
                  "another endpoint is there.")
           .field("budget", &Retry::budget, share(0, 100),
-                 "Retries and hedges, as a share of the requests of the last two seconds, or those at "
-                 "once as a share of what is under way at the cluster; over both: none.")
+                 "Retries and hedges, as a share of the requests of the last two seconds; over it and "
+                 "`budget_min`: none.")
           .field("budget_min", &Retry::budget_min, count32(0, 1'000'000),
                  "So many exchanges may be at a retry at once anyway.")
           .field("buffer", &Retry::buffer, size(0, 1ULL << 30),
