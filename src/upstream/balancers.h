@@ -15,7 +15,7 @@ std::unique_ptr<Balancer> make_weighted(Candidates candidates);
 std::unique_ptr<Balancer> make_random(Candidates candidates);
 
 /// The fewest requests under way for its weight; ties by chance, in the ratio of the weights. Of up
-/// to 32 candidates all are looked at, of more than that 16 drawn by weight: what the best of 16
+/// to 32 candidates all are looked at, of more than that 8 drawn by weight: what the best of 8
 /// lacks to the best of all is small, and so no newcomer is run over.
 std::unique_ptr<Balancer> make_least_connections(Candidates candidates);
 

@@ -111,8 +111,7 @@ void Candidates::prepare_draws() {
   }
 }
 
-double Candidates::warmth(size_t index, TimePoint now) const {
-  if (config_.slow_start <= Duration::zero()) return 1;
+double Candidates::slow_start_of(size_t index, TimePoint now) const {
   const int64_t since = endpoints_[index]->warm_since_ns.load(std::memory_order_relaxed);
   if (since == 0) return 1;
   const auto age = static_cast<double>(now.time_since_epoch().count() - since);

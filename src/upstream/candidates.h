@@ -45,7 +45,9 @@ class Candidates {
     return static_cast<double>(full_weight(index)) * warmth(index, now);
   }
   /// From a tenth to 1: how far its slow start is.
-  double warmth(size_t index, TimePoint now) const;
+  double warmth(size_t index, TimePoint now) const {
+    return config_.slow_start <= Duration::zero() ? 1 : slow_start_of(index, now);
+  }
   /// By chance, as often as it is warm: it may be picked as if it were warm.
   bool takes_part(size_t index, TimePoint now) {
     const double warm = warmth(index, now);
@@ -57,6 +59,7 @@ class Candidates {
   Random& random() { return random_; }
 
  private:
+  double slow_start_of(size_t index, TimePoint now) const;
   void list_available(TimePoint now);
   bool listable(size_t index, TimePoint now) const;
   bool local(size_t index) const;

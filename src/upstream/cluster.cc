@@ -65,8 +65,7 @@ void Cluster::note_latency(const Endpoint& of, Duration took, TimePoint now) con
 }
 
 bool Cluster::healthy(TimePoint now) const {
-  return std::ranges::any_of(members(),
-                             [now](const Member& m) { return m.endpoint->available(now); });
+  return survey(now).available > 0;
 }
 
 Cluster::Admission Cluster::admit(const Member* wanted, const PickContext& context) {
@@ -120,13 +119,14 @@ const Cluster::Survey& Cluster::survey(TimePoint now) const {
   // A breaker that begins its trials is no change.
   const bool let_go = survey_.held_until > survey_.taken_at && survey_.held_until <= now;
   if (survey_.changes == changes && now - survey_.taken_at < kHolds && !let_go) return survey_;
-  survey_ = {changes, now, 0, TimePoint::max()};
+  survey_ = {changes, now, 0, 0, TimePoint::max()};
   TimePoint unhealthy_held_until = TimePoint::max();
   size_t healthy = 0;
   for (const Member& member : members()) {
     const Endpoint& one = *member.endpoint;
     const bool is_healthy = one.healthy.load(std::memory_order_relaxed);
     healthy += is_healthy ? 1 : 0;
+    survey_.available += one.available(now) ? 1 : 0;
     const Breaker::State state = one.breaker.state();
     if (state == Breaker::State::Closed) continue;
     ++survey_.ejected;

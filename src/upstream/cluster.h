@@ -52,7 +52,7 @@ class Cluster {
   const Member* find(std::string_view address) const { return membership_->find(address); }
   /// The head of a response came from `endpoint` after that time.
   void note_latency(const Endpoint& endpoint, Duration took, TimePoint now) const;
-  /// Any endpoint available.
+  /// Any endpoint available; up to a millisecond late where a breaker's trials decide.
   bool healthy(TimePoint now) const;
 
  private:
@@ -63,7 +63,8 @@ class Cluster {
   struct Survey {
     uint64_t changes = 0;
     TimePoint taken_at{};
-    size_t ejected = 0;  // those whose breaker is not closed
+    size_t available = 0;
+    size_t ejected = 0;      // those whose breaker is not closed
     TimePoint held_until{};  // by a breaker, the first to let go; not after `taken_at`: by none
   };
   const Survey& survey(TimePoint now) const;

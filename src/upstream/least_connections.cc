@@ -5,7 +5,7 @@ namespace tidegate::upstream {
 namespace {
 
 constexpr size_t kLookAtAll = 32;
-constexpr size_t kSample = 16;
+constexpr size_t kSample = 8;
 
 class LeastConnections final : public Balancer {
  public:

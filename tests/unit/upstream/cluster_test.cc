@@ -86,6 +86,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a cluster is healthy while some endpoint is available") {
+  Rig rig(2);
+  CHECK(rig.cluster().healthy(rig.now));
+  rig.endpoints[0]->set_healthy(false, rig.now);
+  CHECK(rig.cluster().healthy(rig.now));
+  rig.open(1);
+  CHECK_FALSE(rig.cluster().healthy(rig.now));
+  rig.now += 60s;
+  CHECK(rig.cluster().healthy(rig.now));
+  REQUIRE(rig.endpoints[1]->breaker.admit(rig.now));
+  CHECK_FALSE(rig.cluster().healthy(rig.now + 1ms));
+  rig.endpoints[1]->set_draining(true, rig.now);
+  rig.endpoints[0]->set_healthy(true, rig.now);
+  CHECK(rig.cluster().healthy(rig.now));
+}
+
 TEST_CASE("no more than max_ejected are ejected") {
   Rig rig(10);
   rig.config.breaker->max_failures = 1;
