@@ -81,7 +81,8 @@ def test_every_fault_makes_it_unhealthy_and_is_named(make_origin, proxy_to, faul
                               "close": lambda e: e.close(),
                               "nonsense": lambda e: (e.send("nonsense\r\n\r\n"), e.close()),
                               "redirect": lambda e: e.reply(302)}[fault], may_break=True)
-    proxy = proxy_to(origin, cluster=cluster(interval="1h", timeout="100ms"))
+    timeout = "100ms" if fault == "silence" else "5s"
+    proxy = proxy_to(origin, cluster=cluster(interval="1h", timeout=timeout))
     assert proxy.wait_for_log(message="endpoint is unhealthy")["reason"] == reason
     release.set()
 
