@@ -40,9 +40,17 @@ Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& ad
   });
 }
 
+const std::string& host_of(const EndpointSpec& spec) {
+  return spec.host.empty() ? spec.config.address.host : spec.host;
+}
+
+const std::string& certified_name_of(const EndpointSpec& spec) {
+  return spec.certified_name.empty() ? host_of(spec) : spec.certified_name;
+}
+
 bool fits(const Endpoint& endpoint, const EndpointSpec& wanted, const std::string& authority) {
-  return endpoint.authority == authority && endpoint.proxy == wanted.proxy &&
-         endpoint.tunnelled == wanted.tunnelled &&
+  return endpoint.authority == authority && endpoint.certified_name == certified_name_of(wanted) &&
+         endpoint.proxy == wanted.proxy && endpoint.tunnelled == wanted.tunnelled &&
          same_addresses(endpoint.resolved, wanted.resolved);
 }
 
@@ -77,9 +85,8 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     if (stays) continue;
     auto& endpoint = listed.endpoint = std::make_shared<Endpoint>();
     endpoint->address = spec.config.address.to_string();
-    endpoint->host = spec.host.empty() ? spec.config.address.host : spec.host;
-    endpoint->certified_name =
-        spec.certified_name.empty() ? endpoint->host : std::move(spec.certified_name);
+    endpoint->host = host_of(spec);
+    endpoint->certified_name = certified_name_of(spec);
     endpoint->authority = std::move(authority);
     endpoint->config = {std::move(spec.config.url), std::move(spec.config.scheme),
                         std::move(spec.config.address)};

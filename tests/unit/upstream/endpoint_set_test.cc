@@ -57,6 +57,15 @@ TEST_CASE("the order of its addresses makes no other endpoint, another address d
   }
 }
 
+TEST_CASE("whose certificate must be for another name is another endpoint") {
+  EndpointSpec named = spec("a.test", {"10.0.0.1"});
+  named.certified_name = "one.test";
+  const Endpoints before = make_endpoints({named}, nullptr);
+  CHECK(make_endpoints({named}, &before) == before);
+  named.certified_name = "two.test";
+  CHECK(make_endpoints({named}, &before) != before);
+}
+
 TEST_CASE("the slow start of those that come begins, of those whose weight changes it does not") {
   const Endpoints before = make_endpoints({spec("a.test", {"10.0.0.1"})}, nullptr);
   EndpointSpec heavier = spec("a.test", {"10.0.0.1"});
