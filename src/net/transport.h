@@ -62,7 +62,7 @@ class Transport {
   SocketAddress local_address() const;
 
   /// Begins to connect; the handler hears `on_connected`, never from inside this call. False: no
-  /// descriptor left, or the address can not be used.
+  /// descriptor left, or the address can not be used; errno says which.
   bool connect(const SocketAddress& address);
   /// From now on the bytes of both sides are TLS; begins the handshake, and to read. What went
   /// before was plain: it has been read (see `peek`), and flushed. The handler hears `on_secured`,
