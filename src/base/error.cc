@@ -36,6 +36,7 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"tls_handshake_failed", "The origin cannot be reached securely", Side::Origin, 502, true},
     {"certificate_invalid", "The origin cannot be trusted", Side::Origin, 502, true},
     {"outbound_proxy_unreachable", "The origin cannot be reached", Side::Origin, 502, true},
+    {"outbound_proxy_timeout", "The origin cannot be reached in time", Side::Origin, 504, true},
     {"outbound_proxy_refused", "The origin cannot be reached", Side::Origin, 502, true},
     {"outbound_proxy_auth", "The origin cannot be reached", Side::Origin, 502, false},
     {"origin_reset", "The origin reset the connection", Side::Origin, 502, true},

@@ -43,6 +43,7 @@ enum class ErrorCode : uint8_t {
   TlsHandshakeFailed,
   CertificateInvalid,
   OutboundProxyUnreachable,
+  OutboundProxyTimeout,
   OutboundProxyRefused,
   OutboundProxyAuth,
   OriginReset,

@@ -94,7 +94,7 @@ void Connection::on_timeout() {
     case State::Connecting:
       if (dialer_ == nullptr) return fail_connecting(ErrorCode::ConnectTimeout);
       transport_.close();
-      return on_dial_failed(ErrorCode::ConnectTimeout, {});
+      return on_dial_failed(dialer_->late(), {});
     case State::Idle:
       return close();
     case State::Busy:

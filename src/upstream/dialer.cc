@@ -42,6 +42,11 @@ ErrorCode Dialer::unreachable() const {
   return pool_.endpoint().proxy ? ErrorCode::OutboundProxyUnreachable : ErrorCode::ConnectFailed;
 }
 
+ErrorCode Dialer::late() const {
+  const bool for_proxy = pool_.endpoint().proxy && !way_open_;
+  return for_proxy ? ErrorCode::OutboundProxyTimeout : ErrorCode::ConnectTimeout;
+}
+
 void Dialer::on_connected(bool ok) {
   if (ok) {
     timer_.disarm();
@@ -99,6 +104,7 @@ void Dialer::tunnel_failed(ErrorCode code, std::string_view detail) {
 
 // 3. Before TLS, in a packet of its own; else with the first request.
 void Dialer::introduce() {
+  way_open_ = true;
   if (!pool_.by_client()) return secure();
   transport_.output().append(pool_.proxy_header());
   if (pool_.settings().tls != nullptr) transport_.flush();

@@ -39,6 +39,8 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
 
   /// False: no socket to be had. The owner is never called from inside.
   bool start();
+  /// What it means that time runs out now.
+  ErrorCode late() const;
 
  private:
   void on_bytes(std::string_view bytes) override;
@@ -61,9 +63,10 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   net::Transport& transport_;
   Pool& pool_;
   Owner& owner_;
-  Timer timer_;                            // of one address, while others are left
-  size_t first_;                           // index of the address that was tried first
-  size_t tried_ = 0;                       // addresses
+  Timer timer_;            // of one address, while others are left
+  size_t first_;           // index of the address that was tried first
+  size_t tried_ = 0;       // addresses
+  bool way_open_ = false;  // bytes go to the origin, through the proxy if there is one
   std::unique_ptr<TunnelRequest> tunnel_;  // while the proxy is asked
 };
 

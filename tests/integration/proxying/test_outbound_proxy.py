@@ -105,7 +105,7 @@ def test_a_proxy_that_never_answers_is_a_time_out(make_origin, proxy_to, connect
     proxy = proxy_to(NAMED, cluster={"outbound_proxy": via.url, "outbound_tunnel": True,
                                      "connect_timeout": "100ms"})
     assert connect(proxy).get("/").status == 504
-    assert proxy.wait_for_access(status=504)["error"] == "connect_timeout"
+    assert proxy.wait_for_access(status=504)["error"] == "outbound_proxy_timeout"
 
 
 def test_no_proxy_names_who_is_reached_directly(origin, proxy_to, forward, connect):
