@@ -74,6 +74,7 @@ bool FileWatch::watch_folders() {
 }
 
 void FileWatch::on_readable() {
+  bool news = false;
   alignas(inotify_event) char buffer[4096];
   while (true) {
     const ssize_t size = ::read(fd_.get(), buffer, sizeof buffer);
@@ -81,26 +82,35 @@ void FileWatch::on_readable() {
     for (ssize_t at = 0; at < size;) {
       const auto* one = reinterpret_cast<const inotify_event*>(buffer + at);
       at += static_cast<ssize_t>(sizeof(inotify_event) + one->len);
-      if (one->mask & IN_Q_OVERFLOW) changed_.insert(files_.begin(), files_.end());
+      if (one->mask & IN_Q_OVERFLOW) {
+        changed_.insert(files_.begin(), files_.end());
+        news = true;
+      }
       if (one->len == 0) continue;
       const auto [first, last] = folders_.equal_range(one->wd);
-      for (auto folder = first; folder != last; ++folder) on_event(folder->second, one->name);
+      for (auto folder = first; folder != last; ++folder) {
+        news = on_event(folder->second, one->name) || news;
+      }
     }
   }
-  if (!changed_.empty()) loop_.timers().arm(settle_, kSettle);
+  // What strangers do beside the files does not put it off.
+  if (news) loop_.timers().arm(settle_, kSettle);
   loop_.flush_dirty();
 }
 
-void FileWatch::on_event(const std::string& folder, std::string_view name) {
+bool FileWatch::on_event(const std::string& folder, std::string_view name) {
   const std::string front = folder == "/" ? folder : folder + "/";
   const std::string path = front + std::string(name);
-  if (files_.contains(path)) changed_.insert(path);
+  bool news = files_.contains(path);
+  if (news) changed_.insert(path);
   // The folder above some files, or the link through which all in this one are seen.
   const std::string above = name == kSwappedFolder ? front : path + "/";
   for (auto file = files_.lower_bound(above); file != files_.end() && file->starts_with(above);
        ++file) {
     changed_.insert(*file);
+    news = true;
   }
+  return news;
 }
 
 void FileWatch::on_settled() {

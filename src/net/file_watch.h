@@ -35,7 +35,7 @@ class FileWatch {
  private:
   void on_readable();
   void on_settled();
-  void on_event(const std::string& folder, std::string_view name);
+  bool on_event(const std::string& folder, std::string_view name);
   bool watch_folders();
 
   EventLoop& loop_;

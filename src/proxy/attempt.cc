@@ -19,7 +19,8 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   cluster_ = &cluster;
   endpoint_ = admission.member->endpoint;
   pool_ = admission.member->pool;
-  if (pool_->by_client()) pool_ = &pool_->for_client(owner_.proxied_client());
+  for_client_ = pool_->by_client();
+  if (for_client_) pool_ = &pool_->for_client(owner_.proxied_client());
   if (wish.tunnel) pool_ = &pool_->tunnels();
   ticket_ = admission.ticket;
   unsettled_ = true;

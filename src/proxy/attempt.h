@@ -73,6 +73,8 @@ class Attempt final : private http::ResponseReceiver,
   void send_held_body(std::string_view bytes);
   void send_end(const http::Headers& trailers);
 
+  /// Its connection is the client's, and goes with it.
+  bool ends_with_client() const { return for_client_; }
   /// From `begin` to the end of the stream.
   bool active() const { return state_ != State::Idle; }
   /// A connection is there and the stream open.
@@ -126,6 +128,7 @@ class Attempt final : private http::ResponseReceiver,
   upstream::Breaker::Ticket ticket_{};
   bool unsettled_ = false;
   State state_ = State::Idle;
+  bool for_client_ = false;
   bool reused_ = false;
   bool response_begun_ = false;
   bool sent_on_closed_ = false;  // request_sent() of a stream that has ended

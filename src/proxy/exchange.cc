@@ -292,8 +292,7 @@ void Exchange::on_timeout() {
 // Its endpoint hears of it before it is given up.
 void Exchange::time_attempt_out(ErrorCode code) {
   if (hedge_ != nullptr && code != ErrorCode::PerTryTimeout) {
-    // There is no time for the other either.
-    if (hedge_->state == Hedge::State::Racing) settle_attempt(*hedge_->attempt, code);
+    // There is no time for the other either; it had less, so that is no news of its endpoint.
     if (hedge_->state == Hedge::State::Choosing) cancel_wait();
     drop_hedge();
   }

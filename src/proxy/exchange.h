@@ -273,6 +273,7 @@ class Exchange final : public net::Deferred,
   bool goes_on_without(Attempt& over, const upstream::Outcome& why);
   void decide_race(Attempt& winner);
   void drop_hedge();
+  bool hedge_choice_failed();
   std::string_view hedge_result() const;
 
   // exchange_response.cc: steps 7 to 9

@@ -78,6 +78,7 @@ void Exchange::filters_stopped() {
       return start_response();
     case Decision::Fail:
       if (hook_ == Hook::Log) return continue_filters();
+      if (hedge_choice_failed()) return;
       return start_failure();
     case Decision::Retry:
       // The script's policy decided, within the cluster's budget.

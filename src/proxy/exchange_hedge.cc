@@ -126,11 +126,28 @@ void Exchange::decide_race(Attempt& winner) {
   hedge_->timer.disarm();
   hedge_->leave_place();
   if (hedge_->state != State::Racing && hedge_->state != State::Alone) return;
-  if (hedge_->state == State::Racing) (&winner == attempt_ ? hedge_->attempt : attempt_)->cancel();
+  if (hedge_->state == State::Racing) {
+    Attempt& loser = &winner == attempt_ ? *hedge_->attempt : *attempt_;
+    const TimePoint now = context_.loop.now();
+    // It would have taken longer still, and balancers that go by latency must hear of it.
+    if (&loser == attempt_) {
+      cluster_->cluster.note_latency(*loser.endpoint(), now - loser.started(), now);
+    }
+    loser.cancel();
+  }
   attempt_ = &winner;
   const bool won = &winner == hedge_->attempt;
   hedge_->state = won ? State::Won : State::Lost;
   if (won) cluster_->metrics.hedge_won();
+}
+
+/// select_backend failed for the hedge: the first attempt is as good as before.
+bool Exchange::hedge_choice_failed() {
+  const bool choosing = hedge_ != nullptr && hedge_->state == State::Choosing;
+  if (hook_ != Hook::SelectBackend || !choosing || !attempt_->active()) return false;
+  failure_ = {};
+  drop_hedge();
+  return true;
 }
 
 void Exchange::drop_hedge() {

@@ -68,6 +68,8 @@ void Exchange::note_head(Attempt& attempt) {
   const uint16_t status = attempt.head().status;
   attempt.settle({status}, now);
   upstream_time_ = now - attempt.started();
+  // That a tunnel is open says how near the endpoint is, not how busy.
+  if (request_.method == http::Method::Connect) return;
   cluster_->cluster.note_latency(*attempt.endpoint(), upstream_time_, now);
   cluster_->metrics.attempt(upstream_time_);
   upstream::ClusterLoad& load = *cluster_->load;
@@ -105,6 +107,7 @@ void Exchange::on_attempt_error(Attempt& attempt, ErrorCode code) {
   if (may_retry_for_free(attempt, code)) {
     free_retry_used_ = true;
     try_timer_.disarm();
+    if (hedge_ != nullptr) drop_hedge();
     last_failure_ = {0, code};
     cluster_->metrics.retry(telemetry::RetryReason::Reused);
     return select_endpoint();
@@ -253,7 +256,8 @@ void Exchange::response_done() {
   if (tunnel_ && origin_complete_ && !request_ended_) return arm(TimerKind::Idle);
   // A short rest of a body that a script has replaced is read, so that the connection can be used
   // again; an origin that answered before it had the whole request is left.
-  if (!response_replaced_ || origin_complete_ || !request_complete_) attempt_->cancel();
+  const bool worth_reading = response_replaced_ && !origin_complete_ && request_complete_;
+  if (!worth_reading || attempt_->ends_with_client()) attempt_->cancel();
   finish();
 }
 

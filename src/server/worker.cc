@@ -133,7 +133,11 @@ void Worker::run() {
 void Worker::drain(std::function<void()> on_drained) {
   on_drained_ = std::move(on_drained);
   context_.draining = true;
-  connections_.for_each([](proxy::DownstreamConnection& connection) { connection.drain(); });
+  // One that ends may end others; all of them last until the turn does.
+  std::vector<proxy::DownstreamConnection*> all;
+  connections_.for_each(
+      [&](proxy::DownstreamConnection& connection) { all.push_back(&connection); });
+  for (proxy::DownstreamConnection* connection : all) connection->drain();
   // Clients that the kernel has let in already get one answer.
   for (const auto& listener : listeners_) listener->accept_rest();
   listeners_.clear();

@@ -26,7 +26,10 @@ Pool& ClientPools::of(ProxiedClient& client, const Pool::Cells& cells) {
 }
 
 void ClientPools::configure(const Pool::Settings& settings) {
-  for (auto& [client, entry] : pools_) entry->pool().configure(settings);
+  const int version = settings.proxy_protocol;
+  for (auto& [client, entry] : pools_) {
+    entry->pool().configure(settings, version == 0 ? std::string() : client->header(version));
+  }
 }
 
 void ClientPools::retire() {

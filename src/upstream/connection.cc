@@ -48,6 +48,7 @@ void Connection::enter(State state) {
 
 void Connection::on_dialed() {
   transport_.handle_with(*this);
+  dialer_->stop();
   transport_.loop().destroy_later(std::move(dialer_));
   choose_codec();
   // An HTTP/2 origin says first how many streams it takes.
@@ -73,6 +74,7 @@ void Connection::choose_codec() {
 
 void Connection::on_dial_failed(ErrorCode code, std::string_view detail) {
   transport_.handle_with(*this);
+  dialer_->stop();
   transport_.loop().destroy_later(std::move(dialer_));
   if (!detail.empty()) {
     log::log_limited(pool_.endpoint().address, log::Level::Warn, "no way to an origin",

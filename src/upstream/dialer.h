@@ -39,6 +39,8 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
 
   /// False: no socket to be had. The owner is never called from inside.
   bool start();
+  /// Its owner has taken over, or given it up.
+  void stop() { timer_.disarm(); }
   /// What it means that time runs out now.
   ErrorCode late() const;
 

@@ -121,8 +121,9 @@ std::vector<EndpointSpec> resolve_names(const config::Cluster& cluster,
       if (proxy == nullptr) continue;
       spec.proxy = *proxy;
       // In absolute form HTTP/2 is not spoken with proxies.
-      spec.tunnelled =
-          endpoint.scheme == "https" || cluster.outbound_tunnel || cluster.protocol == "h2";
+      spec.tunnelled = endpoint.scheme == "https" || cluster.outbound_tunnel ||
+                       cluster.protocol == "h2" ||
+                       cluster.proxy_protocol != 0;  // whose header is for the origin
     } else {
       errors.push_back(endpoint.origin.file + ":" + std::to_string(endpoint.origin.line) + ": " +
                        addresses.error());

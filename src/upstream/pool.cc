@@ -48,11 +48,8 @@ Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings se
     : loop_(loop),
       endpoint_(std::move(endpoint)),
       settings_(std::move(settings)),
-      cells_(cells),
-      proxy_header_(std::move(proxy_header)) {
-  if (proxy_header_.empty() && by_client()) {
-    proxy_header_ = net::write_proxy_header(settings_.proxy_protocol, {}, {});
-  }
+      cells_(cells) {
+  introduce_by(std::move(proxy_header));
   forget_streams();
 }
 
@@ -73,14 +70,22 @@ Pool& Pool::for_client(ProxiedClient& client) {
   return clients_->of(client, cells_);
 }
 
-void Pool::configure(Settings settings) {
+void Pool::introduce_by(std::string proxy_header) {
+  if (proxy_header.empty() && by_client()) {
+    proxy_header = net::write_proxy_header(settings_.proxy_protocol, {}, {});
+  }
+  proxy_header_ = std::move(proxy_header);
+}
+
+void Pool::configure(Settings settings, std::string proxy_header) {
   if (clients_ != nullptr) clients_->configure(settings);
   const bool other = settings.protocol != settings_.protocol;
   const bool same_tls = settings.tls == settings_.tls && settings.tls_name == settings_.tls_name;
   settings_ = std::move(settings);
+  introduce_by(std::move(proxy_header));
   if (other || !same_tls) forget_streams();
   if (!same_tls) forget_tls();
-  if (tunnels_ != nullptr) tunnels_->configure(tunnel_settings(settings_));
+  if (tunnels_ != nullptr) tunnels_->configure(tunnel_settings(settings_), proxy_header_);
 }
 
 Pool& Pool::tunnels() {

@@ -78,7 +78,8 @@ class Pool {
   Timers& timers() { return loop_.timers(); }
   TimePoint now() { return loop_.now(); }
   const http::Limits& limits() const { return limits_; }
-  void configure(Settings settings);
+  /// `proxy_header`: as for the constructor.
+  void configure(Settings settings, std::string proxy_header = {});
   /// What to do when there is no descriptor for a connection; true: one may have got free.
   void when_exhausted(std::function<bool()> reclaim) { reclaim_ = std::move(reclaim); }
   /// Whether by that one may have got free.
@@ -122,6 +123,7 @@ class Pool {
   void connection_closed(Connection& connection);
 
  private:
+  void introduce_by(std::string proxy_header);
   void forget_tls();
   void forget_streams();
   bool may_grow() const;
