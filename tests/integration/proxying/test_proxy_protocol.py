@@ -245,3 +245,37 @@ def test_a_health_check_speaks_for_no_client(tidegate, behind, connect, version)
     lines = inner.wait_for_access(count=2)
     assert {line["client_ip"] for line in lines} == {"127.0.0.1"}
     assert connect(proxy).get("/").status == 200
+
+
+def test_a_response_that_a_script_has_replaced_ends_with_its_client(
+        origin, proxy_to, scripted, connect):
+    release = threading.Event()
+
+    def long(exchange):
+        exchange.start_chunked()
+        exchange.chunk("begun")
+        exchange.wait(release)
+    origin.on("/", long, may_break=True)
+    inner = proxy_to(origin, listener=TRUSTING)
+    proxy = scripted("function on_response(response) response:set_body('mine') end",
+                     f"http://127.0.0.1:{inner.port()}",
+                     config={"cluster": {"proxy_protocol": "v2"}, "route": {"idle_timeout": "100ms"}})
+    client = connect(proxy)
+    assert client.get("/").text == "mine"
+    eventually(lambda: proxy.metrics()("proxy_backend_connections_active") == 0)
+    client.close()
+    assert connect(proxy).get("/").text == "mine"
+    release.set()
+
+
+def test_a_reload_that_changes_the_version_reaches_health_checks(tidegate, behind, connect):
+    inner, cluster = behind
+    settings = {**cluster, "health_check": {"path": "/", "interval": "50ms", "healthy_after": 1}}
+    proxy = told(tidegate, settings, proxy_protocol="none")
+    assert connect(proxy).get("/").status in (502, 503), "it wants the header"
+    config = config_for(cluster={})
+    config["clusters"] = {"origin": {**settings, "proxy_protocol": "v2"}}
+    config["routes"] = [{"name": "all", "cluster": "origin"}]
+    proxy.write_config(config)
+    proxy.signal(1)
+    eventually(lambda: connect(proxy).get("/").status == 200, what="checks pass")

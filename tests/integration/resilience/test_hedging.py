@@ -442,6 +442,19 @@ def test_the_second_endpoint_is_asked_although_the_first_fails_during_the_choice
     assert proxy.wait_for_access(status=200)["hedge"] == "won"
 
 
+def test_a_choice_that_fails_for_the_hedge_ends_nothing(make_origin, proxy_to, connect):
+    pair = Pair(make_origin, waits, answers)
+    proxy = with_script(proxy_to, """
+      function select_backend(request)
+        if request.attempt > 1 then error("no more") end
+      end""", pair)
+    client = connect(proxy)
+    client.send_request("GET", "/")
+    proxy.wait_for_log(hook="select_backend")
+    pair.over.set()
+    assert (client.response().text, hedges(proxy)) == (pair.asked[0].name, 0)
+
+
 def test_without_the_key_there_are_no_hedges(make_origin, proxy_to, connect):
     pair = Pair(make_origin, lambda exchange, pair: (time.sleep(0.03), exchange.reply(200)), answers)
     proxy = proxy_to(*pair.origins)
