@@ -255,6 +255,7 @@ def test_a_response_that_a_script_has_replaced_ends_with_its_client(
         exchange.start_chunked()
         exchange.chunk("begun")
         exchange.wait(release)
+        exchange.end_chunks()
     origin.on("/", long, may_break=True)
     inner = proxy_to(origin, listener=TRUSTING)
     proxy = scripted("function on_response(response) response:set_body('mine') end",
