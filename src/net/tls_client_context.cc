@@ -21,7 +21,26 @@ int keep_session(SSL* ssl, SSL_SESSION* session) {
   return 1;  // it is ours now
 }
 
+// Once for the process: it is some twenty milliseconds' work. With nothing to be found it is empty,
+// and trusts nobody.
+X509_STORE* system_store() {
+  struct Store {
+    Store() {
+      X509_STORE_set_default_paths(store);
+      ERR_clear_error();
+    }
+    ~Store() { X509_STORE_free(store); }
+    X509_STORE* store = X509_STORE_new();
+  };
+  static const Store kStore;
+  return kStore.store;
+}
+
 }  // namespace
+
+void TlsClientContext::load_system_certificates() {
+  system_store();
+}
 
 Fallible<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
     const TlsClientSettings& settings) {
@@ -47,9 +66,8 @@ Fallible<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(
     if (!trusted) return tl::unexpected(trusted.error());
     // A CA file may name an intermediate certificate as all that is trusted.
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
-  } else if (settings.verify && SSL_CTX_set_default_verify_paths(context) != 1) {
-    return tl::unexpected("the system's certificates cannot be loaded: " + take_openssl_error() +
-                          "; give tls.ca, a file of those to trust");
+  } else {
+    made->by_system_ = settings.verify;
   }
   SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   if (!settings.cert.empty()) {
@@ -70,6 +88,7 @@ std::unique_ptr<Tls> TlsClientContext::connect(const std::string& host, TlsSessi
   SSL_set_app_data(ssl, &session);
   const bool is_ip = IpAddress::parse(host).has_value();
   if (!is_ip) SSL_set_tlsext_host_name(ssl, host.c_str());
+  if (by_system_) SSL_set1_verify_cert_store(ssl, system_store());
   if (verify_) {
     X509_VERIFY_PARAM* check = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(check, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

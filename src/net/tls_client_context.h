@@ -31,6 +31,10 @@ class TlsClientContext : public std::enable_shared_from_this<TlsClientContext> {
   TlsClientContext(const TlsClientContext&) = delete;
   TlsClientContext& operator=(const TlsClientContext&) = delete;
 
+  /// Reads the system's certificates, which are shared by all contexts without a `ca`, unless that
+  /// has been done; blocking. Otherwise the first connection that needs them does so.
+  static void load_system_certificates();
+
   /// The client's side of a connection that begins. `host`, a name or an IP address, is what the
   /// certificate must be for; a name is sent as SNI too. `session` is resumed if it can be, and
   /// gets what the origin gives for the next time; it outlives the connection.
@@ -43,6 +47,7 @@ class TlsClientContext : public std::enable_shared_from_this<TlsClientContext> {
 
   ssl_ctx_st* context_ = nullptr;
   bool verify_ = true;
+  bool by_system_ = false;  // against the system's certificates
   std::string digest_;
 };
 

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "config/outbound_proxy.h"
+#include "net/tls_client_context.h"
 
 namespace tidegate::upstream {
 namespace {
@@ -83,6 +84,8 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
       listed.settings = std::make_shared<const EndpointSettings>(std::move(settings));
     }
     if (stays) continue;
+    // Here, off the workers, rather than when one of them first connects.
+    if (spec.config.scheme == "https") net::TlsClientContext::load_system_certificates();
     auto& endpoint = listed.endpoint = std::make_shared<Endpoint>();
     endpoint->address = spec.config.address.to_string();
     endpoint->host = host_of(spec);
