@@ -79,8 +79,34 @@ const Section& pool_section() {
   return kSection;
 }
 
+namespace {
+
+/// What keeps clients from noticing that origins fail.
+SectionOf<Cluster>& add_resilience(SectionOf<Cluster>& to) {
+  return to
+      .field("health_check", &Cluster::health_check,
+             optional(nested<HealthCheck>(health_check_section())),
+             "Active checks of each endpoint; `health_check: {}` takes the defaults, without "
+             "the key every endpoint counts as healthy.")
+      .field("panic_threshold", &Cluster::panic_threshold, share(0, 100),
+             "With a smaller share of the endpoints healthy, health is disregarded and all "
+             "are used; 0%: never.")
+      .field("slow_start", &Cluster::slow_start, duration(0ms, 24h),
+             "Over this time the share of an endpoint that came new or came back grows from a "
+             "tenth to all of it; not with `consistent_hash`; 0s: at once.")
+      .field("breaker", &Cluster::breaker, optional(nested<Breaker>(breaker_section())),
+             "Circuit breaker of each endpoint; `breaker: {}` takes the defaults, without the "
+             "key there is none.")
+      .field("limits", &Cluster::limits, nested<ClusterLimits>(cluster_limits_section()),
+             "Concurrent requests to the cluster.")
+      .field("retry", &Cluster::retry, nested<Retry>(retry_section()),
+             "Further attempts after a failed one.");
+}
+
+}  // namespace
+
 const Section& cluster_section() {
-  static const Section kSection =
+  static const Section kSection = add_resilience(
       SectionOf<Cluster>(
           "clusters.NAME",
           "A named group of interchangeable endpoints and the policy for using them.")
@@ -107,10 +133,11 @@ const Section& cluster_section() {
                  "passes keys on to the next; none: no bound.")
           .field("locality", &Cluster::locality, optional(nested<Locality>(locality_section())),
                  "Endpoints that go before others.")
-          .field("protocol", &Cluster::protocol, choice({"auto", "h1", "h2"}),
-                 "HTTP version towards the origins; `auto`: as they choose by ALPN on TLS, HTTP/1.1 "
-                 "in cleartext; `h2` in cleartext: with prior knowledge. An HTTP/2 origin is taken to "
-                 "allow 100 streams on a connection until it has said how many.")
+          .field(
+              "protocol", &Cluster::protocol, choice({"auto", "h1", "h2"}),
+              "HTTP version towards the origins; `auto`: as they choose by ALPN on TLS, HTTP/1.1 "
+              "in cleartext; `h2` in cleartext: with prior knowledge. An HTTP/2 origin is taken to "
+              "allow 100 streams on a connection until it has said how many.")
           .field("proxy_protocol", &Cluster::proxy_protocol,
                  enumeration<int>({{"none", 0}, {"v1", 1}, {"v2", 2}}),
                  "Connections to the origins begin with a PROXY protocol header of this version, "
@@ -130,24 +157,7 @@ const Section& cluster_section() {
                  "each with or without `:port`, or `*`. By default what `NO_PROXY` says.")
           .field("outbound_tunnel", &Cluster::outbound_tunnel, flag(),
                  "Reach http endpoints by a CONNECT tunnel too; otherwise their requests go to the "
-                 "proxy itself, in absolute form, and `host` is always the endpoint's.")
-          .field("health_check", &Cluster::health_check,
-                 optional(nested<HealthCheck>(health_check_section())),
-                 "Active checks of each endpoint; `health_check: {}` takes the defaults, without "
-                 "the key every endpoint counts as healthy.")
-          .field("panic_threshold", &Cluster::panic_threshold, share(0, 100),
-                 "With a smaller share of the endpoints healthy, health is disregarded and all "
-                 "are used; 0%: never.")
-          .field("slow_start", &Cluster::slow_start, duration(0ms, 24h),
-                 "Over this time the share of an endpoint that came new or came back grows from a "
-                 "tenth to all of it; not with `consistent_hash`; 0s: at once.")
-          .field("breaker", &Cluster::breaker, optional(nested<Breaker>(breaker_section())),
-                 "Circuit breaker of each endpoint; `breaker: {}` takes the defaults, without the "
-                 "key there is none.")
-          .field("limits", &Cluster::limits, nested<ClusterLimits>(cluster_limits_section()),
-                 "Concurrent requests to the cluster.")
-          .field("retry", &Cluster::retry, nested<Retry>(retry_section()),
-                 "Further attempts after a failed one.");
+                 "proxy itself, in absolute form, and `host` is always the endpoint's."));
   return kSection;
 }
 

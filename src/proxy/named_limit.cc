@@ -41,37 +41,37 @@ NamedLimit::NamedLimit(config::Limit settings, TimePoint start)
       capacity_(std::visit([](const auto& one) { return one.capacity(); }, algorithm_)),
       keys_(settings_.max_keys, words_of(algorithm_)) {}
 
-NamedLimit::Taken NamedLimit::take(std::string_view key, uint64_t cost, TimePoint now,
-                                   bool ask_remaining) {
-  const Duration time = since_start(now);
+template <class Act>
+NamedLimit::Taken NamedLimit::at_key(std::string_view key, Duration time, const Act& act) {
   const auto run = [&](const auto& algorithm) {
     return keys_.with(
         hash_(key), [&](uint64_t* words) { return algorithm.expired(words, time); },
-        [&](uint64_t* words) {
-          Taken taken;
-          taken.allowed = algorithm.take(words, time, cost, taken.retry_after);
-          if (ask_remaining) {
-            taken.remaining = algorithm.remaining(words, time);
-            taken.reset = algorithm.reset(words, time);
-          }
-          return taken;
-        });
+        [&](uint64_t* words) { return act(algorithm, words); });
   };
   return std::visit(run, algorithm_);
 }
 
+NamedLimit::Taken NamedLimit::take(std::string_view key, uint64_t cost, TimePoint now,
+                                   bool ask_remaining) {
+  const Duration time = since_start(now);
+  return at_key(key, time, [&](const auto& algorithm, uint64_t* words) {
+    Taken taken;
+    taken.allowed = algorithm.take(words, time, cost, taken.retry_after);
+    if (ask_remaining) {
+      taken.remaining = algorithm.remaining(words, time);
+      taken.reset = algorithm.reset(words, time);
+    }
+    return taken;
+  });
+}
+
 NamedLimit::Taken NamedLimit::ask(std::string_view key, uint64_t cost, TimePoint now) {
   const Duration time = since_start(now);
-  const auto run = [&](const auto& algorithm) {
-    return keys_.with(
-        hash_(key), [&](uint64_t* words) { return algorithm.expired(words, time); },
-        [&](uint64_t* words) {
-          Taken taken;
-          taken.allowed = algorithm.ask(words, time, cost, taken.retry_after);
-          return taken;
-        });
-  };
-  return std::visit(run, algorithm_);
+  return at_key(key, time, [&](const auto& algorithm, uint64_t* words) {
+    Taken taken;
+    taken.allowed = algorithm.ask(words, time, cost, taken.retry_after);
+    return taken;
+  });
 }
 
 NamedLimits make_limits(const std::vector<config::Limit>& limits, const NamedLimits* previous,

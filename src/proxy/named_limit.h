@@ -41,6 +41,9 @@ class NamedLimit {
   uint64_t overflows() const { return keys_.overflows(); }
 
  private:
+  /// `act(algorithm, words)` on what is kept for the key.
+  template <class Act>
+  Taken at_key(std::string_view key, Duration time, const Act& act);
   // A worker reads its clock once a turn, which may have begun before the limit was made.
   Duration since_start(TimePoint now) const {
     return std::max(Duration::zero(), Duration(now - start_));
