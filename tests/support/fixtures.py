@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: everything a test starts is ended, and checked, when the test is over."""
+import functools
+
 import pytest
 
 from .certificates import Authority
 from .client import Client
 from .clock import BINARY
 from .config import config_for
+from .h2 import H2Origin
 from .origin import Origin
 from .proxy import Proxy
 
@@ -32,18 +35,24 @@ def _failed(request):
 
 
 @pytest.fixture
-def make_origin(request):
-    """Origins of one's own: `make_origin("b")`."""
+def make_any_origin():
+    """Origins of either protocol: `make_any_origin("h2", settings={...})`."""
     made = []
 
-    def make(name="origin", **kwargs):
-        made.append(Origin(name, **kwargs))
+    def make(protocol="h2", *args, **kwargs):
+        made.append((H2Origin if protocol == "h2" else Origin)(*args, **kwargs))
         return made[-1]
     yield make
     for origin in made:
         origin.close()
     for origin in made:
         origin.check()
+
+
+@pytest.fixture
+def make_origin(make_any_origin):
+    """Origins of one's own: `make_origin("b")`."""
+    return functools.partial(make_any_origin, "h1")
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 and `origin` run once for each."""
 import pytest
 
-from support import Client, Origin
-from support.h2 import H2Client, H2Origin
+from support.h2 import H2Client
 
 
 @pytest.fixture(params=["h1", "h2"])
@@ -20,21 +19,6 @@ def origin_protocol(request):
 @pytest.fixture
 def origin(origin_protocol, make_any_origin):
     return make_any_origin(origin_protocol)
-
-
-@pytest.fixture
-def make_any_origin():
-    """Origins of either protocol: `make_any_origin("h2", settings={...})`."""
-    made = []
-
-    def make(protocol="h2", **kwargs):
-        made.append((H2Origin if protocol == "h2" else Origin)(**kwargs))
-        return made[-1]
-    yield make
-    for origin in made:
-        origin.close()
-    for origin in made:
-        origin.check()
 
 
 @pytest.fixture

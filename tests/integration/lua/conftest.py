@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scripts see one world: the tests of these files run once for each pairing of HTTP versions, with
 the same scripts and the same words."""
+import functools
 import inspect
 
 import pytest
 
-from support import Client, Origin, config_for
-from support.h2 import H2Client, H2Origin
+from support import Client, config_for
+from support.h2 import H2Client
 
 ONE_WORLD = {"test_request_handle", "test_response_handle", "test_hooks", "test_bodies", "test_trailers",
              "test_select_backend", "test_waiting"}
@@ -31,17 +32,8 @@ def world(request):
 
 
 @pytest.fixture
-def make_origin(world):
-    made = []
-
-    def make(name="origin", **kwargs):
-        made.append((H2Origin if world.endswith("h2") else Origin)(name, **kwargs))
-        return made[-1]
-    yield make
-    for origin in made:
-        origin.close()
-    for origin in made:
-        origin.check()
+def make_origin(world, make_any_origin):
+    return functools.partial(make_any_origin, world.rpartition("-")[2])
 
 
 @pytest.fixture

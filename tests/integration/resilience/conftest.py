@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Origins that fail, over HTTP/1 and HTTP/2: tests that use `protocol` run once for each."""
+import functools
+
 import pytest
 
-from support import Origin, config_for
-from support.h2 import H2Origin
+from support import config_for
 
 
 @pytest.fixture(params=["h1", "h2"])
@@ -13,17 +14,8 @@ def protocol(request):
 
 
 @pytest.fixture
-def make_origin(protocol):
-    made = []
-
-    def make(name="origin", **kwargs):
-        made.append((H2Origin if protocol == "h2" else Origin)(name, **kwargs))
-        return made[-1]
-    yield make
-    for origin in made:
-        origin.close()
-    for origin in made:
-        origin.check()
+def make_origin(protocol, make_any_origin):
+    return functools.partial(make_any_origin, protocol)
 
 
 @pytest.fixture
