@@ -40,6 +40,9 @@ EventLoop::EventLoop()
       [](evutil_socket_t, short, void* self) {
         auto* loop = static_cast<EventLoop*>(self);
         loop->sweep_at_ = TimePoint::max();
+        // Who is out of time asks whether bytes have gone.
+        loop->flush_gathered();
+        loop->in_turn_ = true;
         loop->timers_.sweep();
         loop->flush_dirty();
       },
@@ -60,8 +63,10 @@ void EventLoop::run() {
 
 void EventLoop::turn() {
   schedule_sweep();
+  in_turn_ = true;
   event_base_loop(base_, reads_due_.empty() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
   read_due();
+  flush_gathered();
   end_turn();
 }
 
@@ -140,14 +145,24 @@ void EventLoop::forget_read(Transport& transport) {
 
 void EventLoop::forget_flush(Transport& transport) {
   std::replace(dirty_.begin(), dirty_.end(), &transport, static_cast<Transport*>(nullptr));
+  std::replace(gathered_.begin(), gathered_.end(), &transport, static_cast<Transport*>(nullptr));
 }
 
 void EventLoop::flush_dirty() {
   // Flushing may make another transport dirty (a drained client resumes its origin).
   for (size_t i = 0; i < dirty_.size(); ++i) {
-    if (dirty_[i] != nullptr) dirty_[i]->flush();
+    if (dirty_[i] != nullptr) dirty_[i]->end_callback();
   }
   dirty_.clear();
+}
+
+void EventLoop::flush_gathered() {
+  in_turn_ = false;  // what comes to be written now need not wait again
+  for (size_t i = 0; i < gathered_.size(); ++i) {
+    if (gathered_[i] != nullptr) gathered_[i]->flush_gathered();
+  }
+  gathered_.clear();
+  flush_dirty();
 }
 
 }  // namespace tidegate::net

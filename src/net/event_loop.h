@@ -68,6 +68,10 @@ class EventLoop {
   void forget_flush(Transport& transport);
   /// Every callback of the loop ends with this.
   void flush_dirty();
+  /// `transport` has output that waits for what the turn's other callbacks append.
+  void flush_at_turn_end(Transport& transport) { gathered_.push_back(&transport); }
+  /// There will be an end of this turn, at which gathered output goes out.
+  bool in_turn() const { return in_turn_; }
 
   /// Destroys `object` at the end of this turn.
   void destroy_later(std::unique_ptr<Deferred> object) { doomed_.push_back(std::move(object)); }
@@ -76,6 +80,7 @@ class EventLoop {
 
  private:
   void end_turn();
+  void flush_gathered();
   void read_due();
   void run_posted();
   void schedule_sweep();
@@ -87,6 +92,8 @@ class EventLoop {
   std::unique_ptr<char[]> read_buffer_;
   std::unique_ptr<TlsBuffers> tls_buffers_;
   std::vector<Transport*> dirty_;
+  std::vector<Transport*> gathered_;
+  bool in_turn_ = false;
   std::vector<Transport*> reads_due_;
   unsigned handshakes_ = 0;  // in this turn
   std::vector<std::unique_ptr<Deferred>> doomed_;

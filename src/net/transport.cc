@@ -8,6 +8,11 @@
 #include <cerrno>
 
 namespace tidegate::net {
+namespace {
+
+constexpr size_t kGather = 16 * 1024;  // one TLS record; more would not make it cheaper
+
+}  // namespace
 
 Transport::Transport(EventLoop& loop, Handler& handler, OwnedFd fd)
     : loop_(loop), handler_(&handler), output_(loop.output_blocks()), fd_(std::move(fd)) {}
@@ -154,10 +159,31 @@ void Transport::schedule_flush() {
 }
 
 void Transport::flush() {
+  if (begin_flush()) end_flush();
+}
+
+// False: there is nothing to write to.
+bool Transport::begin_flush() {
   dirty_ = false;
-  if (!open() || connecting_) return;
+  if (!open() || connecting_) return false;
   handler_->on_flush();
-  if (!open()) return;
+  return open();
+}
+
+void Transport::end_callback() {
+  if (!begin_flush()) return;
+  if (!gathers_ || !loop_.in_turn() || output_.size() >= kGather) return end_flush();
+  // What was borrowed is good until the callback ends.
+  output_.settle();
+  if (!std::exchange(gathered_, true)) loop_.flush_at_turn_end(*this);
+}
+
+void Transport::flush_gathered() {
+  gathered_ = false;
+  end_flush();
+}
+
+void Transport::end_flush() {
   if (blocked_) {
     // The loop says when the kernel takes more; what was borrowed must not be lost until then.
     output_.settle();
@@ -250,10 +276,10 @@ void Transport::broken() {
 
 void Transport::close() {
   if (tls_ != nullptr) say_close_notify();
-  if (dirty_) loop_.forget_flush(*this);
+  if (dirty_ || gathered_) loop_.forget_flush(*this);
   if (read_due_) loop_.forget_read(*this);
   read_due_ = false;
-  dirty_ = blocked_ = connecting_ = false;
+  dirty_ = gathered_ = blocked_ = connecting_ = false;
   pause_reading();
   if (write_event_ != nullptr) {
     event_del(write_event_.get());

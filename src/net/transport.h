@@ -102,6 +102,13 @@ class Transport {
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
   void flush();
+  /// From now on a short output waits from the end of the callback that appended it until the end
+  /// of the loop's turn, for what other callbacks append: for a connection that carries many
+  /// streams, where each write and each TLS record saved is worth more than the copy.
+  void gather_output() { gathers_ = true; }
+  /// For the loop: a callback has ended, or the turn in which output was gathered.
+  void end_callback();
+  void flush_gathered();
   /// No more output after what waits now (with TLS, close_notify). More than once is as good as
   /// once.
   void shutdown_write_after_flush();
@@ -118,6 +125,8 @@ class Transport {
     size_t bytes;
   };
   IoResult receive(char* to, size_t size);
+  bool begin_flush();
+  void end_flush();
   Io write_output();
   Io write_plain();
 
@@ -148,7 +157,9 @@ class Transport {
   OwnedFd fd_;
   bool reading_ = false;
   bool connecting_ = false;
-  bool dirty_ = false;
+  bool dirty_ = false;     // the loop knows that it flushes when the callback ends
+  bool gathered_ = false;  // and that it does when the turn ends
+  bool gathers_ = false;
   bool blocked_ = false;  // the kernel took less than there was
   bool shutdown_due_ = false;
   bool shut_ = false;  // for writing

@@ -65,6 +65,7 @@ void Connection::choose_codec() {
   multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2 ||
                  (tls != nullptr && tls->alpn() == "h2");
   if (multiplexed_) {
+    transport_.gather_output();
     codec_ = std::make_unique<http::http2::ClientCodec>(transport_.output(), pool_.limits(),
                                                         tls == nullptr ? "http" : "https");
   } else {

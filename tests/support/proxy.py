@@ -170,6 +170,11 @@ class Proxy:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def stopped(self):
+        """All threads stand, after SIGSTOP."""
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+                   for stat in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/stat"))
+
     # -- output ---------------------------------------------------------------------------------
     def _read(self, stream, take):
         for raw in stream:

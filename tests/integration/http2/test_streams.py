@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many streams on one connection: how they share it, and how it ends."""
 import signal
+import socket
+import struct
 import threading
 import time
 
 import h2.settings
 import pytest
 
-from support import scaled
+from support import eventually, scaled
 from support.h2 import ErrorCodes, StreamReset
 
 STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
@@ -44,6 +46,37 @@ def test_clients_of_http_1_share_one_connection_to_the_origin(origin, h2_front, 
         client.send_request("GET", "/")
     assert [client.response().body for client in clients] == [b"met"] * 8
     assert origin.connections == 1
+
+
+def data_segments(sock):
+    """How many segments with data have arrived: tcpi_data_segs_in of struct tcp_info."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
+
+
+def test_responses_of_one_turn_leave_together(make_any_origin, proxy_to, h2_client):
+    """What several origins said is read in one turn of the loop; the client gets it in one segment."""
+    origin = make_any_origin("h1")
+    go_on, answered = threading.Event(), threading.Semaphore(0)
+
+    def answer(exchange):
+        exchange.wait(go_on)
+        exchange.reply(200, b"ok")
+        answered.release()
+    origin.on("/held", answer)
+    proxy = proxy_to(origin)
+    client = h2_client(proxy)
+    assert client.get("/").status == 200  # what a connection begins with is behind it
+    streams = [client.start("GET", "/held", end=True) for _ in range(8)]
+    origin.wait_for_requests(9)
+    proxy.signal(signal.SIGSTOP)
+    eventually(proxy.stopped)
+    before = data_segments(client.sock)
+    go_on.set()
+    for _ in streams:
+        assert answered.acquire(timeout=scaled(5))
+    proxy.signal(signal.SIGCONT)
+    assert [client.response(stream=s).body for s in streams] == [b"ok"] * 8
+    assert data_segments(client.sock) == before + 1
 
 
 def test_connections_grow_when_the_origins_streams_run_out(make_any_origin, h2_front, h2_client):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM: accept nothing new, finish what runs, lose nothing; a second one stops at once."""
-import pathlib
 import signal
 import socket
 import ssl
@@ -18,12 +17,6 @@ def refused(port):
     except (ConnectionRefusedError, ConnectionResetError):  # the latter: just as it closes
         return True
     return False
-
-
-def stopped(pid):
-    """All threads of the process stand."""
-    return all(stat.read_text().rpartition(")")[2].split()[0] == "T"
-               for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"))
 
 
 @pytest.fixture
@@ -96,7 +89,7 @@ def test_handshakes_that_the_kernel_holds_are_ended_and_their_requests_served(
     sockets = [socket.create_connection(("127.0.0.1", proxy.port()), scaled(5)) for _ in range(20)]
     eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 20)
     proxy.signal(signal.SIGSTOP)
-    eventually(lambda: stopped(proxy.process.pid))
+    eventually(proxy.stopped)
     clients = []
     for sock in sockets:
         sock.settimeout(0)
