@@ -42,6 +42,7 @@ void OutputBlocks::give(OutputBlock* block) {
     return;
   }
   block->used = block->pending = block->first = block->last = 0;
+  block->borrows = false;
   free_.push_back(block);
 }
 
@@ -77,6 +78,7 @@ void OutputBuffer::append(std::string_view bytes) {
 void OutputBuffer::borrow(std::string_view bytes) {
   if (bytes.size() < kBorrowFrom) return append(bytes);
   if (block_ == nullptr) block_ = blocks_.take();
+  block_->borrows = true;
   add_segment(bytes.data(), 0, bytes.size());
 }
 
@@ -149,9 +151,10 @@ void OutputBuffer::consume(size_t written) {
 
 void OutputBuffer::settle() {
   if (block_ == nullptr) return;
-  const bool all_own = std::all_of(block_->segments.begin() + block_->first,
-                                   block_->segments.begin() + block_->last,
-                                   [](const auto& s) { return s.borrowed == nullptr; });
+  const bool all_own =
+      !block_->borrows || std::all_of(block_->segments.begin() + block_->first,
+                                      block_->segments.begin() + block_->last,
+                                      [](const auto& s) { return s.borrowed == nullptr; });
   // Own bytes that have been written already are given up once they are the greater part, so that
   // a connection that never drains fully does not grow without end.
   if (all_own && block_->used < 2 * block_->pending + OutputBlocks::kInitial) return;

@@ -26,6 +26,7 @@ struct OutputBlock {
   size_t pending = 0;  // bytes in all segments
   size_t first = 0;    // segments [first, last) wait
   size_t last = 0;
+  bool borrows = false;  // a stretch was borrowed since the block was taken
   std::array<Segment, kSegments> segments;
 };
 

@@ -42,7 +42,6 @@ EventLoop::EventLoop()
         loop->sweep_at_ = TimePoint::max();
         // Who is out of time asks whether bytes have gone.
         loop->flush_gathered();
-        loop->in_turn_ = true;
         loop->timers_.sweep();
         loop->flush_dirty();
       },
@@ -63,10 +62,11 @@ void EventLoop::run() {
 
 void EventLoop::turn() {
   schedule_sweep();
-  in_turn_ = true;
+  gathers_ = true;
   event_base_loop(base_, reads_due_.empty() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
   read_due();
   flush_gathered();
+  gathers_ = false;
   end_turn();
 }
 
@@ -118,6 +118,7 @@ void EventLoop::run_posted() {
     std::lock_guard lock(posted_mutex_);
     tasks.swap(posted_);
   }
+  flush_gathered();  // as for timers
   for (auto& task : tasks) task();
   flush_dirty();
 }
@@ -154,15 +155,17 @@ void EventLoop::flush_dirty() {
     if (dirty_[i] != nullptr) dirty_[i]->end_callback();
   }
   dirty_.clear();
+  if (!gathered_.empty() && !gathers()) flush_gathered();
 }
 
 void EventLoop::flush_gathered() {
-  in_turn_ = false;  // what comes to be written now need not wait again
+  const bool gathers = std::exchange(gathers_, false);  // what is written now need not wait again
   for (size_t i = 0; i < gathered_.size(); ++i) {
     if (gathered_[i] != nullptr) gathered_[i]->flush_gathered();
   }
   gathered_.clear();
   flush_dirty();
+  gathers_ = gathers;
 }
 
 }  // namespace tidegate::net

@@ -30,6 +30,7 @@ class EventLoop {
  public:
   static constexpr size_t kReadBufferSize = 64 * 1024;
   static constexpr unsigned kHandshakesPerTurn = 8;
+  static constexpr size_t kMostGathered = OutputBlocks::kKept;
 
   EventLoop();
   EventLoop(const EventLoop&) = delete;
@@ -68,10 +69,17 @@ class EventLoop {
   void forget_flush(Transport& transport);
   /// Every callback of the loop ends with this.
   void flush_dirty();
-  /// `transport` has output that waits for what the turn's other callbacks append.
+  /// `transport` has short output, which waits for the turn's other callbacks: they may append to
+  /// it, and code that runs for many connections in a row finds itself in the processor's caches,
+  /// as the kernel's way out does when it is taken for many in a row.
   void flush_at_turn_end(Transport& transport) { gathered_.push_back(&transport); }
-  /// There will be an end of this turn, at which gathered output goes out.
-  bool in_turn() const { return in_turn_; }
+  /// Output that is short may wait.
+  bool gathers() const { return gathers_ && gathered_.size() < kMostGathered; }
+  /// The callback has worked for more than a fraction of a millisecond, or is about to: what waits is
+  /// flushed when it ends, and what comes in this turn waits no more.
+  void stop_gathering() { gathers_ = false; }
+  /// Flushes what waits. Not from inside a flush.
+  void flush_gathered();
 
   /// Destroys `object` at the end of this turn.
   void destroy_later(std::unique_ptr<Deferred> object) { doomed_.push_back(std::move(object)); }
@@ -80,7 +88,6 @@ class EventLoop {
 
  private:
   void end_turn();
-  void flush_gathered();
   void read_due();
   void run_posted();
   void schedule_sweep();
@@ -93,7 +100,7 @@ class EventLoop {
   std::unique_ptr<TlsBuffers> tls_buffers_;
   std::vector<Transport*> dirty_;
   std::vector<Transport*> gathered_;
-  bool in_turn_ = false;
+  bool gathers_ = false;
   std::vector<Transport*> reads_due_;
   unsigned handshakes_ = 0;  // in this turn
   std::vector<std::unique_ptr<Deferred>> doomed_;

@@ -10,7 +10,9 @@
 namespace tidegate::net {
 namespace {
 
-constexpr size_t kGather = 16 * 1024;  // one TLS record; more would not make it cheaper
+// What is copied to wait for the end of the turn; more is not worth it.
+constexpr size_t kGather = OutputBlocks::kInitial;
+constexpr size_t kGatherMore = 16 * 1024;  // one TLS record
 
 }  // namespace
 
@@ -172,7 +174,8 @@ bool Transport::begin_flush() {
 
 void Transport::end_callback() {
   if (!begin_flush()) return;
-  if (!gathers_ || !loop_.in_turn() || output_.size() >= kGather) return end_flush();
+  const size_t most = gathers_more_ ? kGatherMore : kGather;
+  if (output_.size() > most || !loop_.gathers()) return end_flush();
   // What was borrowed is good until the callback ends.
   output_.settle();
   if (!std::exchange(gathered_, true)) loop_.flush_at_turn_end(*this);

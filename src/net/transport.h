@@ -102,11 +102,11 @@ class Transport {
   void schedule_flush();
   /// Writes what the kernel takes; the rest waits for writability.
   void flush();
-  /// From now on a short output waits from the end of the callback that appended it until the end
-  /// of the loop's turn, for what other callbacks append: for a connection that carries many
-  /// streams, where each write and each TLS record saved is worth more than the copy.
-  void gather_output() { gathers_ = true; }
-  /// For the loop: a callback has ended, or the turn in which output was gathered.
+  /// This connection carries many streams: more may wait for the end of the turn, since each write
+  /// and each TLS record saved is worth more than the copy.
+  void gather_more() { gathers_more_ = true; }
+  /// For the loop: the callback has ended that appended output. Short output waits on, for the end of
+  /// the turn (see EventLoop::flush_at_turn_end); longer output is written.
   void end_callback();
   void flush_gathered();
   /// No more output after what waits now (with TLS, close_notify). More than once is as good as
@@ -159,7 +159,7 @@ class Transport {
   bool connecting_ = false;
   bool dirty_ = false;     // the loop knows that it flushes when the callback ends
   bool gathered_ = false;  // and that it does when the turn ends
-  bool gathers_ = false;
+  bool gathers_more_ = false;
   bool blocked_ = false;  // the kernel took less than there was
   bool shutdown_due_ = false;
   bool shut_ = false;  // for writing

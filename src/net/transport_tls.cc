@@ -53,10 +53,16 @@ bool Transport::receive_ciphertext() {
 }
 
 void Transport::read_tls() {
-  if (!tls_->secured() && !loop_.may_shake_hands()) {
-    // A socket that has bytes calls again by itself, kept bytes do not.
-    if (tls_->has_input() || tls_->speaks()) read_later();
-    return;
+  if (!tls_->secured()) {
+    if (!loop_.may_shake_hands()) {
+      // A socket that has bytes calls again by itself, kept bytes do not.
+      if (tls_->has_input() || tls_->speaks()) read_later();
+      return;
+    }
+    // A handshake takes long, and nobody else's output shall wait for it.
+    loop_.stop_gathering();
+    loop_.flush_gathered();
+    if (!open()) return;
   }
   if (!receive_ciphertext()) return;
   if (!tls_->secured()) {

@@ -105,7 +105,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
   multiplexed_ = opened.protocol == Opening::Protocol::Http2;
   context_.metrics.connection_opened(multiplexed_, transport_.tls() != nullptr);
   if (multiplexed_) {
-    transport_.gather_output();
+    transport_.gather_more();
     codec_ = std::make_unique<http::http2::ServerCodec>(transport_.output(), *this,
                                                         listener_.limits, listener_.http2);
     stalls_looked_at_ = context_.loop.now();

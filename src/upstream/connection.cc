@@ -65,7 +65,7 @@ void Connection::choose_codec() {
   multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2 ||
                  (tls != nullptr && tls->alpn() == "h2");
   if (multiplexed_) {
-    transport_.gather_output();
+    transport_.gather_more();
     codec_ = std::make_unique<http::http2::ClientCodec>(transport_.output(), pool_.limits(),
                                                         tls == nullptr ? "http" : "https");
   } else {
