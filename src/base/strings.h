@@ -27,8 +27,13 @@ constexpr int hex_value(char c) {
 bool is_token_char(char c);
 bool is_token(std::string_view text);
 
+std::string_view trim_ends(std::string_view text);
 /// Without spaces and tabs at both ends (OWS, RFC 9110 5.6.3).
-std::string_view trim(std::string_view text);
+inline std::string_view trim(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  if (text.empty() || (!blank(text.front()) && !blank(text.back()))) return text;  // nearly always
+  return trim_ends(text);
+}
 
 /// Digits only, at least one, at most `max`; no sign, no space.
 std::optional<uint64_t> parse_decimal(std::string_view text, uint64_t max = UINT64_MAX);

@@ -38,6 +38,7 @@ void Headers::add(HeaderId id, std::string_view name, std::string_view value) {
       HeaderField{name.data(), value.data(), static_cast<uint32_t>(name.size()),
                   static_cast<uint32_t>(value.size()) & kMaxValue, static_cast<uint8_t>(id)};
   present_ |= header_bit(id);
+  other_sizes_ |= uint64_t{id == HeaderId::Other} << (name.size() % 64);
 }
 
 const HeaderField* Headers::find(HeaderId id) const {
@@ -50,7 +51,7 @@ const HeaderField* Headers::find(HeaderId id) const {
 
 const HeaderField* Headers::find(HeaderId id, std::string_view name) const {
   if (id != HeaderId::Other) return find(id);
-  if (!has(HeaderId::Other)) return nullptr;
+  if (((other_sizes_ >> (name.size() % 64)) & 1) == 0) return nullptr;
   for (const HeaderField& field : *this) {
     if (is_other(field, name)) return &field;
   }
@@ -86,8 +87,15 @@ size_t Headers::remove(HeaderId id) {
 
 size_t Headers::remove(HeaderId id, std::string_view name) {
   if (id != HeaderId::Other) return remove(id);
-  if (find(id, name) == nullptr) return 0;
-  return remove_if([name](const HeaderField& field) { return is_other(field, name); });
+  const HeaderField* first = find(id, name);
+  if (first == nullptr) return 0;
+  const size_t before = size_;
+  auto kept = static_cast<size_t>(first - fields_);
+  for (size_t i = kept + 1; i < before; ++i) {
+    if (!is_other(fields_[i], name)) fields_[kept++] = fields_[i];
+  }
+  size_ = static_cast<uint32_t>(kept);
+  return before - kept;
 }
 
 size_t Headers::count(HeaderId id) const {

@@ -68,7 +68,7 @@ class Headers {
   }
   void clear() {
     size_ = 0;
-    present_ = 0;
+    present_ = other_sizes_ = 0;
   }
 
   /// First field of that name, or nullptr. REQUIRES (names): lower case.
@@ -93,6 +93,9 @@ class Headers {
   uint32_t size_ = 0;
   uint32_t capacity_ = 0;
   uint64_t present_ = 0;  // bit per id; bit 0: names that are not known
+  // Bit per size (modulo 64) of names that are not known. It may stay when the last of them goes,
+  // and so may bit 0 above.
+  uint64_t other_sizes_ = 0;
 };
 
 }  // namespace tidegate::http

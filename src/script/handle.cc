@@ -13,8 +13,17 @@ constexpr int kTagShift = 37;
 // LuaJIT keeps the low 39 bits of a light userdata as they are; no object of the process has an
 // address with these on top.
 constexpr uintptr_t kTag = 2;
+constexpr uintptr_t kKindBits = uintptr_t{7} << kKindShift;
+
+HandleKind kind_of(uintptr_t bits) {
+  return static_cast<HandleKind>((bits & kKindBits) >> kKindShift);
+}
 
 }  // namespace
+
+uintptr_t light_handle(uint32_t slot, uint64_t sequence) {
+  return kTag << kTagShift | uintptr_t{slot} << kSlotShift | (sequence & kLightSequence);
+}
 
 const char* to_string(HandleKind kind) {
   switch (kind) {
@@ -55,7 +64,7 @@ bool read_light(lua_State* L, int index, Handle& to) {
   const auto bits = reinterpret_cast<uintptr_t>(lua_touserdata(L, index));
   HookCall* const running = HookCall::running;
   if (bits >> kTagShift != kTag || running == nullptr) return false;
-  to.kind = static_cast<HandleKind>(bits >> kKindShift & 7);
+  to.kind = kind_of(bits);
   to.sequence = bits & kLightSequence;
   // Almost always it is the running exchange's own.
   const auto slot = static_cast<uint32_t>(bits >> kSlotShift & (kLightSlots - 1));
@@ -84,9 +93,8 @@ HookCall& check_self(lua_State* L, HandleKind kind) {
   return live_call(L, *handle);
 }
 
-Field field_of(lua_State* L) {
-  if (lua_type(L, 2) != LUA_TSTRING) return Field::None;
-  return LoadedScript::of(L).names().field(lua_tolstring(L, 2, nullptr));
+Field field_of(lua_State* L, const HookCall& call) {
+  return call.script().names().field(L, 2);
 }
 
 void raise_read_only(lua_State* L, const char* what) {
@@ -95,8 +103,7 @@ void raise_read_only(lua_State* L, const char* what) {
 }
 
 void push_light(lua_State* L, const HookCall& call, HandleKind kind) {
-  const uintptr_t bits = kTag << kTagShift | static_cast<uintptr_t>(kind) << kKindShift |
-                         uintptr_t{call.slot()} << kSlotShift | (call.sequence() & kLightSequence);
+  const uintptr_t bits = call.light() | static_cast<uintptr_t>(kind) << kKindShift;
   lua_pushlightuserdata(L, reinterpret_cast<void*>(bits));
 }
 
@@ -111,15 +118,23 @@ void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
 namespace {
 
 // Of a metamethod: light userdata that is no handle (proxy.json.null) has none of its fields.
-HookCall& light_self(lua_State* L, Handle& handle) {
+[[gnu::always_inline]] inline HookCall& light_self(lua_State* L, HandleKind& kind) {
+  const auto bits = reinterpret_cast<uintptr_t>(lua_touserdata(L, 1));
+  HookCall* const running = HookCall::running;
+  if (running != nullptr && (bits & ~kKindBits) == running->light()) [[likely]] {
+    kind = kind_of(bits);
+    return *running;
+  }
+  Handle handle;
   if (!read_light(L, 1, handle)) luaL_error(L, "attempt to index a userdata value");
+  kind = handle.kind;
   return live_call(L, handle);
 }
 
 int light_index(lua_State* L) {
-  Handle handle;
-  HookCall& call = light_self(L, handle);
-  switch (handle.kind) {
+  HandleKind kind;
+  HookCall& call = light_self(L, kind);
+  switch (kind) {
     case HandleKind::Request:
       return index_request(L, call);
     case HandleKind::Response:
@@ -127,14 +142,14 @@ int light_index(lua_State* L) {
     case HandleKind::Vars:
       return index_vars(L, call);
     default:
-      return index_headers(L, call, handle.kind);
+      return index_headers(L, call, kind);
   }
 }
 
 int light_newindex(lua_State* L) {
-  Handle handle;
-  HookCall& call = light_self(L, handle);
-  switch (handle.kind) {
+  HandleKind kind;
+  HookCall& call = light_self(L, kind);
+  switch (kind) {
     case HandleKind::Request:
       return set_request_field(L, call);
     case HandleKind::Response:
@@ -142,7 +157,7 @@ int light_newindex(lua_State* L) {
     case HandleKind::Vars:
       return set_var(L, call);
     default:
-      return set_header(L, call, handle.kind);
+      return set_header(L, call, kind);
   }
 }
 

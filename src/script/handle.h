@@ -105,6 +105,9 @@ enum class Field : uint8_t {
   Count_
 };
 
+/// A light handle without its kind.
+uintptr_t light_handle(uint32_t slot, uint64_t sequence);
+
 constexpr uint64_t kLightSequence = (uint64_t{1} << 18) - 1;
 constexpr uint32_t kLightSlots = uint32_t{1} << 16;
 
@@ -127,8 +130,8 @@ void push_light(lua_State* L, const HookCall& call, HandleKind kind);
 void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
                  const upstream::EndpointSettings* settings = nullptr);
 
-/// The field that the string at 2 names, or None.
-Field field_of(lua_State* L);
+/// The field of one of `call`'s handles that the value at 2 names, or None.
+Field field_of(lua_State* L, const HookCall& call);
 
 /// The methods of light handles are upvalues of the one function that indexes them.
 enum LightMethod : int {

@@ -55,7 +55,7 @@ int cluster_index(lua_State* L) {
   const Handle& handle = full_self(L);
   HookCall& call = live_call(L, handle);
   upstream::Cluster& cluster = cluster_of(handle);
-  switch (field_of(L)) {
+  switch (field_of(L, call)) {
     case Field::Name:
       lua_pushlstring(L, cluster.name().data(), cluster.name().size());
       break;
@@ -170,7 +170,7 @@ int endpoint_index(lua_State* L) {
   const Handle& handle = full_self(L);
   HookCall& call = live_call(L, handle);
   const upstream::Endpoint& endpoint = endpoint_of(handle);
-  switch (field_of(L)) {
+  switch (field_of(L, call)) {
     case Field::Address:
       lua_pushlstring(L, endpoint.address.data(), endpoint.address.size());
       break;
@@ -208,9 +208,9 @@ int endpoint_newindex(lua_State* L) {
 
 int breaker_index(lua_State* L) {
   const Handle& handle = full_self(L);
-  live_call(L, handle);
+  const HookCall& call = live_call(L, handle);
   const upstream::Breaker& breaker = endpoint_of(handle).breaker;
-  switch (field_of(L)) {
+  switch (field_of(L, call)) {
     case Field::State: {
       const auto state = to_string(breaker.state());
       lua_pushlstring(L, state.data(), state.size());

@@ -49,9 +49,14 @@ HookCall& check_headers(lua_State* L, http::Headers*& headers) {
   return call;
 }
 
-const HeaderName& name_at(lua_State* L, int index, HookCall& call) {
-  if (lua_type(L, index) != LUA_TSTRING) luaL_checktype(L, index, LUA_TSTRING);
+const HeaderName& new_name_at(lua_State* L, int index, HookCall& call) {
+  luaL_checktype(L, index, LUA_TSTRING);
   return call.script().names().header(L, index, call.exchange().arena());
+}
+
+[[gnu::always_inline]] inline const HeaderName& name_at(lua_State* L, int index, HookCall& call) {
+  const HeaderName* known = call.script().names().known_header(L, index);
+  return known != nullptr ? *known : new_name_at(L, index, call);
 }
 
 const HeaderName& settable_name(lua_State* L, int index, HookCall& call) {
@@ -87,14 +92,12 @@ bool breaks_a_field(const char* text, size_t size) {
   return found != 0;
 }
 
-// `type`: of the value at `index`.
-std::string_view value_at(lua_State* L, int index, int type, HookCall& call) {
-  if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+// The text that lua_tolstring gave for the value at `index`, as the value of a header.
+std::string_view value_of(lua_State* L, int index, const char* text, size_t size, HookCall& call) {
+  if (text == nullptr) {
     luaL_error(L, "the value of a header must be a string or a number, not a %s",
                luaL_typename(L, index));
   }
-  size_t size;
-  const char* text = lua_tolstring(L, index, &size);
   if (size > kMaxValue) luaL_error(L, "the value of the header is too long");
   if (breaks_a_field(text, size)) {
     luaL_error(L, "the value of a header can not contain CR, LF or NUL");
@@ -132,7 +135,9 @@ int headers_add(lua_State* L) {
   HookCall& call = check_headers(L, headers);
   const HeaderName& name = settable_name(L, 2, call);
   if (headers->size() >= kMaxFields) return luaL_error(L, "too many headers");
-  headers->add(name.id, name.name, value_at(L, 3, lua_type(L, 3), call));
+  size_t size;
+  const char* text = lua_tolstring(L, 3, &size);
+  headers->add(name.id, name.name, value_of(L, 3, text, size, call));
   return 0;
 }
 
@@ -170,8 +175,13 @@ int headers_count(lua_State* L) {
 }  // namespace
 
 int index_headers(lua_State* L, HookCall& call, HandleKind kind) {
-  if (lua_type(L, 2) != LUA_TSTRING) return 0;
-  const HeaderName& name = call.script().names().header(L, 2, call.exchange().arena());
+  Names& names = call.script().names();
+  const HeaderName* known = names.known_header(L, 2);
+  if (known == nullptr) {
+    if (lua_type(L, 2) != LUA_TSTRING) return 0;
+    known = &names.header(L, 2, call.exchange().arena());
+  }
+  const HeaderName& name = *known;
   if (name.method != 0) {
     lua_pushvalue(L, lua_upvalueindex(kHeadersAll - 1 + name.method));
     return 1;
@@ -184,15 +194,16 @@ int index_headers(lua_State* L, HookCall& call, HandleKind kind) {
 
 int set_header(lua_State* L, HookCall& call, HandleKind kind) {
   http::Headers& headers = headers_of(L, call, kind);
-  const int type = lua_type(L, 3);
-  if (type == LUA_TNIL) {
+  size_t size;
+  const char* text = lua_tolstring(L, 3, &size);
+  if (text == nullptr && lua_isnil(L, 3)) {
     const HeaderName& name = name_at(L, 2, call);
     headers.remove(name.id, name.name);
     return 0;
   }
   const HeaderName& name = settable_name(L, 2, call);
   if (headers.size() >= kMaxFields) return luaL_error(L, "too many headers");
-  headers.set(name.id, name.name, value_at(L, 3, type, call));
+  headers.set(name.id, name.name, value_of(L, 3, text, size, call));
   return 0;
 }
 

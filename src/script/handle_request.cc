@@ -226,7 +226,7 @@ int request_set_body(lua_State* L) {
 }  // namespace
 
 int index_request(lua_State* L, HookCall& call) {
-  const Field field = field_of(L);
+  const Field field = field_of(L, call);
   switch (field) {
     case Field::Headers:
       push_light(L, call, HandleKind::RequestHeaders);
@@ -274,7 +274,7 @@ int index_request(lua_State* L, HookCall& call) {
 }
 
 int set_request_field(lua_State* L, HookCall& call) {
-  const Field field = field_of(L);
+  const Field field = field_of(L, call);
   switch (field) {
     case Field::Method:
     case Field::Path:

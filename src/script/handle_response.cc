@@ -50,7 +50,7 @@ int response_retry(lua_State* L) {
 
 int index_response(lua_State* L, HookCall& call) {
   const http::ResponseHead& response = check_response(L, call);
-  switch (field_of(L)) {
+  switch (field_of(L, call)) {
     case Field::Status:
       lua_pushinteger(L, response.status);
       break;
@@ -89,7 +89,7 @@ int index_response(lua_State* L, HookCall& call) {
 
 int set_response_field(lua_State* L, HookCall& call) {
   http::ResponseHead& response = check_response(L, call);
-  if (field_of(L) != Field::Status) raise_read_only(L, "response");
+  if (field_of(L, call) != Field::Status) raise_read_only(L, "response");
   if (call.hook() == proxy::Hook::Log) return luaL_error(L, "the response has been sent");
   if (response.opens_tunnel()) return luaL_error(L, "the status of a tunnel can not change");
   const lua_Number status = luaL_checknumber(L, 3);

@@ -45,6 +45,7 @@ Duration thread_cpu() {
 HookCall::HookCall(LoadedScript& script, uint32_t slot)
     : script_(script),
       slot_(slot),
+      light_(light_handle(slot, sequence_)),
       sleep_timer_([](void* self) { static_cast<HookCall*>(self)->on_sleep_over(); }, this),
       time_timer_([](void* self) { static_cast<HookCall*>(self)->on_time_over(); }, this) {}
 
@@ -56,9 +57,10 @@ void HookCall::open(ScriptFilter& filter, proxy::FilterCall& call) {
 }
 
 void HookCall::close() {
-  stop_waiting();
+  if (thread_ != nullptr) stop_waiting();
   ++run_;
   ++sequence_;
+  light_ = light_handle(slot_, sequence_);
   has_reply_ = has_retry_ = has_request_body_ = has_response_body_ = false;
   filter_ = nullptr;
   exchange_ = nullptr;
@@ -83,7 +85,7 @@ bool HookCall::retry() {
 }
 
 Verdict HookCall::start(Hook hook) {
-  stop_waiting();  // of a hook that the exchange no longer waits for
+  if (thread_ != nullptr) stop_waiting();  // of a hook that the exchange no longer waits for
   ++run_;
   hook_ = hook;
   waited_ = false;
@@ -139,8 +141,11 @@ Verdict HookCall::step(int arguments) {
     const Duration took(static_cast<int64_t>(static_cast<double>(ticks() - begin) *
                                              filter_->nanoseconds_per_tick()));
     cpu_spent_ += took;
-    // What follows in this turn shall see how long it was.
-    if (took > kLongRun) exchange_->context().loop.clock().expire();
+    if (took > kLongRun) {
+      // What follows in this turn shall see how long it was, and nobody's output wait for more.
+      exchange_->context().loop.clock().expire();
+      exchange_->context().loop.stop_gathering();
+    }
     if (outcome == Vm::Outcome::Done) return done();
     if (outcome == Vm::Outcome::Failed) {
       const Breach breach = vm.breach();

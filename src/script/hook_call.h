@@ -36,6 +36,8 @@ class HookCall final : private proxy::BodyWaiter {
   bool in_use() const { return filter_ != nullptr; }
   uint64_t sequence() const { return sequence_; }
   uint32_t slot() const { return slot_; }
+  /// Its light handles, but for the kind; see handle.h.
+  uintptr_t light() const { return light_; }
   LoadedScript& script() const { return script_; }
   ScriptFilter& filter() const { return *filter_; }
   proxy::Exchange& exchange() const { return *exchange_; }
@@ -90,6 +92,7 @@ class HookCall final : private proxy::BodyWaiter {
   LoadedScript& script_;
   const uint32_t slot_;
   uint64_t sequence_ = 1;
+  uintptr_t light_;
   uint32_t run_ = 0;  // changes whenever a hook starts or the call closes
   ScriptFilter* filter_ = nullptr;
   proxy::Exchange* exchange_ = nullptr;

@@ -62,7 +62,7 @@ Names::Names(lua_State* L) : fields_(kFieldSlots), headers_(kHeaderSlots) {
   lua_newtable(L);
   for (size_t i = 1; i < kFieldNames.size(); ++i) {
     lua_pushstring(L, kFieldNames[i]);
-    fields_.add(lua_tolstring(L, -1, nullptr), static_cast<Field>(i));
+    fields_.add(lua_topointer(L, -1), static_cast<Field>(i));
     lua_rawseti(L, -2, static_cast<int>(i));
   }
   anchor_ = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -84,7 +84,7 @@ HeaderName& Names::remember(lua_State* L, int index) {
   const char* text = lua_tolstring(L, index, &size);
   HeaderName& header =
       list_.emplace_back(describe(texts_.emplace_back(ascii_lower(std::string_view(text, size)))));
-  headers_.add(text, &header);
+  headers_.add(lua_topointer(L, index), &header);
   return header;
 }
 

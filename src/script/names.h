@@ -12,21 +12,22 @@
 
 namespace tidegate::script {
 
-/// Finds what belongs to a Lua string by its address: equal strings of one VM are one object. The
-/// strings it knows must be anchored in the VM.
+/// Finds what belongs to a Lua string by its address, as lua_topointer gives it: equal strings of one
+/// VM are one object, and no other value has its address. The strings it knows must be anchored in
+/// the VM. One look-up costs less than asking for the value's type and text.
 template <class Value>
 class StringMap {
  public:
   explicit StringMap(size_t slots) : slots_(slots) {}  // a power of two, twice the entries
 
-  Value find(const char* string) const {
+  Value find(const void* string) const {
     for (size_t i = start(string);; i = (i + 1) & (slots_.size() - 1)) {
       if (slots_[i].string == string) return slots_[i].value;
       if (slots_[i].string == nullptr) return Value{};
     }
   }
   bool full() const { return used_ * 2 >= slots_.size(); }
-  void add(const char* string, Value value) {
+  void add(const void* string, Value value) {
     size_t i = start(string);
     while (slots_[i].string != nullptr) i = (i + 1) & (slots_.size() - 1);
     slots_[i] = {string, value};
@@ -35,10 +36,10 @@ class StringMap {
 
  private:
   struct Slot {
-    const char* string = nullptr;
+    const void* string = nullptr;
     Value value{};
   };
-  size_t start(const char* string) const {
+  size_t start(const void* string) const {
     const auto bits = reinterpret_cast<uintptr_t>(string) >> 3;
     return ((bits * 0x9e3779b97f4a7c15ULL) >> 40) & (slots_.size() - 1);
   }
@@ -62,11 +63,16 @@ class Names {
   Names(const Names&) = delete;
   Names& operator=(const Names&) = delete;
 
-  Field field(const char* string) const { return fields_.find(string); }
+  /// Of whatever value stands at `index`.
+  Field field(lua_State* L, int index) const { return fields_.find(lua_topointer(L, index)); }
+  /// The same; nullptr: it is no string, or none that has been a header's name yet.
+  const HeaderName* known_header(lua_State* L, int index) const {
+    return headers_.find(lua_topointer(L, index));
+  }
   /// Of the string at `index`. The reference is good until the next call, its texts as long as the
   /// VM, unless there were too many different names: then until the exchange ends, in `arena`.
   const HeaderName& header(lua_State* L, int index, Arena& arena) {
-    const HeaderName* known = headers_.find(lua_tolstring(L, index, nullptr));
+    const HeaderName* known = known_header(L, index);
     return known != nullptr ? *known : add_header(L, index, arena);
   }
 
