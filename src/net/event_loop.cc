@@ -62,8 +62,10 @@ void EventLoop::run() {
 
 void EventLoop::turn() {
   schedule_sweep();
-  gathers_ = true;
-  event_base_loop(base_, reads_due_.empty() ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+  gathers_ = gathers_again();
+  // Always once: without that flag libevent goes on for as long as some socket is ready, and neither
+  // what is due nor what was gathered would have its turn.
+  event_base_loop(base_, EVLOOP_ONCE | (reads_due_.empty() ? 0 : EVLOOP_NONBLOCK));
   read_due();
   flush_gathered();
   gathers_ = false;
@@ -158,14 +160,26 @@ void EventLoop::flush_dirty() {
   if (!gathered_.empty() && !gathers()) flush_gathered();
 }
 
+bool EventLoop::gathers_again() {
+  if (gathers_again_at_ == TimePoint()) return true;
+  if (clock_.now() < gathers_again_at_) return false;
+  gathers_again_at_ = {};
+  return true;
+}
+
+void EventLoop::stop_gathering_for(Duration time) {
+  gathers_ = false;
+  gathers_again_at_ = clock_.now() + time;
+}
+
 void EventLoop::flush_gathered() {
-  const bool gathers = std::exchange(gathers_, false);  // what is written now need not wait again
+  flushing_ = true;  // what is written now need not wait again
   for (size_t i = 0; i < gathered_.size(); ++i) {
     if (gathered_[i] != nullptr) gathered_[i]->flush_gathered();
   }
   gathered_.clear();
   flush_dirty();
-  gathers_ = gathers;
+  flushing_ = false;
 }
 
 }  // namespace tidegate::net

@@ -74,10 +74,12 @@ class EventLoop {
   /// as the kernel's way out does when it is taken for many in a row.
   void flush_at_turn_end(Transport& transport) { gathered_.push_back(&transport); }
   /// Output that is short may wait.
-  bool gathers() const { return gathers_ && gathered_.size() < kMostGathered; }
+  bool gathers() const { return gathers_ && !flushing_ && gathered_.size() < kMostGathered; }
   /// The callback has worked for more than a fraction of a millisecond, or is about to: what waits is
   /// flushed when it ends, and what comes in this turn waits no more.
   void stop_gathering() { gathers_ = false; }
+  /// The same, and for some time to come, because there may be more such callbacks.
+  void stop_gathering_for(Duration time);
   /// Flushes what waits. Not from inside a flush.
   void flush_gathered();
 
@@ -88,6 +90,7 @@ class EventLoop {
 
  private:
   void end_turn();
+  bool gathers_again();
   void read_due();
   void run_posted();
   void schedule_sweep();
@@ -101,6 +104,8 @@ class EventLoop {
   std::vector<Transport*> dirty_;
   std::vector<Transport*> gathered_;
   bool gathers_ = false;
+  bool flushing_ = false;  // what was gathered
+  TimePoint gathers_again_at_{};
   std::vector<Transport*> reads_due_;
   unsigned handshakes_ = 0;  // in this turn
   std::vector<std::unique_ptr<Deferred>> doomed_;

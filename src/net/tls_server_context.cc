@@ -138,6 +138,32 @@ struct TlsServerCallbacks {
   }
 };
 
+// Of two certificates for the same names, one with an RSA and one with an EC key, OpenSSL gives
+// each client the one it can verify, if the context has both.
+void TlsServerContext::share_names() {
+  for (size_t i = 0; i < contexts_.size(); ++i) {
+    for (size_t j = 0; j < contexts_.size(); ++j) {
+      if (i == j || !stands_in(i, j)) continue;
+      STACK_OF(X509)* chain = nullptr;
+      SSL_CTX_get0_chain_certs(contexts_[j], &chain);
+      SSL_CTX_use_cert_and_key(contexts_[i], SSL_CTX_get0_certificate(contexts_[j]),
+                               SSL_CTX_get0_privatekey(contexts_[j]), chain, 0);
+    }
+  }
+}
+
+// Certificate `other` is for every name of `one`, with a key of another type.
+bool TlsServerContext::stands_in(size_t one, size_t other) const {
+  const auto type = [this](size_t index) {
+    return EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(contexts_[index]));
+  };
+  if (type(one) == type(other)) return false;
+  const auto& theirs = loaded_[other].certificate.names;
+  return std::ranges::all_of(loaded_[one].certificate.names, [&theirs](const std::string& name) {
+    return std::ranges::find(theirs, name) != theirs.end();
+  });
+}
+
 tl::expected<std::shared_ptr<const TlsServerContext>, TlsServerContext::Error>
 TlsServerContext::make(const TlsServerSettings& settings,
                        std::shared_ptr<const TlsTicketKeys> keys) {
@@ -168,6 +194,7 @@ TlsServerContext::make(const TlsServerSettings& settings,
       made->names_.add(name, index);
     }
   }
+  made->share_names();
   return std::shared_ptr<const TlsServerContext>(made);
 }
 

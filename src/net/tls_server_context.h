@@ -60,6 +60,8 @@ class TlsServerContext : public std::enable_shared_from_this<TlsServerContext> {
  private:
   friend struct TlsServerCallbacks;
   TlsServerContext() = default;
+  void share_names();
+  bool stands_in(size_t one, size_t other) const;
 
   std::shared_ptr<const TlsTicketKeys> keys_;
   std::vector<ssl_ctx_st*> contexts_;  // one per certificate

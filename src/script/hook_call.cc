@@ -33,6 +33,7 @@ void push_failure(lua_State* L, const proxy::Failure& failure) {
 }
 
 constexpr Duration kLongRun = std::chrono::microseconds(200);
+constexpr Duration kLongRunsLast = std::chrono::seconds(1);  // where there was one, there are more
 
 Duration thread_cpu() {
   timespec t{};
@@ -144,7 +145,7 @@ Verdict HookCall::step(int arguments) {
     if (took > kLongRun) {
       // What follows in this turn shall see how long it was, and nobody's output wait for more.
       exchange_->context().loop.clock().expire();
-      exchange_->context().loop.stop_gathering();
+      exchange_->context().loop.stop_gathering_for(kLongRunsLast);
     }
     if (outcome == Vm::Outcome::Done) return done();
     if (outcome == Vm::Outcome::Failed) {

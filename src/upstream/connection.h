@@ -58,7 +58,11 @@ class Connection final : public net::Deferred,
   }
   /// Since the beginning; bytes that have left the process.
   uint64_t bytes_written() const { return transport_.bytes_written(); }
+  uint64_t bytes_taken() const { return transport_.bytes_taken(); }
   /// As above, once what waits now has been written.
+  /// Bytes that have gone, or will go whatever becomes of the stream they belong to: what waits on a
+  /// connection that streams share is still written, that of one which fails alone goes with it.
+  uint64_t bytes_committed() { return multiplexed_ ? bytes_appended() : bytes_written(); }
   uint64_t bytes_appended() { return transport_.bytes_written() + transport_.output().size(); }
   /// Copies output that was only borrowed.
   void keep_output() { transport_.output().settle(); }

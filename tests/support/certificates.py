@@ -65,15 +65,15 @@ class Authority(Pair):
             context.load_cert_chain(client.cert, client.key)
         return context
 
-    def issue(self, name, *sans, subject=None, days=10, expired=False, seconds=None):
+    def issue(self, name, *sans, subject=None, days=10, expired=False, seconds=None, rsa=False):
         """A certificate for these subject alternative names, "DNS:a.example" or "IP:127.0.0.1";
-        `seconds`: it lives, from now on, instead of days."""
+        `seconds`: it lives, from now on, instead of days; `rsa`: with such a key."""
         made = Pair(self.folder, name)
         request = self.folder / f"{name}.csr"
         extensions = self.folder / f"{name}.ext"
         extensions.write_text("basicConstraints=CA:FALSE\n"
                               + (f"subjectAltName={','.join(sans)}\n" if sans else ""))
-        openssl("req", *_new_key(made.key), "-out", request, "-subj", subject or f"/CN={name}")
+        openssl("req", *_new_key(made.key, rsa), "-out", request, "-subj", subject or f"/CN={name}")
         if seconds:
             self._sign_until(request, extensions, made, int(time.time()) + seconds)
             return made
@@ -95,5 +95,6 @@ class Authority(Pair):
                 "-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(ends_at)))
 
 
-def _new_key(path):
-    return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path]
+def _new_key(path, rsa=False):
+    kind = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    return ["-newkey", *kind, "-nodes", "-keyout", path]

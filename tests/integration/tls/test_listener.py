@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from support import Client, Wire, scaled
+from support import Client, Wire, eventually, scaled
 from support.certificates import Authority
 
 
@@ -240,3 +240,40 @@ def test_a_certificate_of_another_ca_is_what_the_client_refuses(secure, connect,
     stranger = Authority(tmp_path / "stranger")
     with pytest.raises(ssl.SSLCertVerificationError):
         connect(secure(), tls=stranger.trust())
+
+
+@pytest.mark.parametrize("order", [("rsa", "ec"), ("ec", "rsa")])
+def test_of_two_kinds_of_keys_for_one_name_each_client_gets_what_it_can_verify(secure, authority, order):
+    kinds = {"rsa": authority.issue("rsa", "DNS:both.example", rsa=True),
+             "ec": authority.issue("ec", "DNS:both.example")}
+    proxy = secure(*(kinds[kind] for kind in order))
+    for kind, cipher in (("rsa", "ECDHE-RSA-AES128-GCM-SHA256"), ("ec", "ECDHE-ECDSA-AES128-GCM-SHA256")):
+        context = authority.trust()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the cipher says what the client can verify
+        context.set_ciphers(cipher)
+        assert serial_for(proxy, context, "both.example") == kinds[kind].serial
+
+
+def test_handshakes_both_ways_at_once_end_and_leave_the_worker_idle(make_origin, proxy_to, authority, connect):
+    """More than begin in a turn, while others wait for origins that say nothing."""
+    mute = make_origin().raw(lambda wire, _: wire.read_to_close())
+    mute.url = mute.url.replace("http:", "https:")
+    proxy = proxy_to(mute, cluster={"connect_timeout": "1s", "protocol": "h1"}, listeners=[
+        {"name": "public", "address": "127.0.0.1:0", **with_tls(authority.local)},
+        {"name": "plain", "address": "127.0.0.1:0"}])
+    waiting = [connect(proxy, "plain") for _ in range(30)]
+    hello = client_hello()
+    storm = [socket.create_connection(("127.0.0.1", proxy.port()), scaled(20)) for _ in range(150)]
+    eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 180)
+    proxy.signal(signal.SIGSTOP)
+    eventually(proxy.stopped)
+    for client in waiting:
+        client.send_request("GET", "/")
+    for sock in storm:
+        sock.sendall(hello)
+    proxy.signal(signal.SIGCONT)
+    for sock in storm:
+        assert Wire(sock, timeout=20).read_exactly(1) == b"\x16", "each has its turn"
+        sock.close()
+    for client in waiting:
+        assert client.response().status in (502, 504)
