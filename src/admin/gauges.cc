@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/gauges.h"
 
+#include <chrono>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -10,6 +12,25 @@ namespace {
 
 using telemetry::Family;
 using telemetry::GaugeSink;
+
+// Breakers count in the time of the steady clock.
+double unix_seconds(TimePoint then) {
+  const auto ago = std::chrono::steady_clock::now() - then;
+  const auto wall = std::chrono::system_clock::now() - ago;
+  return std::chrono::duration<double>(wall.time_since_epoch()).count();
+}
+
+void set_breaker(const std::string& cluster, const upstream::Endpoint& endpoint, GaugeSink& sink) {
+  const upstream::Breaker& breaker = endpoint.breaker;
+  const std::string& address = endpoint.address;
+  sink.set(Family::BreakerState, {cluster, address}, static_cast<double>(breaker.state()));
+  sink.set(Family::BreakerOpenedTotal, {cluster, address}, static_cast<double>(breaker.opened()));
+  sink.set(Family::BreakerFailures, {cluster, address}, breaker.failures());
+  if (const auto failure = breaker.last_failure()) {
+    sink.set(Family::BreakerLastFailureSeconds, {cluster, address, failure->to_string()},
+             unix_seconds(breaker.last_failure_at()));
+  }
+}
 
 void set_endpoints(const proxy::SharedSnapshot& snapshot, GaugeSink& sink) {
   for (size_t i = 0; i < snapshot.config.clusters.size(); ++i) {
@@ -20,12 +41,17 @@ void set_endpoints(const proxy::SharedSnapshot& snapshot, GaugeSink& sink) {
       const std::string& cluster = snapshot.config.clusters[i].name;
       sink.set(Family::EndpointHealthy, {cluster, endpoint->address}, healthy ? 1 : 0);
       if (!snapshot.config.clusters[i].breaker) continue;
-      const upstream::Breaker& breaker = endpoint->breaker;
-      sink.set(Family::BreakerState, {cluster, endpoint->address},
-               static_cast<double>(breaker.state()));
-      sink.set(Family::BreakerOpenedTotal, {cluster, endpoint->address},
-               static_cast<double>(breaker.opened()));
+      set_breaker(cluster, *endpoint, sink);
     }
+  }
+}
+
+void set_adaptive_limits(const proxy::SharedSnapshot& snapshot, GaugeSink& sink) {
+  for (size_t i = 0; i < snapshot.cluster_loads.size(); ++i) {
+    const auto& adaptive = snapshot.cluster_loads[i]->adaptive;
+    if (adaptive == nullptr) continue;
+    sink.set(Family::AdaptiveLimit, {snapshot.config.clusters[i].name},
+             static_cast<double>(adaptive->limit()));
   }
 }
 
@@ -49,6 +75,7 @@ void add_gauges(telemetry::Registry& registry,
     const auto current = snapshot();
     if (current == nullptr) return;
     set_endpoints(*current, sink);
+    set_adaptive_limits(*current, sink);
     set_certificates(*current, sink);
   });
 }

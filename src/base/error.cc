@@ -41,7 +41,7 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
     {"outbound_proxy_auth", "The origin cannot be reached", Side::Origin, 502, false},
     {"origin_reset", "The origin reset the connection", Side::Origin, 502, true},
     {"origin_closed", "The origin closed the connection early", Side::Origin, 502, true},
-    {"bad_response", "The origin sent a malformed response", Side::Origin, 502, false},
+    {"bad_response", "The origin sent a malformed response", Side::Origin, 502, true},
     {"response_headers_too_large", "The origin sent too large header fields", Side::Origin, 502,
      false},
     {"response_timeout", "The origin did not answer in time", Side::Origin, 504, true},

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <chrono>
 #include <cstdint>
+
+#include "base/clock.h"
 
 namespace tidegate {
 
@@ -28,5 +31,11 @@ class Random {
  private:
   uint64_t state_;
 };
+
+/// `after`, shorter or longer by up to these shares of it, as `random` (from 0 to 1) says: so that
+/// what began together does not go on together.
+inline Duration jittered(Duration after, double shorter, double longer, double random) {
+  return std::chrono::duration_cast<Duration>(after * (1 - shorter + random * (shorter + longer)));
+}
 
 }  // namespace tidegate

@@ -107,6 +107,14 @@ constexpr std::array<FamilyInfo, static_cast<size_t>(Family::Count_)> kFamilies{
      "Times the endpoint's breaker has opened.",
      CellKind::Counter,
      {"cluster", "endpoint"}},
+    {"proxy_breaker_failures",
+     "Failures in a row that the endpoint's breaker has counted.",
+     CellKind::GaugeMax,
+     {"cluster", "endpoint"}},
+    {"proxy_breaker_last_failure_timestamp_seconds",
+     "When the endpoint's breaker last counted a failure, and of what kind, in Unix time.",
+     CellKind::GaugeMax,
+     {"cluster", "endpoint", "failure"}},
     {"proxy_retries_total",
      "Attempts after the first.",
      CellKind::CounterRow,
@@ -126,6 +134,10 @@ constexpr std::array<FamilyInfo, static_cast<size_t>(Family::Count_)> kFamilies{
      "Requests refused by a rate limit.",
      CellKind::Counter,
      {"limit"}},
+    {"proxy_adaptive_concurrency_limit",
+     "Requests that adaptive concurrency allows the cluster to have under way.",
+     CellKind::GaugeMax,
+     {"cluster"}},
     {"proxy_discoveries_total",
      "Times that a cluster's endpoints were asked for, by outcome: found, none, failed.",
      CellKind::Counter,
@@ -198,7 +210,7 @@ const FamilyInfo& describe(Family family) {
 
 std::string_view to_string(RetryReason reason) {
   constexpr std::array<std::string_view, static_cast<size_t>(RetryReason::Count_)> kNames{
-      "reused", "connect", "reset", "timeout", "refused", "status", "script"};
+      "reused", "connect", "reset", "timeout", "refused", "bad_response", "status", "script"};
   return kNames[static_cast<size_t>(reason)];
 }
 

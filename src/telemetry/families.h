@@ -40,10 +40,13 @@ enum class Family : uint8_t {
   HealthChecksTotal,
   BreakerState,
   BreakerOpenedTotal,
+  BreakerFailures,
+  BreakerLastFailureSeconds,
   RetriesTotal,
   HedgesTotal,
   HedgesWonTotal,
   LimitRejectedTotal,
+  AdaptiveLimit,
   DiscoveriesTotal,
   // scripts
   ScriptRunsTotal,
@@ -112,6 +115,7 @@ enum class RetryReason : uint8_t {
   Reset,    // the connection broke before the response
   Timeout,
   Refused,  // the origin gave the stream back unprocessed (HTTP/2)
+  BadResponse,
   Status,  // the origin's status is one to retry on
   Script,  // response:retry()
   Count_

@@ -2,6 +2,7 @@
 #include "upstream/cluster.h"
 
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "telemetry/log.h"
@@ -99,8 +100,8 @@ void Cluster::settle(Endpoint& endpoint, Breaker::Ticket ticket, const Outcome& 
     case Breaker::Change::None:
       return;
     case Breaker::Change::Wanted:
-      if (!can_spare_one(now) || !endpoint.breaker.trip(now, settings)) return;
-      [[fallthrough]];
+      if (eject(endpoint, now)) log_opened(name(), endpoint, now);
+      return;
     case Breaker::Change::Reopened:
       Endpoint::note_change();
       return log_opened(name(), endpoint, now);
@@ -141,6 +142,15 @@ const Cluster::Survey& Cluster::survey(TimePoint now) const {
   }
   if (survey_.held_until == TimePoint::max()) survey_.held_until = now;
   return survey_;
+}
+
+// One worker at a time, since each of two could spare one and both together the last two.
+bool Cluster::eject(Endpoint& endpoint, TimePoint now) {
+  static std::mutex deciding;
+  const std::lock_guard lock(deciding);
+  if (!can_spare_one(now) || !endpoint.breaker.trip(now, *config_.breaker)) return false;
+  Endpoint::note_change();
+  return true;
 }
 
 bool Cluster::can_spare_one(TimePoint now) const {

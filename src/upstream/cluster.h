@@ -68,6 +68,7 @@ class Cluster {
     TimePoint held_until{};  // by a breaker, the first to let go; not after `taken_at`: by none
   };
   const Survey& survey(TimePoint now) const;
+  bool eject(Endpoint& endpoint, TimePoint now);
   bool can_spare_one(TimePoint now) const;
   const config::Cluster& config_;
   Membership* membership_;

@@ -113,20 +113,20 @@ void Discovery::count(const std::string& cluster, const char* outcome) {
 
 void Discovery::on_dns(const std::string& cluster, DnsSource::Outcome outcome) {
   const bool found = outcome.state == net::LookupState::Found;
-  // Half an answer is better than none only where there is nothing yet.
-  const bool first = unsettled_.erase(cluster) > 0;
-  const bool use = found || (first && !outcome.specs.empty());
+  const bool some = !outcome.specs.empty();
+  unsettled_.erase(cluster);
   Source& source = sources_.at(cluster);
   count(cluster, found ? "found" : outcome.state == net::LookupState::None ? "none" : "failed");
   if (!found && !std::exchange(source.failing, true)) {
     log::warn(
-        "DNS names no endpoints: those that are known stay",
+        some ? "DNS answers in part: of the rest, the endpoints that are known stay"
+             : "DNS names no endpoints: those that are known stay",
         {{"cluster", cluster}, {"name", source.dns->config().name}, {"error", outcome.detail}});
   }
   if (found && std::exchange(source.failing, false)) {
     log::info("DNS names endpoints again", {{"cluster", cluster}});
   }
-  if (use) on_endpoints_(cluster, std::move(outcome.specs));
+  if (some) on_endpoints_(cluster, std::move(outcome.specs));
 }
 
 void Discovery::on_files(const std::set<std::string>& changed) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "config/values.h"
 
 namespace tidegate::upstream {
@@ -50,9 +51,11 @@ bool same_address(const EndpointSpec& a, const EndpointSpec& b) {
 /// One asking: a lookup of services, or none, and lookups of addresses.
 struct DnsSource::Round {
   size_t waiting = 0;  // lookups
+  bool any_found = false;
   bool any_failed = false;
   Duration ttl = Duration::max();
   std::vector<EndpointSpec> specs;
+  std::map<Question, std::vector<IpAddress>> answered;
   std::string detail;
 };
 
@@ -102,8 +105,11 @@ void DnsSource::ask_addresses(const std::shared_ptr<Round>& round, const std::st
   round->waiting += 2;
   const std::weak_ptr<Round> asked = round;
   for (const auto type : {net::DnsRecordType::A, net::DnsRecordType::Aaaa}) {
-    resolver_->look_up(host, type, [this, asked, service](net::Lookup lookup) {
-      if (const auto still = asked.lock()) take_addresses(still, service, std::move(lookup));
+    const Question question{host, type};
+    resolver_->look_up(host, type, [this, asked, question, service](net::Lookup lookup) {
+      if (const auto still = asked.lock()) {
+        take_addresses(*still, question, service, std::move(lookup));
+      }
     });
   }
 }
@@ -124,34 +130,44 @@ void DnsSource::take_services(const std::shared_ptr<Round>& round, net::Lookup l
   if (--round->waiting == 0) finish(*round);
 }
 
-void DnsSource::take_addresses(const std::shared_ptr<Round>& round, const net::DnsService& service,
-                               net::Lookup lookup) {
+void DnsSource::take_addresses(Round& round, const Question& question,
+                               const net::DnsService& service, net::Lookup lookup) {
+  std::vector<IpAddress> addresses;
   if (lookup.state == net::LookupState::Found) {
-    round->ttl = std::min<Duration>(round->ttl, std::chrono::seconds(lookup.answer.ttl));
-    for (const IpAddress& address : lookup.answer.addresses) {
-      round->specs.push_back(endpoint_at(dns_, address, service));
-    }
+    round.ttl = std::min<Duration>(round.ttl, std::chrono::seconds(lookup.answer.ttl));
+    addresses = std::move(lookup.answer.addresses);
+    round.any_found = true;
   } else {
-    round->any_failed = round->any_failed || lookup.state == net::LookupState::Failed;
-    round->detail = std::move(lookup.detail);
+    round.detail = std::move(lookup.detail);
   }
-  if (--round->waiting == 0) finish(*round);
+  if (lookup.state == net::LookupState::Failed) {
+    // What could not be answered now is as it was; some resolvers never answer for IPv6, and the
+    // rest must go on changing.
+    round.any_failed = true;
+    if (const auto before = answered_.find(question); before != answered_.end()) {
+      addresses = before->second;
+    }
+  }
+  for (const IpAddress& address : addresses) {
+    round.specs.push_back(endpoint_at(dns_, address, service));
+  }
+  if (!addresses.empty()) round.answered[question] = std::move(addresses);
+  if (--round.waiting == 0) finish(round);
 }
 
 void DnsSource::finish(Round& round) {
   Outcome outcome{net::LookupState::Found, {}, {}};
-  if (round.any_failed || round.specs.empty()) {
-    // Half an answer would take the other half's endpoints away.
+  if (round.any_found) outcome.specs = std::move(round.specs);
+  if (round.any_failed || outcome.specs.empty()) {
     outcome.state = round.any_failed ? net::LookupState::Failed : net::LookupState::None;
     outcome.detail = std::move(round.detail);
-    outcome.specs = std::move(round.specs);
     const unsigned doublings = std::min(failures_++, 16u);
     ask_later(std::min<Duration>(dns_.min_refresh * (1 << doublings), dns_.max_refresh));
   } else {
     failures_ = 0;
-    outcome.specs = std::move(round.specs);
     ask_later(std::clamp<Duration>(round.ttl, dns_.min_refresh, dns_.max_refresh));
   }
+  if (!outcome.specs.empty()) answered_ = std::move(round.answered);
   std::ranges::sort(outcome.specs, by_address);
   const auto repeated = std::ranges::unique(outcome.specs, same_address);
   outcome.specs.erase(repeated.begin(), repeated.end());
@@ -160,8 +176,7 @@ void DnsSource::finish(Round& round) {
 }
 
 void DnsSource::ask_later(Duration after) {
-  const auto jitter = std::chrono::duration<double>(after) * (random_() * kJitter);
-  loop_.timers().arm(refresh_, after + std::chrono::duration_cast<Duration>(jitter));
+  loop_.timers().arm(refresh_, jittered(after, 0, kJitter, random_()));
 }
 
 }  // namespace tidegate::upstream

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/ip.h"
 #include "base/timers.h"
 #include "config/snapshot.h"
 #include "net/event_loop.h"
@@ -20,8 +23,10 @@ class DnsSource {
  public:
   struct Outcome {
     net::LookupState state;
-    std::vector<EndpointSpec> specs;  // if Found: sorted, each address once
-    std::string detail;               // if not
+    /// Sorted, each address once. If Failed, empty, or what some questions were answered with and,
+    /// for those that failed, what they were answered with last.
+    std::vector<EndpointSpec> specs;
+    std::string detail;  // if not Found
   };
   using OnOutcome = std::function<void(Outcome)>;
 
@@ -37,11 +42,12 @@ class DnsSource {
 
  private:
   struct Round;
+  using Question = std::pair<std::string, net::DnsRecordType>;
   void ask();
   void ask_addresses(const std::shared_ptr<Round>& round, const std::string& host,
                      const net::DnsService& service);
   void take_services(const std::shared_ptr<Round>& round, net::Lookup lookup);
-  void take_addresses(const std::shared_ptr<Round>& round, const net::DnsService& service,
+  void take_addresses(Round& round, const Question& question, const net::DnsService& service,
                       net::Lookup lookup);
   void finish(Round& round);
   void ask_later(Duration after);
@@ -52,6 +58,7 @@ class DnsSource {
   const OnOutcome on_outcome_;
   net::Resolver* resolver_ = nullptr;
   std::shared_ptr<Round> round_;  // the present one; older ones are not heard any more
+  std::map<Question, std::vector<IpAddress>> answered_;  // last
   Timer refresh_;
   unsigned failures_ = 0;  // in a row
 };

@@ -107,8 +107,7 @@ class EndpointCheck final : private Probe::Owner {
 
   Duration until_next() {
     const double step = context_.random.below(kJitterSteps + 1) / double{kJitterSteps};
-    const double factor = 1 + settings_.jitter * (2 * step - 1);
-    return std::chrono::duration_cast<Duration>(settings_.interval * factor);
+    return jittered(settings_.interval, settings_.jitter, settings_.jitter, step);
   }
 
   const Context context_;

@@ -39,6 +39,7 @@ def test_an_origin_with_few_hands_is_not_buried(origin, proxy_to):
     for thread in team:
         thread.join(scaled(20))
     assert set(statuses) == {200, 503}
+    assert 2 <= proxy.metrics()("proxy_adaptive_concurrency_limit", cluster="origin") <= 100
     late = sorted(wait for begun, wait in waits if begun > waits[-1][0] - 1)
     assert late[len(late) // 2] < 0.05, late[len(late) // 2]
     assert len(late) > 100  # of some 400 that it could do in a second

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Endpoints that fail are taken out of use, tried again, and used again."""
 import threading
+import time
 
 import pytest
 
-from support import config_for, eventually
+from support import config_for, eventually, scaled
 
 BREAKER = {"max_failures": 3, "recovery_timeout": "60s"}
 
@@ -34,6 +35,11 @@ def test_an_endpoint_that_refuses_is_no_longer_asked(make_origin, proxy_to, conn
     assert state(proxy, good) == {"endpoint": good.address, "state": "closed", "failures": 0, "opened": 0}
     metrics = proxy.metrics()
     assert metrics("proxy_breaker_state", endpoint=bad.address) == 1
+    assert metrics("proxy_breaker_failures", endpoint=bad.address) == 3
+    when = metrics("proxy_breaker_last_failure_timestamp_seconds", endpoint=bad.address,
+                   failure="connect_failed")
+    assert abs(time.time() - when) < scaled(10)
+    assert metrics("proxy_breaker_failures", endpoint=good.address) == 0
     assert metrics("proxy_breaker_opened_total", endpoint=bad.address) == 1
     assert metrics("proxy_breaker_state", endpoint=good.address) == 0
 
