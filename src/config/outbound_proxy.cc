@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/strings.h"
@@ -80,12 +81,19 @@ std::optional<OutboundProxy> from_variable(const Environment& environment, const
   return std::nullopt;
 }
 
-void add_no_proxy_of_environment(Cluster& cluster, const Environment& environment, Errors& errors) {
+// Others read the variable too, and some of them know forms that are not known here.
+void add_no_proxy_of_environment(Cluster& cluster, const Environment& environment,
+                                 std::vector<std::string>& warnings) {
   const auto variable = find_variable(environment, "no_proxy");
   if (!variable) return;
-  for (const std::string& entry : split_list(variable->second)) {
-    if (auto added = cluster.direct.add(entry); !added) {
-      errors.push_back(at_variable(variable->first, added.error()));
+  std::string list = variable->second;
+  std::ranges::replace(list, ' ', ',');
+  for (const std::string& entry : split_list(list)) {
+    const auto added = cluster.direct.add(entry);
+    if (added) continue;
+    std::string warning = variable->first + ": passed over: " + added.error();
+    if (std::ranges::find(warnings, warning) == warnings.end()) {
+      warnings.push_back(std::move(warning));
     }
   }
 }
@@ -136,7 +144,7 @@ void resolve_outbound_proxies(Snapshot& snapshot, const Environment& environment
       }
     }
     const bool given = reader.positions().contains(path + ".no_proxy");
-    if (!given) add_no_proxy_of_environment(cluster, environment, errors);
+    if (!given) add_no_proxy_of_environment(cluster, environment, snapshot.warnings);
     if (cluster.dns) {
       errors.push_back(at_path(reader, path + ".outbound_proxy",
                                "is not for a cluster with dns: name the hosts under endpoints, and "

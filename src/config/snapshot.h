@@ -270,6 +270,7 @@ struct Snapshot {
   uint64_t max_memory = 0;  // resident, of the process; 0: unlimited
   std::string store = "memory";
   std::string source;  // file it came from, or "(environment)"
+  std::vector<std::string> warnings;  // of what is doubtful in it, for the operator
 
   const Cluster* find_cluster(std::string_view name) const;
   const Policy* find_policy(std::string_view name) const;

@@ -30,7 +30,9 @@ int check(const config::Source& source, const Surroundings& surroundings) {
   std::vector<std::string> faults = surroundings.check_scripts(*loaded);
   const CheckedFiles files = surroundings.check_files(*loaded);
   faults.insert(faults.end(), files.faults.begin(), files.faults.end());
-  for (const std::string& warning : files.warnings) {
+  std::vector<std::string> warnings = loaded->warnings;
+  warnings.insert(warnings.end(), files.warnings.begin(), files.warnings.end());
+  for (const std::string& warning : warnings) {
     surroundings.err << "warning: " << warning << "\n";
   }
   for (const std::string& fault : faults) surroundings.err << fault << "\n";

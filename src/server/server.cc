@@ -196,7 +196,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   if (snapshot_ != nullptr) retired_.push_back(std::move(snapshot_));
   snapshot_ = std::move(shared);
   memory_.limit(snapshot_->config.max_memory);
-  warn_of_certificates(*snapshot_);
+  warn_of_doubts(*snapshot_);
   update_health_checks();
   hand_out(std::move(*handovers));
   report_policies();

@@ -62,7 +62,7 @@ class Server {
   void on_files_changed(const std::set<std::string>& changed);
   void reload_scripts();
   static script::WorkerScripts& scripts_of(Worker& worker);
-  static void warn_of_certificates(const proxy::SharedSnapshot& snapshot);
+  static void warn_of_doubts(const proxy::SharedSnapshot& snapshot);
   /// The TLS files anew, with the configuration in use; what is wrong leaves the old ones in use.
   void reload_certificates();
   proxy::TlsContexts load_contexts(const config::Snapshot& config,

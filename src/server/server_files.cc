@@ -61,7 +61,7 @@ void Server::reload_certificates() {
   count("loaded");
   listeners_.commit(snapshot_->config);
   snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(contexts));
-  warn_of_certificates(*snapshot_);
+  warn_of_doubts(*snapshot_);
   update_health_checks();
   hand_out(std::move(*handovers));
   log::info("certificates loaded");
@@ -133,7 +133,10 @@ script::WorkerScripts& Server::scripts_of(Worker& worker) {
   return static_cast<script::WorkerScripts&>(worker.filters());
 }
 
-void Server::warn_of_certificates(const proxy::SharedSnapshot& snapshot) {
+void Server::warn_of_doubts(const proxy::SharedSnapshot& snapshot) {
+  for (const std::string& warning : snapshot.config.warnings) {
+    log::warn("the config is doubtful", {{"detail", warning}});
+  }
   for (const std::string& doubt :
        proxy::doubtful_certificates(snapshot.config, snapshot.tls, unix_now())) {
     log::warn("certificate is not valid now", {{"detail", doubt}});

@@ -123,6 +123,8 @@ def test_no_proxy_names_who_is_reached_directly(origin, proxy_to, forward, conne
     ({"HTTP_PROXY": "{}", "NO_PROXY": "example.com, 127.0.0.1"}, False),
     ({"HTTP_PROXY": "{}", "no_proxy": "127.0.0.1:1"}, True),
     ({"HTTP_PROXY": "{}", "NO_PROXY": "*"}, False),
+    ({"HTTP_PROXY": "{}", "NO_PROXY": "localhost 127.0.0.1"}, False),
+    ({"HTTP_PROXY": "{}", "NO_PROXY": "192.168.*,<local>,10.,127.0.0.1"}, False),
     ({}, False),
 ])
 def test_the_environment_counts_where_the_config_says_so(origin, proxy_to, forward, connect, env, proxied):
@@ -133,6 +135,8 @@ def test_the_environment_counts_where_the_config_says_so(origin, proxy_to, forwa
     proxy = proxy_to(origin, env=given, cluster={"outbound_proxy": "environment"})
     assert connect(proxy).get("/").status == 200
     assert bool(via.seen) == proxied
+    if "<local>" in env.get("NO_PROXY", ""):
+        proxy.wait_for_log(lambda line: "<local>" in line["detail"], message="the config is doubtful")
 
 
 def test_without_the_key_the_environment_is_nothing(origin, proxy_to, forward, connect):
