@@ -181,13 +181,15 @@ Fallible<std::string> parse_name(std::string_view text) {
 }
 
 Fallible<std::string> parse_retry_on(std::string_view text) {
-  for (const std::string_view word : {"connect", "refused", "reset", "timeout", "4xx", "5xx"}) {
+  for (const std::string_view word :
+       {"connect", "refused", "reset", "timeout", "bad_response", "4xx", "5xx"}) {
     if (text == word) return std::string(text);
   }
   const auto status = parse_decimal(text, 599);
   if (status && *status >= 400 && text.size() == 3) return std::string(text);
   return tl::unexpected(fmt::format(
-      "expected connect, refused, reset, timeout, 4xx, 5xx or a status from 400 to 599, got '{}'",
+      "expected connect, refused, reset, timeout, bad_response, 4xx, 5xx or a status from 400 to "
+      "599, got '{}'",
       text));
 }
 

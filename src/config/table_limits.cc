@@ -135,9 +135,9 @@ const Section& retry_section() {
           .field("on", &Retry::on, list_of(checked_text("failure", parse_retry_on)),
                  "`connect`: no connection, a refused one too; `refused`: the origin gave an HTTP/2 "
                  "stream back unprocessed, so that any method may be repeated; `reset`: the "
-                 "connection broke before the response; `timeout`: `per_try_timeout`; `4xx`, `5xx` "
-                 "or a status. `Retry-After` in seconds is waited for, if the route's `timeout` "
-                 "allows.")
+                 "connection broke before the response; `timeout`: `per_try_timeout`; "
+                 "`bad_response`: what came is no HTTP; `4xx`, `5xx` or a status. `Retry-After` is "
+                 "waited for, if the route's `timeout` allows.")
           .field("non_idempotent", &Retry::non_idempotent, flag(),
                  "Also repeat POST and PATCH that may have reached the origin.")
           .field("per_try_timeout", &Retry::per_try_timeout, duration(0ms, 1h),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace tidegate::http {
@@ -16,5 +17,8 @@ class DateText {
   int64_t second_ = -1;
   char text_[kLength + 1] = {};
 };
+
+/// Unix time of such a text. Only this form, which senders must use; not the two obsolete ones.
+std::optional<int64_t> parse_date(std::string_view text);
 
 }  // namespace tidegate::http

@@ -81,11 +81,17 @@ TlsClientContext::~TlsClientContext() {
   SSL_CTX_free(context_);
 }
 
-std::unique_ptr<Tls> TlsClientContext::connect(const std::string& host, TlsSession& session) const {
+std::unique_ptr<Tls> TlsClientContext::connect(const std::string& host, TlsSession& session,
+                                               bool http1_only) const {
   SSL* ssl = SSL_new(context_);
   if (ssl == nullptr) throw std::bad_alloc();
   SSL_set_connect_state(ssl);
   SSL_set_app_data(ssl, &session);
+  if (http1_only) {
+    static const std::string kHttp1 = alpn_wire({"http/1.1"});
+    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(kHttp1.data()),
+                        static_cast<unsigned>(kHttp1.size()));
+  }
   const bool is_ip = IpAddress::parse(host).has_value();
   if (!is_ip) SSL_set_tlsext_host_name(ssl, host.c_str());
   if (by_system_) SSL_set1_verify_cert_store(ssl, system_store());

@@ -38,7 +38,8 @@ class TlsClientContext : public std::enable_shared_from_this<TlsClientContext> {
   /// The client's side of a connection that begins. `host`, a name or an IP address, is what the
   /// certificate must be for; a name is sent as SNI too. `session` is resumed if it can be, and
   /// gets what the origin gives for the next time; it outlives the connection.
-  std::unique_ptr<Tls> connect(const std::string& host, TlsSession& session) const;
+  std::unique_ptr<Tls> connect(const std::string& host, TlsSession& session,
+                               bool http1_only = false) const;
   /// Equal for contexts that were made alike from files alike.
   const std::string& digest() const { return digest_; }
 

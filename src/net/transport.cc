@@ -2,9 +2,12 @@
 #include "net/transport.h"
 
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace tidegate::net {
@@ -81,6 +84,12 @@ void Transport::take(size_t bytes) {
 
 void Transport::read_arrived() {
   if (reading_) on_readable();
+}
+
+uint64_t Transport::bytes_taken() const {
+  int held = 0;
+  if (::ioctl(fd_.get(), SIOCOUTQ, &held) != 0 || held < 0) return bytes_written_;
+  return bytes_written_ - std::min(bytes_written_, static_cast<uint64_t>(held));
 }
 
 bool Transport::bytes_wait() const {
@@ -183,7 +192,8 @@ void Transport::end_callback() {
 
 void Transport::flush_gathered() {
   gathered_ = false;
-  end_flush();
+  // With more to append it is flushed in a moment.
+  if (!dirty_) end_flush();
 }
 
 void Transport::end_flush() {

@@ -91,6 +91,9 @@ class Transport {
   void take(size_t bytes);
 
   uint64_t bytes_written() const { return bytes_written_; }
+  /// Those of them that the peer has acknowledged: the kernel may hold megabytes for a slow one. A
+  /// system call.
+  uint64_t bytes_taken() const;
   /// All output has left the process.
   bool flushed() const { return output_.empty() && (tls_ == nullptr || tls_->all_sent()); }
   /// The kernel took less than there was: what is appended now waits in memory.

@@ -22,6 +22,7 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   for_client_ = pool_->by_client();
   if (for_client_) pool_ = &pool_->for_client(owner_.proxied_client());
   if (wish.tunnel) pool_ = &pool_->tunnels();
+  if (wish.upgrade && pool_->upgrades_apart()) pool_ = &pool_->upgrades();
   ticket_ = admission.ticket;
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
@@ -94,7 +95,7 @@ void Attempt::time_out() {
 
 bool Attempt::request_sent() const {
   if (state_ != State::Open) return sent_on_closed_;
-  return connection_->bytes_written() > written_before_;
+  return connection_->bytes_committed() > written_before_;
 }
 
 void Attempt::send_head(const http::RequestHead& head, bool end) {

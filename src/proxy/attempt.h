@@ -50,6 +50,7 @@ class Attempt final : private http::ResponseReceiver,
   struct Wish {
     bool fresh;           // one that has carried nothing before
     bool tunnel;          // one that speaks no HTTP
+    bool upgrade;         // one on which the request's Upgrade can be asked for
     uint8_t client_line;  // of the client, in the queue for a connection
   };
   /// REQUIRES: not active. The owner hears on_attempt_ready or on_attempt_error, perhaps from
@@ -72,6 +73,12 @@ class Attempt final : private http::ResponseReceiver,
   /// For bytes that may be gone before the output is flushed.
   void send_held_body(std::string_view bytes);
   void send_end(const http::Headers& trailers);
+
+  /// The origin's HTTP/2 has no upgrades, but its HTTP/1 may, which was not tried so far and now
+  /// will be.
+  bool learn_upgrades_apart() { return pool_ != nullptr && pool_->learn_upgrades_apart(); }
+  /// Bytes that the origin has acknowledged. REQUIRES: open(). A system call.
+  uint64_t bytes_taken() const { return connection_->bytes_taken(); }
 
   /// Its connection is the client's, and goes with it.
   bool ends_with_client() const { return for_client_; }

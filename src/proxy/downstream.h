@@ -27,6 +27,8 @@ class Downstream {
   virtual upstream::ProxiedClient& proxied_client() = 0;
   /// Output was appended: flush it at the end of this callback.
   virtual void schedule_flush() = 0;
+  /// Bytes that the client has acknowledged. A system call.
+  virtual uint64_t bytes_taken() const = 0;
   /// The client does not take this stream's response bytes at present.
   virtual bool write_blocked(http::StreamId stream) const = 0;
   /// Back-pressure: read nothing more of this stream's request until resumed.

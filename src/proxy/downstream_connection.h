@@ -41,6 +41,7 @@ class DownstreamConnection final : public net::Deferred,
   net::TlsFacts::Pin tls() override;
   upstream::ProxiedClient& proxied_client() override;
   void schedule_flush() override { transport_.schedule_flush(); }
+  uint64_t bytes_taken() const override { return transport_.bytes_taken(); }
   bool write_blocked(http::StreamId stream) const override {
     return transport_.write_blocked() || codec_->write_blocked(stream);
   }

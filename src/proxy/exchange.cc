@@ -285,8 +285,21 @@ void Exchange::on_timeout() {
     case TimerKind::Response:
       return time_attempt_out(ErrorCode::ResponseTimeout);
     case TimerKind::Idle:
+      if (receiver_moves()) return arm(TimerKind::Idle);
       return time_attempt_out(ErrorCode::IdleTimeout);
   }
+}
+
+/// What waits for a slow receiver has gone on its way since this was asked last, so that nothing
+/// stands still. Of an origin's connection that others share this is not known.
+bool Exchange::receiver_moves() {
+  uint64_t moved = moved_before_;
+  if (origin_paused_ && response_started_ && downstream_ != nullptr) {
+    moved = downstream_->bytes_taken();
+  } else if (client_paused_ && attempt_->open() && !attempt_->multiplexed()) {
+    moved = attempt_->bytes_taken();
+  }
+  return std::exchange(moved_before_, moved) != moved;
 }
 
 // Its endpoint hears of it before it is given up.

@@ -258,6 +258,9 @@ class Exchange final : public net::Deferred,
   bool enter_retry_budget();
   void fail_without_endpoint();
   bool retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration at_least);
+  bool receiver_moves();
+  void begin_script_retry();
+  int64_t unix_ms() const;
   void begin_retry(const upstream::Outcome& failed, telemetry::RetryReason reason, Duration wait);
   void forget_response();
   void disarm_attempt();
@@ -330,6 +333,7 @@ class Exchange final : public net::Deferred,
   bool response_started_ = false;  // its head has gone to the client
   bool origin_complete_ = false;   // all of it has arrived
   bool origin_paused_ = false;
+  uint64_t moved_before_ = 0;  // see receiver_moves
   bool response_replaced_ = false;
   // filters
   bool error_filters_ran_ = false;

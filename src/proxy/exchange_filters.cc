@@ -81,9 +81,7 @@ void Exchange::filters_stopped() {
       if (hedge_choice_failed()) return;
       return start_failure();
     case Decision::Retry:
-      // The script's policy decided, within the cluster's budget.
-      return begin_retry({response_->status}, telemetry::RetryReason::Script,
-                         cluster_->retry.backoff(retries_, context_.random));
+      return begin_script_retry();
     case Decision::None:
       if (hook_ == Hook::Log) return continue_filters();
       fail(ErrorCode::Internal, "a filter stopped without an answer");

@@ -44,7 +44,8 @@ void Exchange::begin_attempt() {
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
   const bool to_tunnel = request_.method == http::Method::Connect;
-  attempt_->begin(cluster, admission, {free_retry_used_, to_tunnel, client_line()});
+  const bool to_upgrade = !request_.upgrade.empty();
+  attempt_->begin(cluster, admission, {free_retry_used_, to_tunnel, to_upgrade, client_line()});
 }
 
 void Exchange::note_attempt(const upstream::Endpoint& endpoint) {

@@ -94,6 +94,10 @@ void Exchange::reject_upgrade() {
 
 // … or the attempt fails.
 void Exchange::on_attempt_error(Attempt& attempt, ErrorCode code) {
+  if (code == ErrorCode::UpgradeUnsupported && attempt.learn_upgrades_apart()) {
+    attempt.forgo_settling();
+    return select_endpoint();  // nothing was sent
+  }
   settle_attempt(attempt, code);
   if (stage_ == Stage::Finished) return finish_filters();
   if (response_started_) return break_off(code);

@@ -4,6 +4,7 @@
 
 #include "base/counters.h"
 #include "base/strings.h"
+#include "http/date.h"
 #include "proxy/exchange.h"
 
 namespace tidegate::proxy {
@@ -12,10 +13,21 @@ using telemetry::RetryReason;
 
 namespace {
 
-// Only seconds (RFC 9110 10.2.3): a date would need the origin's clock to be right.
-Duration retry_after(const http::ResponseHead& response) {
-  const auto seconds = parse_decimal(response.headers.get(http::HeaderId::RetryAfter), 86'400);
-  return std::chrono::seconds(seconds.value_or(0));
+constexpr int64_t kLongestRetryAfter = 86'400;
+
+// Seconds or a date (RFC 9110 10.2.3). A date is one of the origin's clock, so it is compared with
+// what that clock said when the response was made, where that is known.
+Duration retry_after(const http::ResponseHead& response, int64_t unix_ms) {
+  const std::string_view text = response.headers.get(http::HeaderId::RetryAfter);
+  if (text.empty()) return Duration::zero();
+  int64_t seconds = 0;
+  if (const auto number = parse_decimal(text, kLongestRetryAfter)) {
+    seconds = static_cast<int64_t>(*number);
+  } else if (const auto until = http::parse_date(text)) {
+    const auto made = http::parse_date(response.headers.get(http::HeaderId::Date));
+    seconds = *until - made.value_or(unix_ms / 1000);
+  }
+  return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, kLongestRetryAfter));
 }
 
 }  // namespace
@@ -63,14 +75,27 @@ bool Exchange::retry_status() {
   const upstream::Cluster& cluster = cluster_->cluster;
   const bool panics = cluster.config().panic_threshold > 0;
   if (!panics && !cluster.healthy(context_.loop.now())) return false;
-  return retry({response_->status}, RetryReason::Status, retry_after(*response_));
+  return retry({response_->status}, RetryReason::Status,
+               retry_after(*response_, unix_ms()));
 }
 
 bool Exchange::request_retry() {
   if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat(ErrorCode::None)) return false;
-  if (!take_retry()) return false;
+  const Duration wait = retry_after(*response_, unix_ms());
+  if (context_.loop.now() + wait >= last_moment() || !take_retry()) return false;
   decision_ = Decision::Retry;
   return true;
+}
+
+int64_t Exchange::unix_ms() const {
+  return context_.wall_clock.unix_ms(context_.loop.now());
+}
+
+/// The script's policy decided, within the cluster's budget.
+void Exchange::begin_script_retry() {
+  const Duration wait = std::max(retry_after(*response_, unix_ms()),
+                                 cluster_->retry.backoff(retries_, context_.random));
+  begin_retry({response_->status}, RetryReason::Script, wait);
 }
 
 /// One more, within max_retries and the cluster's budget.

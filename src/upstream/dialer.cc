@@ -115,7 +115,8 @@ void Dialer::introduce() {
 void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
-  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session());
+  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(),
+                                   settings.protocol == Pool::Protocol::Http1);
   if (tls == nullptr) {
     transport_.close();
     return owner_.on_dial_failed(ErrorCode::CertificateInvalid,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "net/proxy_protocol.h"
 #include "upstream/client_pools.h"
@@ -16,6 +17,11 @@ Pool::Settings tunnel_settings(Pool::Settings settings) {
   settings.tls_name.clear();
   // One whose client has gone while it was made is of no use to the next: its time has begun.
   settings.pool.idle_timeout = Duration::zero();
+  return settings;
+}
+
+Pool::Settings upgrade_settings(Pool::Settings settings) {
+  settings.protocol = Pool::Protocol::Http1;
   return settings;
 }
 
@@ -60,8 +66,7 @@ Pool::Protocol Pool::protocol_of(std::string_view name) {
 
 void Pool::forget_streams() {
   // Where ALPN will tell, one connection finds out; if it is HTTP/1, the others follow at once.
-  const bool by_alpn = settings_.protocol == Protocol::Auto && settings_.tls != nullptr;
-  const bool many = settings_.protocol == Protocol::Http2 || by_alpn;
+  const bool many = settings_.protocol == Protocol::Http2 || by_alpn();
   streams_expected_ = many ? kStreamsExpected : 1;
 }
 
@@ -83,18 +88,35 @@ void Pool::configure(Settings settings, std::string proxy_header) {
   const bool same_tls = settings.tls == settings_.tls && settings.tls_name == settings_.tls_name;
   settings_ = std::move(settings);
   introduce_by(std::move(proxy_header));
-  if (other || !same_tls) forget_streams();
+  if (other || !same_tls) {
+    forget_streams();
+    upgrades_apart_ = false;
+  }
   if (!same_tls) forget_tls();
   if (tunnels_ != nullptr) tunnels_->configure(tunnel_settings(settings_), proxy_header_);
+  if (upgrades_ != nullptr) upgrades_->configure(upgrade_settings(settings_), proxy_header_);
+}
+
+Pool& Pool::apart(std::unique_ptr<Pool>& pool, Settings settings) {
+  if (pool == nullptr) {
+    pool = std::make_unique<Pool>(loop_, endpoint_, std::move(settings), cells_, proxy_header_);
+    pool->when_exhausted([this] { return reclaim(); });
+  }
+  return *pool;
 }
 
 Pool& Pool::tunnels() {
-  if (tunnels_ == nullptr) {
-    tunnels_ = std::make_unique<Pool>(loop_, endpoint_, tunnel_settings(settings_), cells_,
-                                      proxy_header_);
-    tunnels_->when_exhausted([this] { return reclaim(); });
-  }
-  return *tunnels_;
+  return apart(tunnels_, tunnel_settings(settings_));
+}
+
+Pool& Pool::upgrades() {
+  return apart(upgrades_, upgrade_settings(settings_));
+}
+
+bool Pool::learn_upgrades_apart() {
+  if (!by_alpn()) return false;
+  upgrades_apart_ = true;
+  return true;
 }
 
 // What was verified by other rules is neither resumed nor used for a further request.
@@ -118,6 +140,7 @@ void Pool::retire() {
   settings_.pool.idle_timeout = Duration::zero();
   available_.for_each([](Connection& connection) { connection.close_if_idle(); });
   if (tunnels_ != nullptr) tunnels_->retire();
+  if (upgrades_ != nullptr) upgrades_->retire();
   if (clients_ != nullptr) clients_->retire();
 }
 
@@ -175,6 +198,7 @@ ErrorCode Pool::open_connection() {
 
 bool Pool::close_idle() {
   if (clients_ != nullptr && clients_->close_idle()) return true;
+  if (upgrades_ != nullptr && upgrades_->close_idle()) return true;
   if (available_.empty() || !available_.front().idle()) return false;
   available_.front().close();
   return true;

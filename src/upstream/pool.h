@@ -96,6 +96,14 @@ class Pool {
   /// counted apart.
   Pool& tunnels();
 
+  /// The same for requests that ask for an upgrade, where ALPN may choose HTTP/2 but the origin's
+  /// HTTP/2 does not take them (RFC 8441): connections that offer HTTP/1.1 only. Once `learn` has
+  /// said so, upgrades go there.
+  Pool& upgrades();
+  bool upgrades_apart() const { return upgrades_apart_; }
+  /// False: these connections offer nothing else.
+  bool learn_upgrades_apart();
+
   /// A connection to open a stream on, now; nullptr: `wait`. `fresh`: a new one is wanted, if one
   /// may be made.
   Connection* take(bool fresh);
@@ -123,6 +131,8 @@ class Pool {
   void connection_closed(Connection& connection);
 
  private:
+  bool by_alpn() const { return settings_.protocol == Protocol::Auto && settings_.tls != nullptr; }
+  Pool& apart(std::unique_ptr<Pool>& pool, Settings settings);
   void introduce_by(std::string proxy_header);
   void forget_tls();
   void forget_streams();
@@ -153,7 +163,9 @@ class Pool {
   size_t waiting_ = 0;
   size_t streams_expected_;  // of a connection that is being made
   bool reached_ = false;     // some connection was made
+  bool upgrades_apart_ = false;
   std::unique_ptr<Pool> tunnels_;
+  std::unique_ptr<Pool> upgrades_;
 };
 
 }  // namespace tidegate::upstream

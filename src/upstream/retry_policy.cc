@@ -15,6 +15,7 @@ RetryPolicy::RetryPolicy(const config::Retry& settings) : settings_(settings) {
     refused_ = refused_ || on == "refused";
     reset_ = reset_ || on == "reset";
     timeout_ = timeout_ || on == "timeout";
+    bad_response_ = bad_response_ || on == "bad_response";
     if (on.ends_with("xx")) {
       const size_t first = static_cast<size_t>(on[0] - '0') * 100;
       for (size_t status = first; status < first + 100; ++status) statuses_.set(status);
@@ -33,6 +34,8 @@ RetryReason RetryPolicy::reason_of(ErrorCode code) {
       return RetryReason::Refused;
     case ErrorCode::PerTryTimeout:
       return RetryReason::Timeout;
+    case ErrorCode::BadResponse:
+      return RetryReason::BadResponse;
     default:
       return RetryReason::Connect;
   }
@@ -47,6 +50,8 @@ bool RetryPolicy::covers(ErrorCode code) const {
       return refused_;
     case RetryReason::Timeout:
       return timeout_;
+    case RetryReason::BadResponse:
+      return bad_response_;
     default:
       return connect_;
   }

@@ -36,6 +36,7 @@ class RetryPolicy {
   bool refused_ = false;
   bool reset_ = false;
   bool timeout_ = false;
+  bool bad_response_ = false;
   std::bitset<600> statuses_;
 };
 

@@ -7,6 +7,9 @@ import hashlib
 import h2.settings
 import pytest
 
+from support import http1
+from support.h2 import Side
+
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CONNECT = {h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
 EXTENDED = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
@@ -125,3 +128,40 @@ def test_plain_connect_is_refused(make_origin, proxy_to, h2_client):
     client = h2_client(proxy_to(make_origin()), lax=True)
     stream = client.start_raw([(":method", "CONNECT"), (":authority", "a.example:443")])
     assert client.wait_head(stream).status == 501
+
+
+@pytest.mark.parametrize("clients", [1, 3])
+def test_an_https_origin_whose_http_2_has_no_upgrades_is_asked_by_http_1(
+        make_origin, proxy_to, connect, authority, clients):
+    """As most are: ALPN chooses h2 for what is no upgrade, and RFC 8441 is not offered."""
+    tls = authority.local.for_origin()
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    spoken = []
+
+    def serve(wire, number):
+        spoken.append(wire.sock.selected_alpn_protocol())
+        if spoken[-1] == "h2":
+            side = Side(wire.sock, False)
+            while side.read_once():
+                pass
+            return
+        key = http1.read_request_head(wire).headers.get("sec-websocket-key")
+        wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                  f"Sec-WebSocket-Accept: {accept(key)}\r\n\r\n")
+        wire.expect("ping")
+        wire.send("pong")
+        wire.expect_end()
+    origin = make_origin(tls=tls).raw(serve)
+    proxy = proxy_to(origin, cluster={"tls": {"ca": str(authority.cert)}})
+    for _ in range(2):  # what was learnt holds
+        opened = [connect(proxy) for _ in range(clients)]
+        for client in opened:
+            client.send_request("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket",
+                                             "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY})
+        for client in opened:
+            assert client.read_head().status == 101
+            client.send("ping")
+            client.expect("pong")
+            client.close()
+    assert spoken.count("http/1.1") == 2 * clients
+    assert spoken.count("h2") <= clients

@@ -427,3 +427,51 @@ def test_a_retry_tells_the_origin_that_less_time_is_left(origin, proxy_to, conne
 def test_the_deadline_header_tells_the_routes_timeout(origin, proxy_to, connect):
     connect(proxy_to(origin, route={"deadline_header": "x-left-ms", "timeout": "7s"})).get("/")
     assert 6900 <= int(origin.last.headers.get("x-left-ms")) <= 7000
+
+
+def sends_garbage(exchange):
+    exchange.send("SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    exchange.close()
+
+
+@pytest.mark.parametrize("on,method,status", [
+    (["bad_response"], "GET", 200), (["bad_response"], "POST", 502), (["connect", "reset", "5xx"], "GET", 502)])
+def test_what_is_no_http_is_repeated_where_the_config_says_so(origin, proxy_to, connect, on, method, status):
+    proxy = with_retry(proxy_to, fails(origin, sends_garbage), retry={"on": on})
+    assert connect(proxy).request(method, "/").status == status
+    if status == 200:
+        assert proxy.metrics()("proxy_retries_total", cluster="origin", reason="bad_response") == 1
+
+
+def test_a_retry_after_that_is_a_date_counts_from_the_responses_own(origin, proxy_to, connect):
+    """However wrong the origin's clock is."""
+    late = answers(503, Date="Sun, 06 Nov 1994 08:49:37 GMT", Retry_After="Sun, 06 Nov 1994 08:49:38 GMT")
+    proxy = with_retry(proxy_to, fails(origin, late))
+    begun = time.monotonic()
+    assert connect(proxy).get("/").status == 200
+    assert time.monotonic() - begun >= 1
+
+
+def test_a_script_that_asks_for_a_retry_waits_as_long_as_the_origin_says(origin, scripted, connect):
+    policy = "function on_response(response) if response.status == 429 then response:retry() end end"
+    proxy = scripted(policy, fails(origin, answers(429, Retry_After="1")), config={"cluster": {"retry": FAST}})
+    begun = time.monotonic()
+    assert connect(proxy).get("/").status == 200
+    assert time.monotonic() - begun >= 1
+
+
+def test_a_script_gets_no_retry_that_would_come_too_late(origin, scripted, connect):
+    policy = """function on_response(response)
+  if response.status == 429 then response.headers["x-retried"] = tostring(response:retry()) end
+end"""
+    proxy = scripted(policy, fails(origin, answers(429, Retry_After="60")),
+                     config={"cluster": {"retry": FAST}, "route": {"timeout": "5s"}})
+    reply = connect(proxy).get("/")
+    assert (reply.status, reply.headers.get("x-retried")) == (429, "false")
+
+
+def test_an_attempt_that_is_out_of_its_time_is_repeated_unless_the_config_says_otherwise(
+        origin, proxy_to, connect):
+    proxy = with_retry(proxy_to, fails(origin, lambda e: e.expect_gone()), retry={"per_try_timeout": "100ms"})
+    assert connect(proxy).get("/").status == 200
+    assert proxy.metrics()("proxy_retries_total", cluster="origin", reason="timeout") == 1

@@ -200,3 +200,39 @@ def test_an_origin_that_does_not_accept_becomes_504(proxy_to, connect):
     finally:
         for filler in [*fillers, listener]:
             filler.close()
+
+
+def test_a_client_that_reads_slowly_is_not_idle(origin, proxy_to, connect):
+    """Its connection stands full all the time, for several times as long as nothing may move."""
+    body = b"x" * 6_000_000
+    origin.otherwise(lambda e: e.reply(200, body))
+    proxy = proxy_to(origin, route={"idle_timeout": "300ms", "timeout": "0s"})
+    client = connect(proxy, receive_buffer=16384)
+    client.send_request("GET", "/")
+    client.read_head()
+    read, begun = 0, time.monotonic()
+    while time.monotonic() - begun < scaled(1.5):
+        read += len(client.read_exactly(8192))
+        time.sleep(0.02)  # the pace is what is tested
+    while read < len(body):
+        read += len(client.read_exactly(min(65536, len(body) - read)))
+
+
+def test_an_origin_that_reads_slowly_is_not_idle(origin, proxy_to, connect):
+    def read_slowly(exchange):
+        wire = exchange.take_over()
+        begun = time.monotonic()
+        left = 6_000_000
+        while left:
+            slow = time.monotonic() - begun < scaled(1.5)
+            left -= len(wire.read_exactly(min(8192 if slow else 65536, left)))
+            if slow:
+                time.sleep(0.02)  # the pace is what is tested
+        exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    origin.otherwise(read_slowly)
+    proxy = proxy_to(origin, route={"idle_timeout": "300ms", "timeout": "0s"})
+    client = connect(proxy, timeout=30)
+    sender = threading.Thread(target=client.send_request, args=("PUT", "/"), kwargs={"body": b"x" * 6_000_000})
+    sender.start()
+    assert client.response().status == 200
+    sender.join()

@@ -60,6 +60,7 @@ class RecordingClient final : public proxy::Downstream, private http::ServerCode
   const config::Listener& listener() const override { return listener_; }
   upstream::ProxiedClient& proxied_client() override { return proxied_client_; }
   void schedule_flush() override {}
+  uint64_t bytes_taken() const override { return 0; }
   bool write_blocked(http::StreamId) const override { return false; }
   void pause_request(http::StreamId) override {}
   void resume_request(http::StreamId) override {}
