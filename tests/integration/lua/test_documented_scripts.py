@@ -58,11 +58,22 @@ def test_there_are_documented_scripts():
     assert len(list(blocks("lua"))) > 4 and list(blocks("yaml"))
 
 
+REFERENCE = (ROOT / "scripts/README.md").read_text(encoding="utf-8")
+
+
+def missing():
+    """What the reference says is not there: functions of `proxy`, "handle.field", hooks."""
+    spans = re.findall(r"`([^`]+)`", REFERENCE.split("## Not in this version\n")[1].split("\n## ")[0])
+    hooks = {span for span in spans if span.startswith("on_")}
+    fields = {span for span in spans if re.match(r"(?!proxy)\w+[.:]", span)}
+    functions = {span.removeprefix("proxy.") for span in spans} - hooks - fields
+    return functions, {field.replace(":", ".") for field in fields}, hooks
+
+
 def test_the_editor_types_name_what_the_reference_names():
     """scripts/types/ and scripts/README.md speak of the same functions of `proxy`."""
-    reference = (ROOT / "scripts/README.md").read_text(encoding="utf-8").split("## Not in this version")[0]
     types = (ROOT / "scripts/types/tidegate.lua").read_text(encoding="utf-8")
-    named = set(re.findall(r"`proxy\.(\w+)", reference))
+    named = set(re.findall(r"`proxy\.(\w+)", REFERENCE)) - missing()[0]
     typed = set(re.findall(r"^function proxy\.(\w+)", types, re.M))
     typed |= set(re.findall(r"^---@field (\w+)", types.split("---@class tidegate.Proxy\n")[1].split("proxy = {}")[0], re.M))
     assert named == typed
@@ -72,22 +83,84 @@ def test_the_reference_names_the_whole_of_proxy(scripted, connect):
     """Every function that a policy finds in `proxy` stands in the reference."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/script").glob("api_*.cc"))
     sources += (ROOT / "src/script/json.cc").read_text(encoding="utf-8")
-    reference = (ROOT / "scripts/README.md").read_text(encoding="utf-8")
     registered = set(re.findall(r'\{"(\w+)", \w+\}', sources)) | set(re.findall(r'add_pair\(L, "(\w+)"', sources))
-    missing = [name for name in registered if not re.search(rf"\b{name}\b", reference)]
-    assert registered >= {"now", "sleep", "uuid", "cluster", "env", "base64", "decode"} and not missing
+    unnamed = [name for name in registered if not re.search(rf"\b{name}\b", REFERENCE)]
+    assert registered >= {"now", "sleep", "uuid", "cluster", "env", "base64", "decode"} and not unnamed
     # and each of them is really there
-    names = sorted(set(re.findall(r"`proxy\.(\w+)", reference.split("## Not in this version")[0])))
+    names = sorted(set(re.findall(r"`proxy\.(\w+)", REFERENCE)))
     proxy = scripted("function on_request(r) r:reply(200, type(proxy[r.args.name])) end",
                      config={"route": {"echo": True}})
     client = connect(proxy)
     assert not [name for name in names if client.get(f"/?name={name}").text == "nil"]
 
 
-def test_the_reference_names_every_field_of_the_handles():
+def fields_of_the_handles():
     names = (ROOT / "src/script/names.cc").read_text(encoding="utf-8")
-    table = re.search(r"kFieldNames\{(.*?)\};", names, re.S)[1]
-    fields = re.findall(r'"(\w+)"', table)
-    reference = (ROOT / "scripts/README.md").read_text(encoding="utf-8")
+    return re.findall(r'"(\w+)"', re.search(r"kFieldNames\{(.*?)\};", names, re.S)[1])
+
+
+def test_the_reference_names_every_field_of_the_handles():
+    fields = fields_of_the_handles()
     assert len(fields) > 40
-    assert not [name for name in fields if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", reference)]
+    assert not [name for name in fields if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", REFERENCE)]
+
+
+# Calls all of `proxy` that the reference names without arguments, and reads every field of every handle:
+# what is not there says so, what is there says something else, or nothing.
+RAISERS = """
+local function says_missing(...)
+  local done, wrong = pcall(...)
+  return not done and tostring(wrong):find("not available in this version", 1, true)
+end
+local function read(handle, name) return handle[name] end
+
+local members = { "encode", "parse", "cidr", "info", "sha256", "verify", "counter", "span" }
+local found = {}
+function select_backend(request, cluster)
+  for name in request.args.proxy:gmatch("[^,]+") do
+    local value = proxy[name]
+    if type(value) == "table" then  -- read-only, so not to be walked through: one function of each
+      for _, member in ipairs(members) do
+        if value[member] then value = value[member] break end
+      end
+    end
+    if says_missing(value) then found[#found + 1] = name end
+  end
+  local endpoint = cluster.endpoints[1]
+  local handles = { request = request, cluster = cluster, endpoint = endpoint, breaker = endpoint.breaker }
+  for kind, handle in pairs(handles) do
+    for name in request.args.fields:gmatch("[^,]+") do
+      if says_missing(read, handle, name) then found[#found + 1] = kind .. "." .. name end
+    end
+  end
+end
+function on_response(response, request)
+  for name in request.args.fields:gmatch("[^,]+") do
+    if says_missing(read, response, name) then found[#found + 1] = "response." .. name end
+  end
+  response.headers["x-found"] = table.concat(found, " ")
+end"""
+
+
+def test_what_the_reference_calls_missing_is_what_raises(origin, scripted, connect):
+    functions, fields, _ = missing()
+    assert {"fetch", "jwt"} <= functions and "cluster.request" in fields, "the section is read"
+    named = ",".join(set(re.findall(r"`proxy\.(\w+)", REFERENCE)) | functions)
+    proxy = scripted(RAISERS, origin)
+    answer = connect(proxy).get(f"/?proxy={named}&fields={','.join(fields_of_the_handles())}")
+    assert answer.status == 200
+    assert set(answer.headers.get("x-found").split()) == functions | fields
+
+
+def test_hooks_that_the_reference_calls_missing_are_refused_and_all_others_taken(folder):
+    hooks = set(re.findall(r"`((?:on|select)_\w+)[`(]", REFERENCE))
+    refused = set()
+    for hook in hooks:
+        (folder / "hook.lua").write_text(f"function {hook}() end\n", encoding="utf-8")
+        config = folder / "tidegate.yaml"
+        config.write_text(json.dumps(config_for(route={"echo": True}, policies={"hook": "hook.lua"})), encoding="utf-8")
+        done = run_tidegate("check", "--config", config)
+        if done.returncode:
+            assert f"{hook} is not available in this version" in done.stderr
+            refused.add(hook)
+    assert refused == missing()[2] and len(hooks) > len(refused)
