@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support import Client, eventually, scaled
+from support.clock import SANITIZER
 
 
 class Gate:
@@ -178,6 +179,37 @@ def test_out_of_memory_new_clients_are_refused_and_later_taken(origin, proxy_to,
     proxy.signal(1)
     proxy.wait_for_log(message="configuration loaded")
     assert connect(proxy).get("/").status == 200
+
+
+@pytest.mark.skipif(SANITIZER is not None, reason="a sanitizer keeps what is freed")
+def test_memory_that_held_bodies_took_comes_back_with_no_reload(origin, scripted, connect):
+    """Bodies that a script waits for fill it; when they are gone, new and old clients are served again."""
+    each, holders = 8 << 20, 20
+    proxy = scripted("function on_request(request) request:body() end", origin, budget={"memory": "1GiB", "time": "1m"},
+                     config={"max_memory": "160MiB"})
+    old = connect(proxy)
+    assert old.get("/").status == 200
+    clients = [connect(proxy, timeout=20) for _ in range(holders)]
+    for client in clients:
+        client.send_head("POST", "/", {"Content-Length": str(each)})
+    eventually(lambda: proxy.metrics()("proxy_requests_active") == holders)  # before there is no room for them
+    for client in clients:
+        client.send(bytes(each - 1))
+    proxy.wait_for_log(message="out of memory: new connections are refused")
+    with Client(proxy.port()) as late:
+        late.expect_closed()
+    eventually(lambda: old.get("/").status == 503)
+    assert proxy.memory_kib() > 160 << 10
+    # One that was admitted is served even now, the others leave.
+    clients[0].send(b"x")
+    assert clients[0].response(to="POST").status == 200
+    for client in clients[1:]:
+        client.reset()
+    proxy.wait_for_log(message="memory is free again: new connections are taken")
+    eventually(lambda: old.get("/").status == 200)
+    assert connect(proxy).get("/").status == 200
+    assert proxy.memory_kib() < 160 << 10
+    assert not any(line["message"] == "configuration loaded" for line in proxy.log_lines)
 
 
 def test_out_of_memory_requests_of_old_clients_are_refused(origin, proxy_to, connect):
