@@ -6,7 +6,8 @@
         origin.down(), origin.up()
 
 A fault is a function of the peer (one connection, one thread, blocking) and of how many requests came
-before on it; FAULTS names them all.
+before on it; FAULTS names them all. Those in IN_UPLOAD come when the body has begun to arrive, the others
+when the request is whole.
 """
 import socket
 import struct
@@ -33,6 +34,8 @@ class Gone(Exception):
 
 class Peer:
     """One connection of the proxy, seen from the origin."""
+
+    pause = staticmethod(lambda: None)  # what a slow answer does half-way
 
     def __init__(self, sock):
         self.sock = sock
@@ -63,13 +66,14 @@ class Http1Peer(Peer):
         super().__init__(sock)
         self.wire = Wire(sock, timeout=10)
 
-    def read(self):
-        """The next request whole."""
+    def read(self, whole=True):
+        """The next request; if it need not be whole, as far as its body's first bytes."""
         try:
             request = http1.read_request_head(self.wire)
-            if request is None:
+            if request is None or not whole and not self.wire.buffer and not self.wire.fill():
                 raise Gone
-            http1.read_body(self.wire, request)
+            if whole:
+                http1.read_body(self.wire, request)
         except (Closed, OSError) as error:
             raise Gone from error
         return request.method, request.body
@@ -94,10 +98,14 @@ class Http1Peer(Peer):
         self.send(b"\x16\x03\x01 SSH-2.0-OpenSSH_9.2\r\n\r\n\x00\xff\r\n")
 
     def trickle(self):
-        """A whole answer, a byte at a time."""
-        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY):
-            self.send(bytes([byte]))
-            time.sleep(0.0005)
+        """A whole answer, a byte at a time, with pauses in head and body."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+        for part in (head[:10], head[10:] + BODY[:4], BODY[4:]):
+            for byte in part:
+                self.send(bytes([byte]))
+                time.sleep(0.0001)
+            if part != BODY[4:]:
+                self.pause()
 
     def stall(self):
         self.hang()
@@ -121,9 +129,9 @@ class Http2Peer(Peer):
     def flush(self):
         self.sock.sendall(self.h2.data_to_send())
 
-    def read(self):
+    def read(self, whole=True):
         try:
-            while not self.whole:
+            while not self.whole and (whole or not any(self.bodies.values())):
                 data = self.sock.recv(65536)
                 if not data:
                     raise Gone
@@ -132,7 +140,7 @@ class Http2Peer(Peer):
                 self.flush()
         except (OSError, h2.exceptions.ProtocolError) as error:
             raise Gone from error
-        self.stream = self.whole.pop(0)
+        self.stream = self.whole.pop(0) if whole else max(self.bodies)
         return self.methods[self.stream], self.bodies[self.stream]
 
     def take(self, event):
@@ -169,11 +177,16 @@ class Http2Peer(Peer):
 
     def trickle(self):
         self.h2.send_headers(self.stream, [(":status", "200"), ("content-length", str(len(BODY)))])
+        head = self.h2.data_to_send()
         for i in range(len(BODY)):
             self.h2.send_data(self.stream, BODY[i:i + 1], end_stream=i + 1 == len(BODY))
-        for byte in self.h2.data_to_send():
-            self.sock.sendall(bytes([byte]))
-            time.sleep(0.0005)
+        body = self.h2.data_to_send()
+        for part in (head[:5], head[5:] + body[:25], body[25:]):
+            for byte in part:
+                self.sock.sendall(bytes([byte]))
+                time.sleep(0.0001)
+            if part != body[25:]:
+                self.pause()
 
     def stall(self):
         """Says nothing more on this stream; on others, and to pings, it does."""
@@ -243,7 +256,9 @@ FAULTS = {
     "garbage": _garbage,
     "close keep-alive in use": _keep_alive,
     "slow down": lambda peer, before: peer.trickle(),
+    "reset in upload": _stage("", lambda peer: peer.reset()),
 }
+IN_UPLOAD = {"reset in upload"}
 
 
 class FaultyOrigin:
@@ -252,7 +267,11 @@ class FaultyOrigin:
     def __init__(self, protocol="h1", fault="healthy"):
         self.protocol = protocol
         self.fault = FAULTS[fault]
+        self.whole = fault not in IN_UPLOAD
         self.requests = []     # (method, body) of those that arrived whole
+        self.parts = threading.Semaphore(0)   # released for each that arrived in part
+        self.paused = threading.Semaphore(0)  # released when a slow answer has come half-way, twice each
+        self.go_on = threading.Semaphore(0)   # release it, and that answer goes on
         self.connections = 0   # accepted so far
         self.failures = []
         self.port = 0
@@ -318,12 +337,21 @@ class FaultyOrigin:
                 self._socks.add(sock)
             self._run(self._serve, sock)
 
+    def _pause(self):
+        self.paused.release()
+        assert self.go_on.acquire(timeout=scaled(10)), "the test never let the slow answer go on"
+
     def _serve(self, sock):
         try:
             peer = PEERS[self.protocol](sock)
+            peer.pause = self._pause
             before = 0
             while True:
-                self.requests.append(peer.read())
+                if self.whole:
+                    self.requests.append(peer.read())
+                else:
+                    peer.read(whole=False)
+                    self.parts.release()
                 self.fault(peer, before)
                 before += 1
         except (Gone, OSError):

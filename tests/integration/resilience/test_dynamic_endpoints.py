@@ -164,7 +164,7 @@ def ill_and_well_again(proxy, origin):
 WELL_BELOW = 25
 
 
-@pytest.mark.parametrize("balancer", ["round_robin", "weighted", "random", "least_connections", "p2c"])
+@pytest.mark.parametrize("balancer", ["round_robin", "weighted", "least_connections", "p2c"])
 def test_an_endpoint_that_was_drained_gets_its_share_little_by_little(make_well, proxy_to, connect, balancer):
     origins = [make_well(name) for name in "ab"]
     proxy = proxy_to(*origins, cluster={"balancer": balancer, "slow_start": "1m"})
