@@ -12,6 +12,7 @@ import pytest
 
 from support import eventually, scaled
 from support.clock import ROOT
+from support.programs import go_without, program
 
 HERE = pathlib.Path(__file__).parent
 
@@ -21,10 +22,8 @@ class Tool:
     fail."""
 
     def __init__(self, name, env=None):
-        self.path = shutil.which(name)
+        self.path = program(name)
         self.env = env
-        if not self.path:
-            pytest.skip(f"{name} is not installed")
 
     def __call__(self, *args, timeout=30, check=True, **kwargs):
         kwargs.setdefault("text", True)
@@ -93,9 +92,7 @@ def packages_with(name):
     debian = pathlib.Path("/usr/share/nodejs")
     if (debian / name).is_dir():
         return debian
-    npm = shutil.which("npm")
-    if not npm or not shutil.which("node"):
-        pytest.skip("node and npm are not installed")
+    npm = program("npm")
     folder = ROOT / "build" / "e2e-node"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "package.json", folder)
@@ -103,7 +100,7 @@ def packages_with(name):
         done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--no-package-lock"], cwd=folder,
                               capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
-            pytest.skip(f"npm could not install the packages: {done.stderr[-300:]}")
+            go_without(f"npm could not install the packages: {done.stderr[-300:]}")
     return folder / "node_modules"
 
 

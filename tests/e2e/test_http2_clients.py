@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from support.programs import module
+
 
 @pytest.fixture
 def url(python_server, proxy_to):
@@ -42,7 +44,7 @@ def test_h2load_finishes_all(h2load, url):
 
 
 def test_httpx_speaks_http_2(url):
-    httpx = pytest.importorskip("httpx")
+    httpx = module("httpx")
     with httpx.Client(http1=False, http2=True, trust_env=False) as client:
         response = client.get(f"{url}/x")
         assert (response.http_version, response.text) == ("HTTP/2", "GET /x\n")

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from support.programs import module
+
 
 @pytest.fixture
 def proxy(python_server, proxy_to, authority):
@@ -18,7 +20,7 @@ def test_curl_gets_http_2(curl, proxy, authority):
 
 
 def test_httpx_gets_http_2(proxy, authority):
-    httpx = pytest.importorskip("httpx")
+    httpx = module("httpx")
     with httpx.Client(http2=True, verify=str(authority.cert), trust_env=False) as client:
         response = client.post(f"https://localhost:{proxy.port()}/", content=b"y" * 300_000)
     assert (response.http_version, response.content) == ("HTTP/2", b"y" * 300_000)

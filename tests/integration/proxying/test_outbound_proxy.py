@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Origins reached through an HTTP proxy: absolute form and CONNECT."""
-import shutil
 import subprocess
 
 import pytest
 
 from support import eventually, scaled
 from support.forward_proxy import ForwardProxy
+from support.programs import program
 
 # Names that only the proxy can resolve.
 NAMED = "http://origin.test:8000"
@@ -197,7 +197,6 @@ def test_https_endpoints_take_https_proxy_of_the_environment(make_origin, author
         assert via.seen == [f"CONNECT {origin.address}"]
 
 
-@pytest.mark.skipif(not shutil.which("tinyproxy"), reason="needs tinyproxy")
 @pytest.mark.parametrize("tunnel", [False, True])
 def test_tinyproxy_passes_requests_on(origin, proxy_to, connect, tmp_path, tunnel):
     import socket
@@ -207,7 +206,7 @@ def test_tinyproxy_passes_requests_on(origin, proxy_to, connect, tmp_path, tunne
     config = tmp_path / "tinyproxy.conf"
     config.write_text(f"Port {port}\nListen 127.0.0.1\nTimeout 10\nMaxClients 20\n"
                       f"BasicAuth user pass\nConnectPort {origin.port}\n", encoding="utf-8")
-    running = subprocess.Popen(["tinyproxy", "-d", "-c", str(config)], stdout=subprocess.DEVNULL)
+    running = subprocess.Popen([program("tinyproxy"), "-d", "-c", str(config)], stdout=subprocess.DEVNULL)
     try:
         def listening():
             with socket.socket() as sock:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """PROXY protocol headers from trusted peers say who the client is."""
-import shutil
 import ssl
 import subprocess
 import threading
@@ -8,6 +7,7 @@ import threading
 import pytest
 
 from support import Client, config_for, eventually, scaled
+from support.programs import program
 from support.proxy_protocol import local, tlv, version1, version2
 
 GET = b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"
@@ -161,7 +161,6 @@ def test_others_are_served_while_headers_dribble(proxy, connect):
     assert proxy.cpu_seconds() - cpu < scaled(0.05), "a header in part must not keep the loop awake"
 
 
-@pytest.mark.skipif(not shutil.which("haproxy"), reason="needs haproxy")
 @pytest.mark.parametrize("word", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn",
                                   "send-proxy-v2 proxy-v2-options crc32c"])
 def test_haproxys_headers_are_understood(origin, proxy, tmp_path, word):
@@ -179,7 +178,7 @@ frontend in
 backend out
   server tidegate 127.0.0.1:{proxy.port()} {word}
 """, encoding="utf-8")
-    haproxy = subprocess.Popen(["haproxy", "-db", "-f", str(config)], stderr=subprocess.PIPE, text=True)
+    haproxy = subprocess.Popen([program("haproxy"), "-db", "-f", str(config)], stderr=subprocess.PIPE, text=True)
     try:
         eventually(front.exists)
         with Client(front) as client:
