@@ -70,6 +70,9 @@ class Side:
             self.sock.sendall(hyperframe.frame.GoAwayFrame(
                 0, last_stream_id=last_stream, error_code=code).serialize())
 
+    def ignore_pings(self):
+        self.h2._frame_dispatch_table[hyperframe.frame.PingFrame] = lambda _: ([], [])
+
     def flush(self):
         data = self.h2.data_to_send()
         if data:

@@ -9,7 +9,7 @@ from .wire import Closed, Wire
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 0, 1, 3, 5, 6
-CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 8, 9, 11
+REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 7, 8, 9, 11
 MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -31,8 +31,6 @@ def headers(stream, *fields, end=True):
     return frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, literals(*fields))
 
 
-
-
 def window_update(stream, by):
     return frame(WINDOW_UPDATE, 0, stream, struct.pack("!I", by))
 
@@ -42,11 +40,11 @@ def rst_stream(stream, code=CANCEL):
 
 
 class RawH2:
-    """A client connection, frame by frame."""
+    """A client connection, frame by frame; with `acknowledged` it has agreed to the proxy's settings."""
 
-    def __init__(self, port):
+    def __init__(self, port, acknowledged=True):
         self.wire = Wire(socket.create_connection(("127.0.0.1", port), timeout=scaled(5)))
-        self.wire.send(MAGIC, frame(SETTINGS), frame(SETTINGS, ACK))
+        self.wire.send(MAGIC, frame(SETTINGS), frame(SETTINGS, ACK) if acknowledged else b"")
 
     def __enter__(self):
         return self

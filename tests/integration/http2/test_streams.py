@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many streams on one connection: how they share it, and how it ends."""
+import contextlib
 import signal
 import socket
 import struct
@@ -11,6 +12,7 @@ import pytest
 
 from support import eventually, scaled
 from support.h2 import ErrorCodes, StreamReset
+from support.h2frames import GET, HEADERS, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, RawH2, headers
 
 STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
 
@@ -189,7 +191,7 @@ def test_streams_refused_again_are_repeated_where_retries_say_so(origin, h2_fron
     assert retried == attempts - 2  # the first one is free
 
 
-def test_streams_behind_a_goaway_are_tried_again_and_the_rest_finish(origin, h2_front, h2_client):
+def test_a_goaway_lets_streams_finish_and_new_ones_go_elsewhere(origin, h2_front, h2_client):
     told, release = threading.Event(), threading.Event()
 
     def last(exchange):
@@ -207,6 +209,31 @@ def test_streams_behind_a_goaway_are_tried_again_and_the_rest_finish(origin, h2_
     assert origin.connections == 2
     release.set()
     assert client.response(stream=first).body == b"last"
+
+
+def test_streams_behind_a_goaway_are_tried_again_even_with_a_post(origin, h2_front, h2_client):
+    """They were under way when the origin said that it has not looked at them."""
+    release, streams = threading.Event(), []
+
+    def leave_at_the_second(side, stream):
+        streams.append(stream)
+        if len(streams) != 2:
+            return False
+        side.send_goaway(streams[0])
+        return True
+    origin.on_stream = leave_at_the_second
+    origin.on("/last", lambda exchange: (exchange.wait(release), exchange.reply(200, b"last")))
+    origin.on("/", lambda exchange: exchange.reply(200, exchange.read_body()))
+    proxy = h2_front(origin)
+    client = h2_client(proxy)
+    first = client.start("GET", "/last", end=True)
+    origin.wait_for_requests(1)
+    assert client.post("/", b"the body").body == b"the body"
+    release.set()
+    assert client.response(stream=first).body == b"last"
+    assert proxy.wait_for_access(path="/")["attempts"] == 2
+    assert proxy.wait_for_access(path="/last")["attempts"] == 1
+    assert (origin.connections, len(streams), origin.paths()) == (2, 3, ["/last", "/"])
 
 
 def test_a_cancelled_stream_leaves_the_connection_usable(origin, h2_front, h2_client):
@@ -272,6 +299,23 @@ def test_pings_keep_watch_over_silent_streams(origin, h2_front, h2_client):
     assert client.response(stream=stream).body == b"late"
 
 
+@pytest.mark.parametrize("retry, status, attempts", [({}, 502, 1), ({"max_retries": 1, "on": ["reset"]}, 200, 2)])
+def test_a_connection_whose_pings_stay_unanswered_is_given_up(origin, h2_front, h2_client, retry, status, attempts):
+    def fall_silent(exchange):
+        if exchange.connection == 0:
+            exchange.side.ignore_pings()
+            exchange.expect_gone()
+        exchange.reply(200, b"again")
+    origin.on("/", fall_silent, may_break=True)
+    proxy = h2_front(origin, cluster={"pool": {"ping_interval": "100ms"}, "connect_timeout": "20s", "retry": retry})
+    begin = time.monotonic()
+    assert h2_client(proxy).get("/").status == status
+    assert 0.15 < time.monotonic() - begin < scaled(2)  # an interval without a word, and one without an answer
+    line = proxy.wait_for_access()
+    assert (line["attempts"], line.get("error")) == (attempts, "origin_reset" if status == 502 else None)
+    origin.wait_until_open(attempts - 1)
+
+
 def test_an_idle_client_is_told_goodbye(origin, h2_front, h2_client):
     client = h2_client(h2_front(origin, listener={"idle_timeout": "200ms"}))
     assert client.get("/").status == 200
@@ -285,11 +329,43 @@ def test_a_client_that_says_nothing_is_closed(origin, h2_front, h2_client):
     client.expect_end()
 
 
-def test_no_more_streams_than_allowed_are_answered(origin, h2_front, h2_client):
-    origin.on("/slow", lambda exchange: exchange.expect_gone(), may_break=True)
+def test_the_allowed_number_of_streams_is_announced(origin, h2_front, h2_client):
     client = h2_client(h2_front(origin, listener={"http2": {"max_concurrent_streams": 3}}))
     client.get("/")
     assert client.h2.remote_settings.max_concurrent_streams == 3
+
+
+@pytest.fixture
+def full(origin, h2_front):
+    """Clients that have three streams open, as many as allowed: `full(acknowledged=False)`; and what
+    lets those go on."""
+    release = threading.Event()
+    origin.on("/", lambda exchange: (exchange.wait(release), exchange.reply(200)), may_break=True)
+    proxy = h2_front(origin, listener={"http2": {"max_concurrent_streams": 3}})
+    with contextlib.ExitStack() as clients:
+        def start(**kwargs):
+            client = clients.enter_context(RawH2(proxy.port(), **kwargs))
+            client.send(*(headers(stream, *GET) for stream in (1, 3, 5)))
+            origin.wait_for_requests(3)
+            return client, release
+        yield start
+    release.set()
+    assert len(origin.requests) == 3
+
+
+def test_a_stream_too_many_is_refused_and_the_others_go_on(full):
+    """As long as the client may not have heard how many are allowed."""
+    client, release = full(acknowledged=False)
+    client.send(headers(7, *GET))
+    assert client.until([RST_STREAM])[2:] == (7, struct.pack("!I", REFUSED_STREAM))
+    release.set()
+    assert {client.until([HEADERS])[2] for _ in range(3)} == {1, 3, 5}
+
+
+def test_a_stream_too_many_is_a_breach_of_the_protocol_for_who_knows_better(full):
+    client, _ = full()
+    client.send(headers(7, *GET))
+    assert client.goaway() == PROTOCOL_ERROR
 
 
 def test_a_drain_finishes_the_streams_that_run(origin, h2_front, h2_client):
