@@ -11,6 +11,7 @@ import pytest
 
 from support import Client, Wire, eventually, scaled
 from support.certificates import Authority
+from support.proxy import MEASURES_MEMORY
 
 
 def with_tls(*certificates, **more):
@@ -208,6 +209,22 @@ def test_keep_alive_ends_in_an_orderly_way_when_idle(proxy_to, authority, origin
     client = connect(proxy, tls=authority.trust())
     assert client.get("/").text == "ok"
     client.expect_end()
+
+
+@pytest.mark.skipif(not MEASURES_MEMORY, reason="a sanitizer's memory says nothing about ours")
+def test_idle_connections_give_their_buffers_back(secure, authority, origin, connect):
+    """OpenSSL has 16 KiB to read into and as much to write from, for each connection that has traffic."""
+    origin.on("/", body=b"x" * 300_000)
+    proxy = secure()
+    context = authority.trust()
+
+    def idle_connections(count):
+        for _ in range(count):
+            assert connect(proxy, tls=context).post("/", b"y" * 100_000).status == 200
+    idle_connections(20)
+    before = proxy.memory_kib()
+    idle_connections(200)
+    assert proxy.memory_kib() - before < 200 * 28  # 16 to 20 were measured; a buffer is 16 more
 
 
 def test_a_client_that_cuts_the_connection_is_gone(secure, authority, origin, connect):
