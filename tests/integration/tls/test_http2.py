@@ -22,8 +22,8 @@ def secure(tidegate, authority, origin):
 def h2_connect(authority):
     clients = []
 
-    def open_client(proxy):
-        context = authority.trust()
+    def open_client(proxy, certificate=None):
+        context = authority.trust(certificate)
         context.set_alpn_protocols(["h2"])
         raw = socket.create_connection(("127.0.0.1", proxy.port()), timeout=scaled(5))
         sock = context.wrap_socket(raw, server_hostname="localhost")
@@ -108,9 +108,20 @@ def test_an_origin_without_alpn_gets_http_1(tidegate, make_origin, authority, co
     assert "HTTP/2" in front.wait_for_log(message="no way to an origin")["detail"]
 
 
-def test_http_2_clients_show_certificates_too(tidegate, authority, h2_connect):
-    proxy = tidegate(config_for(
-        route={"respond": {"status": 200, "body": "in"}},
-        listener={"tls": {"certificates": [authority.local.entry], "client_ca": str(authority.cert)}}))
-    with pytest.raises((ssl.SSLError, OSError, AssertionError)):
-        h2_connect(proxy).get("/")
+@pytest.fixture
+def guarded(scripted, authority):
+    """A proxy that tells clients with certificates who they are."""
+    return scripted('function on_request(r) r:reply(200, r.tls.client.subject) end', config={
+        "route": {"echo": True},
+        "listener": {"tls": {"certificates": [authority.local.entry], "client_ca": str(authority.cert)}}})
+
+
+def test_http_2_clients_show_certificates_too(guarded, authority, h2_connect):
+    alice = authority.issue("alice", subject="/CN=alice")
+    assert h2_connect(guarded, alice).get("/").text == "CN=alice"
+
+
+def test_http_2_clients_without_certificates_are_refused(guarded, h2_connect):
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):  # TLS 1.3: the first read tells
+        h2_connect(guarded).get("/")
+    assert not guarded.access_lines
