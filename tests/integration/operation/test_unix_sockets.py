@@ -160,6 +160,17 @@ def test_an_origin_may_be_a_unix_socket(make_origin, tidegate, connect, tmp_path
     assert proxy.wait_for_access(path="/b")["endpoint"] == f"unix:{tmp_path}/origin.sock"
 
 
+def test_an_origin_of_http_2_may_be_a_unix_socket(origin, tidegate, connect, path):
+    """A second proxy is the origin: its access log tells which version came."""
+    behind = tidegate(on_socket(path, origin))
+    client = connect(tidegate(config_for(f"http://unix:{path}", cluster={"protocol": "h2"})))
+    assert client.post("/a", b"x" * 100_000).status == 200
+    assert client.get("/b", {"Host": "shop.example"}).status == 200
+    assert {line["protocol"] for line in behind.wait_for_access(count=2)} == {"HTTP/2"}
+    assert behind.metrics()("proxy_client_connections_total") == 1, "one connection carries both"
+    assert origin.last.headers.get("host") == "shop.example"
+
+
 def test_an_origins_socket_that_is_not_there_is_a_failed_connect(tidegate, connect, tmp_path):
     proxy = tidegate(config_for(f"http://unix:{tmp_path}/none.sock"))
     assert connect(proxy).get("/").status == 502

@@ -197,6 +197,41 @@ def test_https_endpoints_take_https_proxy_of_the_environment(make_origin, author
         assert via.seen == [f"CONNECT {origin.address}"]
 
 
+def test_http_2_is_agreed_on_through_the_tunnel(origin, authority, proxy_to, connect):
+    """A second proxy is the origin: its access log tells which version came."""
+    behind = proxy_to(origin, listener={"tls": {"certificates": [authority.local.entry]}})
+    with ForwardProxy() as via:
+        proxy = proxy_to(f"https://localhost:{behind.port()}",
+                         cluster={"outbound_proxy": via.url, "tls": {"ca": str(authority.cert)}})
+        client = connect(proxy)
+        assert client.get("/a").text == "ok"
+        assert client.post("/b", b"x" * 100_000).text == "ok"
+        assert via.seen == [f"CONNECT localhost:{behind.port()}"]
+    assert {line["protocol"] for line in behind.wait_for_access(count=2)} == {"HTTP/2"}
+
+
+def test_an_upgrade_reaches_an_https_origin_through_the_tunnel(make_origin, authority, proxy_to, connect):
+    origin = https_origin(make_origin, authority.local, [])
+
+    def upgrade(exchange):
+        wire = exchange.take_over()
+        exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        wire.send(wire.read_exactly(5)[::-1])
+        wire.expect_end()
+        exchange.close()
+    origin.on("/chat", upgrade)
+    with ForwardProxy() as via:
+        proxy = proxy_to(origin, cluster={"outbound_proxy": via.url, "tls": {"ca": str(authority.cert)}})
+        client = connect(proxy)
+        client.send_head("GET", "/chat", {"Connection": "upgrade", "Upgrade": "websocket",
+                                          "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x" * 22 + "=="})
+        assert client.response().status == 101
+        client.send("hello").expect("olleh")
+        client.half_close()
+        client.expect_closed()
+        assert via.seen == [f"CONNECT {origin.address}"]
+
+
 @pytest.mark.parametrize("tunnel", [False, True])
 def test_tinyproxy_passes_requests_on(origin, proxy_to, connect, tmp_path, tunnel):
     import socket
