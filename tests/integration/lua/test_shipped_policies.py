@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from support import Proxy, config_for, run_tidegate
+from support import config_for, run_tidegate
 from support.clock import ROOT
 
 SCRIPTS = ROOT / "scripts"
@@ -70,7 +70,7 @@ class Bench:
     """One proxy with a route and a policy per case, chosen by the header x-case, and an origin for
     every cluster that some case names."""
 
-    def __init__(self, cases, test, folder, make_origin):
+    def __init__(self, cases, test, folder, make_origin, protocol):
         self.cases = cases
         names = {"default"} | {(case.get("origin") or {}).get("name", "default") for case in cases}
         self.origins = {name: make_origin(name).otherwise(self.reply) for name in names}
@@ -82,7 +82,7 @@ class Bench:
             routes=[{"match": {"headers": {"x-case": str(i)}}, "cluster": "default",
                      "policies": [f"case-{i}"]} for i in range(len(cases))],
             listener={"trusted_proxies": ["127.0.0.0/8"]},
-            clusters={name: {"endpoints": [origin.url]} for name, origin in self.origins.items()},
+            clusters={name: {"endpoints": [origin.url], "protocol": protocol} for name, origin in self.origins.items()},
             policies={f"case-{i}": policy_of(case, test, folder) for i, case in enumerate(cases)})
 
     def reply(self, exchange):
@@ -90,7 +90,7 @@ class Bench:
         reply = case.get("reply") or {}
         exchange.reply(reply.get("status", 200), reply.get("body", ""), pairs(reply.get("headers")))
 
-    def run(self, proxy, number, case):
+    def run(self, client, number, case):
         """What differs from what the case says."""
         request = case.get("request") or {}
         headers = [("x-case", str(number)), *pairs(request.get("headers"))]
@@ -99,9 +99,8 @@ class Bench:
         if "client_ip" in request:
             headers.append(("x-forwarded-for", request["client_ip"]))
         seen = {name: len(origin.requests) for name, origin in self.origins.items()}
-        with proxy.client() as client:
-            answer = client.request(request.get("method", "GET"), request.get("path", "/"), headers,
-                                    request.get("body", "").encode() or None)
+        answer = client.request(request.get("method", "GET"), request.get("path", "/"), headers,
+                                request.get("body", "").encode() or None)
         reached = {name: origin.requests[seen[name]:] for name, origin in self.origins.items()
                    if origin.requests[seen[name]:]}
         yield from self.compare_response(case.get("response") or {}, answer)
@@ -143,20 +142,25 @@ def refusal_problem(case, test, folder):
     return f"not refused as expected: exit {done.returncode}, {done.stderr!r}"
 
 
-def problems(cases, test, folder, make_origin, scripts=SCRIPTS):
-    shutil.copytree(scripts, folder / "scripts")
-    found = [(case, refusal_problem(case, test, folder)) for case in cases if "refused" in case]
-    served = [case for case in cases if "refused" not in case]
-    bench = Bench(served, test, folder, make_origin)
-    with Proxy(bench.config, env=bench.env) as proxy:
+@pytest.fixture
+def problems(world, make_origin, connect, tidegate, tmp_path):
+    """What differs from what the cases of a test say, with the scripts of this folder."""
+    def find(cases, test, scripts=SCRIPTS):
+        shutil.copytree(scripts, tmp_path / "scripts")
+        found = [(case, refusal_problem(case, test, tmp_path)) for case in cases if "refused" in case]
+        served = [case for case in cases if "refused" not in case]
+        bench = Bench(served, test, tmp_path, make_origin, world.rpartition("-")[2])
+        proxy = tidegate(bench.config, env=bench.env)
         for number, case in enumerate(served):
-            found += [(case, problem) for problem in bench.run(proxy, number, case)]
-    return [f"{test.name}: {case['name']}: {problem}" for case, problem in found if problem]
+            found += [(case, problem) for problem in bench.run(connect(proxy), number, case)]
+        return [f"{test.name}: {case['name']}: {problem}" for case, problem in found if problem]
+    return find
 
 
+@pytest.mark.parametrize("world", ["h1-h1", "h2-h2"], indirect=True)
 @pytest.mark.parametrize("test", TESTS, ids=lambda path: path.stem)
-def test_a_shipped_policy_does_what_its_test_says(test, cases, tmp_path, make_origin):
-    found = problems(cases(test), test, tmp_path, make_origin)
+def test_a_shipped_policy_does_what_its_test_says(test, cases, problems):
+    found = problems(cases(test), test)
     assert not found, "\n".join(found)
 
 
@@ -167,12 +171,12 @@ def test_every_shipped_script_has_a_test():
     assert scripts and not missing
 
 
-def test_a_wrong_policy_is_noticed(cases, tmp_path, make_origin):
+def test_a_wrong_policy_is_noticed(cases, problems, tmp_path):
     """The runner fails when a policy does not do what its cases say."""
     broken = tmp_path / "broken"
     shutil.copytree(SCRIPTS, broken)
     (broken / "allowlist.lua").write_text("function on_request() end\n", encoding="utf-8")
     test = SCRIPTS / "allowlist_test.lua"
-    found = "\n".join(problems(cases(test), test, tmp_path, make_origin, broken))
+    found = "\n".join(problems(cases(test), test, broken))
     assert "is refused, and the origin never asked: status 200, not 403" in found
     assert "an option that does not exist is refused: not refused as expected" in found
