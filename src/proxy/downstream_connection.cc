@@ -215,6 +215,8 @@ void DownstreamConnection::after_input() {
   }
   if (await_ != Await::Head && codec_->receiving_head() && (multiplexed_ || exchanges_.empty())) {
     await(Await::Head);
+  } else if (multiplexed_ && await_ == Await::Head && !codec_->receiving_head()) {
+    await(Await::Request);  // it was trailers, and the next block has its own time
   }
   if (multiplexed_) {
     count_streams();

@@ -12,7 +12,7 @@ import pytest
 from support import Client, Origin, Proxy, config_for
 from support import h2frames as h2
 from support.clock import scaled
-from support.h2frames import (CONTINUATION, DATA, GET, GOAWAY, HEADERS, PING,
+from support.h2frames import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, PING,
                               POST, PRIORITY, SETTINGS, RawH2, frame, headers, literals, rst_stream, window_update)
 
 MOST_MEMORY = 24 * 1024  # KiB that the process may grow by
@@ -180,6 +180,24 @@ def test_a_body_that_stalls_is_given_up(impatient, drop):
         while client.until([HEADERS])[2] != 3:
             pass  # the connection's other streams live on
     assert bystander.worst < scaled(1)
+
+
+def test_each_header_block_has_its_own_time(make_origin, proxy_to):
+    """Trailers that came in two frames leave nothing of theirs to those of the next stream."""
+    origin = make_origin().otherwise(body=b"fine", may_break=True)
+    proxy = proxy_to(origin, listener={"head_timeout": "600ms", "idle_timeout": "60s"})
+    trailers = literals(("x", "y"))
+    with RawH2(proxy.port()) as client:
+        client.send(headers(1, *POST, end=False), headers(3, *POST, end=False),
+                    frame(HEADERS, END_STREAM, 1, trailers))
+        time.sleep(0.02)  # so that both frames are not read at once
+        client.send(frame(CONTINUATION, END_HEADERS, 1, trailers))
+        assert client.until([HEADERS])[2] == 1
+        time.sleep(0.45)
+        client.send(frame(HEADERS, END_STREAM, 3, trailers))
+        begin = time.monotonic()
+        assert client.until([GOAWAY]) is not None
+        assert time.monotonic() - begin > 0.4
 
 
 def test_a_client_that_reads_no_acknowledgements_binds_no_memory(proxy):
