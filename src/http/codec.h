@@ -194,6 +194,8 @@ class ClientCodec {
 
   /// How many streams the origin takes at once. REQUIRES: a stream could be opened once.
   virtual size_t streams_allowed() const { return 1; }
+  /// An Upgrade can be asked for; known once `can_open` is true.
+  virtual bool takes_upgrades() const { return true; }
   /// No stream is open.
   virtual bool idle() const = 0;
   /// Close the connection once idle and flushed: it can take no further stream.

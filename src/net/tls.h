@@ -88,6 +88,7 @@ class Tls {
 
   /// Ciphertext that the kernel did not take.
   std::string& unsent() { return unsent_; }
+  size_t bytes_unsent() const { return unsent_.size(); }
   bool all_sent() const { return unsent_.empty(); }
 
   // ---- what was agreed ----

@@ -158,10 +158,14 @@ bool TlsServerContext::stands_in(size_t one, size_t other) const {
     return EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(contexts_[index]));
   };
   if (type(one) == type(other)) return false;
-  const auto& theirs = loaded_[other].certificate.names;
-  return std::ranges::all_of(loaded_[one].certificate.names, [&theirs](const std::string& name) {
-    return std::ranges::find(theirs, name) != theirs.end();
-  });
+  const TlsCertificate& mine = loaded_[one].certificate;
+  const TlsCertificate& theirs = loaded_[other].certificate;
+  const auto holds = [](const std::vector<std::string>& all, const std::vector<std::string>& some) {
+    return std::ranges::all_of(some, [&all](const std::string& name) {
+      return std::ranges::find(all, name) != all.end();
+    });
+  };
+  return !mine.names.empty() && holds(theirs.names, mine.names) && holds(theirs.sans, mine.sans);
 }
 
 tl::expected<std::shared_ptr<const TlsServerContext>, TlsServerContext::Error>

@@ -91,7 +91,11 @@ class Transport {
   void take(size_t bytes);
 
   uint64_t bytes_written() const { return bytes_written_; }
-  /// Those of them that the peer has acknowledged: the kernel may hold megabytes for a slow one. A
+  /// Bytes that wait in the process.
+  size_t bytes_unwritten() const {
+    return output_.size() + (tls_ == nullptr ? 0 : tls_->bytes_unsent());
+  }
+  /// Of those written, what the peer has acknowledged: the kernel may hold megabytes for a slow one. A
   /// system call.
   uint64_t bytes_taken() const;
   /// All output has left the process.

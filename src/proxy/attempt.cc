@@ -22,7 +22,8 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   for_client_ = pool_->by_client();
   if (for_client_) pool_ = &pool_->for_client(owner_.proxied_client());
   if (wish.tunnel) pool_ = &pool_->tunnels();
-  if (wish.upgrade && pool_->upgrades_apart()) pool_ = &pool_->upgrades();
+  upgrade_ = wish.upgrade;
+  shared_pool_ = nullptr;
   ticket_ = admission.ticket;
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
@@ -30,11 +31,23 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   started_ = pool_->now();
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
-  if (upstream::Connection* connection = pool_->take(wish.fresh)) return on_connection(*connection);
+  if (upgrade_ && pool_->upgrades_apart()) return ask_by_http1();
+  wait_for_connection(wish.fresh);
+}
+
+void Attempt::wait_for_connection(bool fresh) {
+  if (upstream::Connection* connection = pool_->take(fresh)) return on_connection(*connection);
   const ErrorCode refused = pool_->wait(*this);
   if (refused != ErrorCode::None) return on_connection_failed(refused);
   const Duration longest = pool_->settings().pool.pending_timeout;
   if (longest > Duration::zero()) pool_->timers().arm(pending_timer_, longest);
+}
+
+// The same endpoint, by connections that agree on HTTP/1.1.
+void Attempt::ask_by_http1() {
+  shared_pool_ = pool_;
+  pool_ = &pool_->upgrades();
+  wait_for_connection(false);
 }
 
 void Attempt::on_pending_timeout() {
@@ -44,6 +57,9 @@ void Attempt::on_pending_timeout() {
 
 void Attempt::on_connection(upstream::Connection& connection) {
   pending_timer_.disarm();
+  if (upgrade_ && !connection.takes_upgrades() && pool_->learn_upgrades_apart()) {
+    return ask_by_http1();
+  }
   connection_ = &connection;
   written_before_ = connection.bytes_appended();
   stream_ = connection.open(*this);
@@ -54,6 +70,12 @@ void Attempt::on_connection(upstream::Connection& connection) {
 
 void Attempt::on_connection_failed(ErrorCode code) {
   leave();
+  if (shared_pool_ != nullptr && code == ErrorCode::TlsHandshakeFailed) {
+    // It speaks HTTP/2 alone, which is no fault of the endpoint.
+    shared_pool_->note_no_upgrades();
+    forgo_settling();
+    code = ErrorCode::UpgradeUnsupported;
+  }
   owner_.on_attempt_error(*this, code);
 }
 
@@ -99,8 +121,10 @@ bool Attempt::request_sent() const {
 }
 
 void Attempt::send_head(const http::RequestHead& head, bool end) {
-  connection_->codec().send_head(stream_, head, end);
-  connection_->schedule_flush();
+  // It may fail at once, and the next attempt have another connection by then.
+  upstream::Connection& connection = *connection_;
+  connection.codec().send_head(stream_, head, end);
+  connection.schedule_flush();
 }
 
 void Attempt::send_body(std::string_view bytes) {

@@ -74,9 +74,6 @@ class Attempt final : private http::ResponseReceiver,
   void send_held_body(std::string_view bytes);
   void send_end(const http::Headers& trailers);
 
-  /// The origin's HTTP/2 has no upgrades, but its HTTP/1 may, which was not tried so far and now
-  /// will be.
-  bool learn_upgrades_apart() { return pool_ != nullptr && pool_->learn_upgrades_apart(); }
   /// Bytes that the origin has acknowledged. REQUIRES: open(). A system call.
   uint64_t bytes_taken() const { return connection_->bytes_taken(); }
 
@@ -109,6 +106,8 @@ class Attempt final : private http::ResponseReceiver,
  private:
   enum class State : uint8_t { Idle, Waiting, Open };
 
+  void wait_for_connection(bool fresh);
+  void ask_by_http1();
   void on_connection(upstream::Connection& connection) override;
   void on_connection_failed(ErrorCode code) override;
   void on_upstream_drained() override;
@@ -126,6 +125,7 @@ class Attempt final : private http::ResponseReceiver,
   upstream::Cluster* cluster_ = nullptr;
   upstream::Endpoint* endpoint_ = nullptr;
   upstream::Pool* pool_ = nullptr;
+  upstream::Pool* shared_pool_ = nullptr;  // while an upgrade is asked for apart from it
   upstream::Connection* connection_ = nullptr;
   http::ResponseHead* head_ = nullptr;
   TimePoint started_{};
@@ -140,6 +140,7 @@ class Attempt final : private http::ResponseReceiver,
   bool response_begun_ = false;
   bool sent_on_closed_ = false;  // request_sent() of a stream that has ended
   bool drain_wait_ = false;
+  bool upgrade_ = false;
   bool tunnel_ = false;
   bool request_ended_ = false;  // of a tunnel
   bool response_ended_ = false;

@@ -293,12 +293,12 @@ void Exchange::on_timeout() {
 /// What waits for a slow receiver has gone on its way since this was asked last, so that nothing
 /// stands still. Of an origin's connection that others share this is not known.
 bool Exchange::receiver_moves() {
-  uint64_t moved = moved_before_;
-  if (origin_paused_ && response_started_ && downstream_ != nullptr) {
-    moved = downstream_->bytes_taken();
-  } else if (client_paused_ && attempt_->open() && !attempt_->multiplexed()) {
-    moved = attempt_->bytes_taken();
-  }
+  const bool client_slow = origin_paused_ && response_started_ && downstream_ != nullptr;
+  const bool origin_slow = client_paused_ && attempt_->open() && !attempt_->multiplexed();
+  if (!client_slow && !origin_slow) return false;
+  uint64_t moved = 0;
+  if (client_slow) moved += downstream_->bytes_taken();
+  if (origin_slow) moved += attempt_->bytes_taken();
   return std::exchange(moved_before_, moved) != moved;
 }
 

@@ -334,6 +334,8 @@ class Exchange final : public net::Deferred,
   bool origin_complete_ = false;   // all of it has arrived
   bool origin_paused_ = false;
   uint64_t moved_before_ = 0;  // see receiver_moves
+  bool sending_head_ = false;  // to the origin; path and Host are lent out
+  ErrorCode head_error_ = ErrorCode::None;  // of what was refused meanwhile
   bool response_replaced_ = false;
   // filters
   bool error_filters_ran_ = false;

@@ -116,15 +116,19 @@ void Exchange::send_upstream_head(Attempt& attempt) {
   if (swap_host) headers.set(http::HeaderId::Host, other_host);
   tell_deadline();
   if (!request_.upgrade.empty()) websocket_.prepare(request_, attempt.multiplexed(), context_.ids);
+  // What comes of a head that is refused at once must see the request as it was.
+  sending_head_ = true;
   attempt.send_head(request_, request_.body == http::BodyKind::None);
+  sending_head_ = false;
   request_.path = path;
   if (absolute) headers.remove(http::HeaderId::ProxyAuthorization);
-  if (!swap_host) return;
-  if (had_host) {
+  if (swap_host && had_host) {
     headers.set(http::HeaderId::Host, host);
-  } else {
+  } else if (swap_host) {
     headers.remove(http::HeaderId::Host);
   }
+  const ErrorCode refused = std::exchange(head_error_, ErrorCode::None);
+  if (refused != ErrorCode::None) on_attempt_error(attempt, refused);
 }
 
 // The origin learns what time is left, so that it does not work for nobody.

@@ -94,9 +94,9 @@ void Exchange::reject_upgrade() {
 
 // … or the attempt fails.
 void Exchange::on_attempt_error(Attempt& attempt, ErrorCode code) {
-  if (code == ErrorCode::UpgradeUnsupported && attempt.learn_upgrades_apart()) {
-    attempt.forgo_settling();
-    return select_endpoint();  // nothing was sent
+  if (sending_head_) {
+    head_error_ = code;
+    return;
   }
   settle_attempt(attempt, code);
   if (stage_ == Stage::Finished) return finish_filters();

@@ -21,8 +21,8 @@ Duration retry_after(const http::ResponseHead& response, int64_t unix_ms) {
   const std::string_view text = response.headers.get(http::HeaderId::RetryAfter);
   if (text.empty()) return Duration::zero();
   int64_t seconds = 0;
-  if (const auto number = parse_decimal(text, kLongestRetryAfter)) {
-    seconds = static_cast<int64_t>(*number);
+  if (const auto number = parse_decimal(text)) {
+    seconds = static_cast<int64_t>(std::min<uint64_t>(*number, kLongestRetryAfter));
   } else if (const auto until = http::parse_date(text)) {
     const auto made = http::parse_date(response.headers.get(http::HeaderId::Date));
     seconds = *until - made.value_or(unix_ms / 1000);

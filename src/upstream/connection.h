@@ -63,7 +63,9 @@ class Connection final : public net::Deferred,
   /// Bytes that have gone, or will go whatever becomes of the stream they belong to: what waits on a
   /// connection that streams share is still written, that of one which fails alone goes with it.
   uint64_t bytes_committed() { return multiplexed_ ? bytes_appended() : bytes_written(); }
-  uint64_t bytes_appended() { return transport_.bytes_written() + transport_.output().size(); }
+  uint64_t bytes_appended() { return transport_.bytes_written() + transport_.bytes_unwritten(); }
+  /// An Upgrade can be asked for.
+  bool takes_upgrades() const { return codec_->takes_upgrades(); }
   /// Copies output that was only borrowed.
   void keep_output() { transport_.output().settle(); }
   /// Calls back once what waits has been written.

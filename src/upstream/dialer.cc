@@ -116,7 +116,7 @@ void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
   auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(),
-                                   settings.protocol == Pool::Protocol::Http1);
+                                   settings.http1_only);
   if (tls == nullptr) {
     transport_.close();
     return owner_.on_dial_failed(ErrorCode::CertificateInvalid,
@@ -127,15 +127,20 @@ void Dialer::secure() {
 
 void Dialer::on_secured(const net::TlsFailure* failure) {
   if (failure == nullptr && agreed()) return owner_.on_dialed();
-  const net::TlsFailure no_http2{.detail = "the origin does not agree on HTTP/2 (ALPN)"};
-  const net::TlsFailure& why = failure == nullptr ? no_http2 : *failure;
+  const net::TlsFailure disagreed{
+      .detail = pool_.settings().http1_only
+                    ? "the origin does not agree on HTTP/1.1 (ALPN), as an upgrade needs"
+                    : "the origin does not agree on HTTP/2 (ALPN)"};
+  const net::TlsFailure& why = failure == nullptr ? disagreed : *failure;
   transport_.close();
   owner_.on_dial_failed(why.code, why.detail);
 }
 
 // What may be spoken otherwise is decided by the connection.
 bool Dialer::agreed() const {
-  return pool_.settings().protocol != Pool::Protocol::Http2 || transport_.tls()->alpn() == "h2";
+  const Pool::Settings& settings = pool_.settings();
+  if (settings.http1_only) return transport_.tls()->alpn() == "http/1.1";
+  return settings.protocol != Pool::Protocol::Http2 || transport_.tls()->alpn() == "h2";
 }
 
 void Dialer::on_eof() {

@@ -161,6 +161,8 @@ void DnsSource::finish(Round& round) {
   if (round.any_failed || outcome.specs.empty()) {
     outcome.state = round.any_failed ? net::LookupState::Failed : net::LookupState::None;
     outcome.detail = std::move(round.detail);
+  }
+  if (outcome.specs.empty()) {
     const unsigned doublings = std::min(failures_++, 16u);
     ask_later(std::min<Duration>(dns_.min_refresh * (1 << doublings), dns_.max_refresh));
   } else {

@@ -22,6 +22,7 @@ Pool::Settings tunnel_settings(Pool::Settings settings) {
 
 Pool::Settings upgrade_settings(Pool::Settings settings) {
   settings.protocol = Pool::Protocol::Http1;
+  settings.http1_only = true;
   return settings;
 }
 
@@ -46,7 +47,7 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.pending_timeout == other.pool.pending_timeout &&
          pool.max_requests == other.pool.max_requests &&
          pool.ping_interval == other.pool.ping_interval && protocol == other.protocol &&
-         tls == other.tls && tls_name == other.tls_name && proxy_protocol == other.proxy_protocol;
+         tls == other.tls && tls_name == other.tls_name && http1_only == other.http1_only && proxy_protocol == other.proxy_protocol;
 }
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells,
@@ -91,6 +92,7 @@ void Pool::configure(Settings settings, std::string proxy_header) {
   if (other || !same_tls) {
     forget_streams();
     upgrades_apart_ = false;
+    no_upgrades_until_ = {};
   }
   if (!same_tls) forget_tls();
   if (tunnels_ != nullptr) tunnels_->configure(tunnel_settings(settings_), proxy_header_);
@@ -114,9 +116,15 @@ Pool& Pool::upgrades() {
 }
 
 bool Pool::learn_upgrades_apart() {
-  if (!by_alpn()) return false;
+  if (!by_alpn() || now() < no_upgrades_until_) return false;
   upgrades_apart_ = true;
   return true;
+}
+
+void Pool::note_no_upgrades() {
+  constexpr Duration kHolds = std::chrono::seconds(60);
+  upgrades_apart_ = false;
+  no_upgrades_until_ = now() + kHolds;
 }
 
 // What was verified by other rules is neither resumed nor used for a further request.

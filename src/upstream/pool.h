@@ -52,6 +52,7 @@ class Pool {
     Protocol protocol = Protocol::Auto;
     std::shared_ptr<const net::TlsClientContext> tls;  // nullptr: plain
     std::string tls_name;                              // asked for, and what the certificate is for
+    bool http1_only = false;                           // of a TLS context that offers HTTP/2 too
     int proxy_protocol = 0;  // version of the PROXY protocol header that goes first; 0: none
     bool operator==(const Settings& other) const;
   };
@@ -97,12 +98,14 @@ class Pool {
   Pool& tunnels();
 
   /// The same for requests that ask for an upgrade, where ALPN may choose HTTP/2 but the origin's
-  /// HTTP/2 does not take them (RFC 8441): connections that offer HTTP/1.1 only. Once `learn` has
-  /// said so, upgrades go there.
+  /// HTTP/2 does not take them (RFC 8441): connections that offer HTTP/1.1 only.
   Pool& upgrades();
+  /// Upgrades go there, as was learnt.
   bool upgrades_apart() const { return upgrades_apart_; }
-  /// False: these connections offer nothing else.
+  /// HTTP/2 was agreed on, and takes none. False: nor does HTTP/1, or it was not to be had.
   bool learn_upgrades_apart();
+  /// The origin does not agree on HTTP/1.1, so there is no use in asking again for a while.
+  void note_no_upgrades();
 
   /// A connection to open a stream on, now; nullptr: `wait`. `fresh`: a new one is wanted, if one
   /// may be made.
@@ -164,6 +167,7 @@ class Pool {
   size_t streams_expected_;  // of a connection that is being made
   bool reached_ = false;     // some connection was made
   bool upgrades_apart_ = false;
+  TimePoint no_upgrades_until_{};
   std::unique_ptr<Pool> tunnels_;
   std::unique_ptr<Pool> upgrades_;
 };

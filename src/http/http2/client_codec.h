@@ -49,6 +49,7 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
   void produce(bool blocked) override;
   bool has_more() const override { return session_.has_more(); }
   size_t streams_allowed() const override;
+  bool takes_upgrades() const override { return session_.peer_takes_tunnels(); }
 
   bool idle() const override { return streams_ == 0; }
   bool done() const override {

@@ -4,11 +4,12 @@ HTTP/2 lacks (RFC 6455, RFC 8441)."""
 import base64
 import hashlib
 
+import h2.events
 import h2.settings
 import pytest
 
 from support import http1
-from support.h2 import Side
+from support.h2 import H2Request, Side
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CONNECT = {h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
@@ -130,6 +131,21 @@ def test_plain_connect_is_refused(make_origin, proxy_to, h2_client):
     assert client.wait_head(stream).status == 501
 
 
+def upgrade_of(client, path="/", protocol="websocket"):
+    client.send_request("GET", path, {"Connection": "Upgrade", "Upgrade": protocol,
+                                      "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY})
+    return client
+
+
+def speaks_h2(wire, _):
+    """And nothing else."""
+    if wire.sock.selected_alpn_protocol() != "h2":
+        return wire.close()
+    side = Side(wire.sock, False)
+    while side.read_once():
+        pass
+
+
 @pytest.mark.parametrize("clients", [1, 3])
 def test_an_https_origin_whose_http_2_has_no_upgrades_is_asked_by_http_1(
         make_origin, proxy_to, connect, authority, clients):
@@ -141,10 +157,7 @@ def test_an_https_origin_whose_http_2_has_no_upgrades_is_asked_by_http_1(
     def serve(wire, number):
         spoken.append(wire.sock.selected_alpn_protocol())
         if spoken[-1] == "h2":
-            side = Side(wire.sock, False)
-            while side.read_once():
-                pass
-            return
+            return speaks_h2(wire, number)
         key = http1.read_request_head(wire).headers.get("sec-websocket-key")
         wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                   f"Sec-WebSocket-Accept: {accept(key)}\r\n\r\n")
@@ -156,8 +169,7 @@ def test_an_https_origin_whose_http_2_has_no_upgrades_is_asked_by_http_1(
     for _ in range(2):  # what was learnt holds
         opened = [connect(proxy) for _ in range(clients)]
         for client in opened:
-            client.send_request("GET", "/", {"Connection": "Upgrade", "Upgrade": "websocket",
-                                             "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY})
+            upgrade_of(client)
         for client in opened:
             assert client.read_head().status == 101
             client.send("ping")
@@ -165,3 +177,50 @@ def test_an_https_origin_whose_http_2_has_no_upgrades_is_asked_by_http_1(
             client.close()
     assert spoken.count("http/1.1") == 2 * clients
     assert spoken.count("h2") <= clients
+
+
+def test_upgrades_that_an_origin_of_http_2_alone_can_not_take_are_no_evidence_against_it(
+        make_origin, proxy_to, connect, authority):
+    tls = authority.local.for_origin()
+    tls.set_alpn_protocols(["h2"])
+    origin = make_origin(tls=tls).raw(speaks_h2)
+    proxy = proxy_to(origin, cluster={"tls": {"ca": str(authority.cert)}, "breaker": {"max_failures": 1}})
+    for _ in range(4):
+        assert upgrade_of(connect(proxy)).response().status == 501
+        assert proxy.wait_for_access(status=501)["error"] == "upgrade_unsupported"
+    assert proxy.admin("/breakers").json()["clusters"][0]["breakers"][0]["state"] == "closed"
+
+
+def test_an_upgrade_apart_sees_the_path_as_the_route_makes_it(make_origin, proxy_to, connect, authority):
+    """With another endpoint's connection at hand, and a prefix that could be stripped twice."""
+    tls = authority.local.for_origin()
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    seen = []
+
+    def serve(wire, number):
+        if wire.sock.selected_alpn_protocol() == "h2":
+            return speaks_h2_and_answers(wire)
+        head = http1.read_request_head(wire)
+        seen.append(head.target)
+        wire.send("HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def speaks_h2_and_answers(wire):
+        class Answering(Side):
+            def new_message(self, stream):
+                return H2Request()
+
+            def take(self, event):
+                if isinstance(event, h2.events.RequestReceived):
+                    self.send_headers(event.stream_id, [(":status", "204")], True)
+        side = Answering(wire.sock, False)
+        while side.read_once():
+            pass
+    origins = [make_origin(name, tls=tls).raw(serve) for name in ("a", "b")]
+    proxy = proxy_to(*origins, cluster={"tls": {"ca": str(authority.cert)}},
+                     route={"match": {"path_prefix": "/websocket"}, "strip_prefix": True})
+    client = connect(proxy)
+    assert [client.get("/websocket/warm").status for _ in range(2)] == [204] * 2
+    for _ in range(3):
+        assert upgrade_of(connect(proxy), "/websocket/chat").response().status == 403
+    assert seen == ["/chat"] * 3
+    assert {line["attempts"] for line in proxy.wait_for_access(count=5)} == {1}

@@ -177,10 +177,15 @@ def test_connections_that_come_and_go_leave_nothing(origin, proxy_to):
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n" if number % 2 else "GET / HTTP")
             client.reset() if number % 3 else client.close()
     visit(300)
-    eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 0)
-    before = proxy.memory_kib()
-    visit(1000)
-    eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 0)
+    grown = []
+    for _ in range(4):  # more of them may be open at once than ever before, but not each time
+        eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 0)
+        before = proxy.memory_kib()
+        visit(1000)
+        eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 0)
+        grown.append(proxy.memory_kib() - before)
+        if grown[-1] < 256:
+            break
     if MEASURES_MEMORY:
-        assert proxy.memory_kib() - before < 1024
+        assert min(grown) < 256, grown
     eventually(lambda: proxy.metrics()("proxy_requests_active") == 0)
