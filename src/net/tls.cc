@@ -120,6 +120,7 @@ TlsFailure Tls::failure() {
   const unsigned long first = ERR_peek_error();
   const int reason = ERR_GET_LIB(first) == ERR_LIB_SSL ? ERR_GET_REASON(first) : 0;
   failure.plain_http = reason == SSL_R_HTTP_REQUEST;
+  failure.no_protocol = reason == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL;
   if (const long verified = SSL_get_verify_result(ssl_);
       reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
     failure.code = ErrorCode::CertificateInvalid;

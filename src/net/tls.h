@@ -31,6 +31,7 @@ struct TlsBuffers {
 struct TlsFailure {
   ErrorCode code = ErrorCode::TlsHandshakeFailed;  // or CertificateInvalid
   bool plain_http = false;                         // the client spoke HTTP without TLS
+  bool no_protocol = false;                        // ALPN: the peer speaks none that was offered
   std::string detail;                              // OpenSSL's reason
 };
 

@@ -70,11 +70,9 @@ void Attempt::on_connection(upstream::Connection& connection) {
 
 void Attempt::on_connection_failed(ErrorCode code) {
   leave();
-  if (shared_pool_ != nullptr && code == ErrorCode::TlsHandshakeFailed) {
-    // It speaks HTTP/2 alone, which is no fault of the endpoint.
+  if (shared_pool_ != nullptr && code == ErrorCode::UpgradeUnsupported) {
     shared_pool_->note_no_upgrades();
     forgo_settling();
-    code = ErrorCode::UpgradeUnsupported;
   }
   owner_.on_attempt_error(*this, code);
 }

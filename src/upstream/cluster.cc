@@ -146,6 +146,7 @@ const Cluster::Survey& Cluster::survey(TimePoint now) const {
 
 // One worker at a time, since each of two could spare one and both together the last two.
 bool Cluster::eject(Endpoint& endpoint, TimePoint now) {
+  if (!can_spare_one(now)) return false;  // while all fail, nobody waits for the lock
   static std::mutex deciding;
   const std::lock_guard lock(deciding);
   if (!can_spare_one(now) || !endpoint.breaker.trip(now, *config_.breaker)) return false;

@@ -115,8 +115,7 @@ void Dialer::introduce() {
 void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
-  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(),
-                                   settings.http1_only);
+  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(), settings.http1_only);
   if (tls == nullptr) {
     transport_.close();
     return owner_.on_dial_failed(ErrorCode::CertificateInvalid,
@@ -127,13 +126,16 @@ void Dialer::secure() {
 
 void Dialer::on_secured(const net::TlsFailure* failure) {
   if (failure == nullptr && agreed()) return owner_.on_dialed();
+  const bool http1_only = pool_.settings().http1_only;
   const net::TlsFailure disagreed{
-      .detail = pool_.settings().http1_only
-                    ? "the origin does not agree on HTTP/1.1 (ALPN), as an upgrade needs"
-                    : "the origin does not agree on HTTP/2 (ALPN)"};
+      .no_protocol = true,
+      .detail = http1_only ? "the origin does not agree on HTTP/1.1 (ALPN), as an upgrade needs"
+                           : "the origin does not agree on HTTP/2 (ALPN)"};
   const net::TlsFailure& why = failure == nullptr ? disagreed : *failure;
   transport_.close();
-  owner_.on_dial_failed(why.code, why.detail);
+  // That it speaks HTTP/2 alone is no fault of the endpoint; whatever else fails may be.
+  const bool no_upgrades = http1_only && why.no_protocol;
+  owner_.on_dial_failed(no_upgrades ? ErrorCode::UpgradeUnsupported : why.code, why.detail);
 }
 
 // What may be spoken otherwise is decided by the connection.

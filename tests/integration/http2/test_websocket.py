@@ -3,6 +3,7 @@
 HTTP/2 lacks (RFC 6455, RFC 8441)."""
 import base64
 import hashlib
+import ssl
 
 import h2.events
 import h2.settings
@@ -189,6 +190,25 @@ def test_upgrades_that_an_origin_of_http_2_alone_can_not_take_are_no_evidence_ag
         assert upgrade_of(connect(proxy)).response().status == 501
         assert proxy.wait_for_access(status=501)["error"] == "upgrade_unsupported"
     assert proxy.admin("/breakers").json()["clusters"][0]["breakers"][0]["state"] == "closed"
+
+
+def test_a_handshake_that_breaks_says_nothing_of_upgrades(make_origin, proxy_to, connect, authority):
+    """As where an origin restarts: the next request for one is not refused unasked."""
+    tls = authority.local.for_origin()
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+
+    def serve(wire, number):
+        if wire.sock.selected_alpn_protocol() == "h2":
+            return speaks_h2(wire, number)
+        http1.read_request_head(wire)
+        wire.send("HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    origin = make_origin(tls=tls).raw(serve)
+    proxy = proxy_to(origin, cluster={"tls": {"ca": str(authority.cert)}})
+    assert upgrade_of(connect(proxy)).response().status == 403
+    origin.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a certificate no handshake works
+    assert upgrade_of(connect(proxy)).response().status == 502
+    origin.tls = tls
+    assert upgrade_of(connect(proxy)).response().status == 403
 
 
 def test_an_upgrade_apart_sees_the_path_as_the_route_makes_it(make_origin, proxy_to, connect, authority):
