@@ -59,7 +59,9 @@ constexpr std::array<ErrorInfo, static_cast<size_t>(ErrorCode::Count_)> kErrors{
 
 }  // namespace
 
-const ErrorInfo& describe(ErrorCode code) { return kErrors[static_cast<size_t>(code)]; }
+const ErrorInfo& describe(ErrorCode code) {
+  return kErrors[static_cast<size_t>(code)];
+}
 
 std::string_view to_string(Side side) {
   constexpr std::array<std::string_view, 5> kNames{"none", "client", "origin", "proxy", "script"};

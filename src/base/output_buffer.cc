@@ -152,9 +152,9 @@ void OutputBuffer::consume(size_t written) {
 void OutputBuffer::settle() {
   if (block_ == nullptr) return;
   const bool all_own =
-      !block_->borrows || std::all_of(block_->segments.begin() + block_->first,
-                                      block_->segments.begin() + block_->last,
-                                      [](const auto& s) { return s.borrowed == nullptr; });
+      !block_->borrows ||
+      std::all_of(block_->segments.begin() + block_->first, block_->segments.begin() + block_->last,
+                  [](const auto& s) { return s.borrowed == nullptr; });
   // Own bytes that have been written already are given up once they are the greater part, so that
   // a connection that never drains fully does not grow without end.
   if (all_own && block_->used < 2 * block_->pending + OutputBlocks::kInitial) return;

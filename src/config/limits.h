@@ -57,8 +57,7 @@ struct Hedge {
 
 struct Retry {
   uint32_t max_retries = 0;  // 0: none
-  std::vector<std::string> on = {"connect", "refused", "reset", "timeout",
-                                 "502",     "503",     "504"};
+  std::vector<std::string> on = {"connect", "refused", "reset", "timeout", "502", "503", "504"};
   bool non_idempotent = false;
   Duration per_try_timeout = Duration::zero();  // 0: the route's timeout
   Backoff backoff;

@@ -269,7 +269,7 @@ struct Snapshot {
   Duration drain_timeout = std::chrono::seconds(30);
   uint64_t max_memory = 0;  // resident, of the process; 0: unlimited
   std::string store = "memory";
-  std::string source;  // file it came from, or "(environment)"
+  std::string source;                 // file it came from, or "(environment)"
   std::vector<std::string> warnings;  // of what is doubtful in it, for the operator
 
   const Cluster* find_cluster(std::string_view name) const;

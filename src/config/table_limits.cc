@@ -111,12 +111,13 @@ const Section& backoff_section() {
 const Section& hedge_section() {
   using namespace std::chrono_literals;
   static const Section kSection =
-      SectionOf<Hedge>("clusters.NAME.retry.hedge",
-                       "A second attempt, at another endpoint, beside one that is slow to answer: the "
-                       "first response head whose status is not one of `on` wins, the other attempt "
-                       "is cancelled. At most one per request, only for idempotent methods and bodies "
-                       "that fit into `buffer`; within `budget` and the cluster's `max_requests`, "
-                       "whatever `max_retries` says.")
+      SectionOf<Hedge>(
+          "clusters.NAME.retry.hedge",
+          "A second attempt, at another endpoint, beside one that is slow to answer: the "
+          "first response head whose status is not one of `on` wins, the other attempt "
+          "is cancelled. At most one per request, only for idempotent methods and bodies "
+          "that fit into `buffer`; within `budget` and the cluster's `max_requests`, "
+          "whatever `max_retries` says.")
           .field("delay", &Hedge::delay, duration(0ms, 1h),
                  "How long to wait for a response head, from when the request is whole, before "
                  "another endpoint is asked too; 0s: never.");
@@ -132,12 +133,13 @@ const Section& retry_section() {
           "has begun to go to the client.")
           .field("max_retries", &Retry::max_retries, count32(0, 100),
                  "Attempts after the first; 0: none.")
-          .field("on", &Retry::on, list_of(checked_text("failure", parse_retry_on)),
-                 "`connect`: no connection, a refused one too; `refused`: the origin gave an HTTP/2 "
-                 "stream back unprocessed, so that any method may be repeated; `reset`: the "
-                 "connection broke before the response; `timeout`: `per_try_timeout`; "
-                 "`bad_response`: what came is no HTTP; `4xx`, `5xx` or a status. `Retry-After` is "
-                 "waited for, if the route's `timeout` allows.")
+          .field(
+              "on", &Retry::on, list_of(checked_text("failure", parse_retry_on)),
+              "`connect`: no connection, a refused one too; `refused`: the origin gave an HTTP/2 "
+              "stream back unprocessed, so that any method may be repeated; `reset`: the "
+              "connection broke before the response; `timeout`: `per_try_timeout`; "
+              "`bad_response`: what came is no HTTP; `4xx`, `5xx` or a status. `Retry-After` is "
+              "waited for, if the route's `timeout` allows.")
           .field("non_idempotent", &Retry::non_idempotent, flag(),
                  "Also repeat POST and PATCH that may have reached the origin.")
           .field("per_try_timeout", &Retry::per_try_timeout, duration(0ms, 1h),
@@ -147,9 +149,10 @@ const Section& retry_section() {
                  "How long to wait before a retry; not before the first one after a failed "
                  "connection, if "
                  "another endpoint is there.")
-          .field("budget", &Retry::budget, share(0, 100),
-                 "Retries and hedges, as a share of the requests of the last two seconds; over it and "
-                 "`budget_min`: none.")
+          .field(
+              "budget", &Retry::budget, share(0, 100),
+              "Retries and hedges, as a share of the requests of the last two seconds; over it and "
+              "`budget_min`: none.")
           .field("budget_min", &Retry::budget_min, count32(0, 1'000'000),
                  "So many exchanges may be at a retry at once anyway.")
           .field("buffer", &Retry::buffer, size(0, 1ULL << 30),

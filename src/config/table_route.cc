@@ -127,9 +127,10 @@ const Section& route_section() {
                  "leaves those before it charged.")
           .field("max_requests", &Route::max_requests, count(0, UINT32_MAX),
                  "Requests under way at once, over all workers; over it: 503; 0: unlimited.")
-          .field("max_requests_per_client", &Route::max_requests_per_client, count(0, UINT32_MAX),
-                 "The same for each client address (IPv6: each /64), counted for each route; over it: "
-                 "429.")
+          .field(
+              "max_requests_per_client", &Route::max_requests_per_client, count(0, UINT32_MAX),
+              "The same for each client address (IPv6: each /64), counted for each route; over it: "
+              "429.")
           .later("async", "The asynchronous executor.")
           .field("max_body", &Route::max_body, size(0, 1ULL << 50),
                  "Largest request body; over it: 413; 0: unlimited.")

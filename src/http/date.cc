@@ -25,8 +25,10 @@ std::string_view DateText::at(int64_t unix_seconds) {
     tm t{};
     gmtime_r(&seconds, &t);
     char text[64];
-    std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[static_cast<size_t>(t.tm_wday)].data(), t.tm_mday,
-                  kMonths[static_cast<size_t>(t.tm_mon)].data(), t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                  kDays[static_cast<size_t>(t.tm_wday)].data(), t.tm_mday,
+                  kMonths[static_cast<size_t>(t.tm_mon)].data(), t.tm_year + 1900, t.tm_hour,
+                  t.tm_min, t.tm_sec);
     std::copy(text, text + kLength, text_);
   }
   return {text_, kLength};

@@ -23,7 +23,9 @@ struct HeaderField {
 };
 
 /// A set of ids is the sum of their bits.
-constexpr uint64_t header_bit(HeaderId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+constexpr uint64_t header_bit(HeaderId id) {
+  return uint64_t{1} << static_cast<unsigned>(id);
+}
 
 /// The field collection of one head or of trailers, in order of arrival. Memory comes from the
 /// arena; values that are set are not copied: the caller keeps them alive as long as the arena does

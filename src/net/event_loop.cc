@@ -27,13 +27,13 @@ event_base* new_base() {
 
 }  // namespace
 
-EventLoop::EventLoop()
-    : base_(new_base()), read_buffer_(new char[kReadBufferSize]), wake_fd_(-1) {
+EventLoop::EventLoop() : base_(new_base()), read_buffer_(new char[kReadBufferSize]), wake_fd_(-1) {
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (wake_fd_ < 0) throw std::runtime_error("eventfd: no descriptor left");
   wake_event_ = event_new(
       base_, wake_fd_, EV_READ | EV_PERSIST,
-      [](evutil_socket_t, short, void* self) { static_cast<EventLoop*>(self)->run_posted(); }, this);
+      [](evutil_socket_t, short, void* self) { static_cast<EventLoop*>(self)->run_posted(); },
+      this);
   event_add(wake_event_, nullptr);
   sweep_event_ = event_new(
       base_, -1, 0,
@@ -63,8 +63,8 @@ void EventLoop::run() {
 void EventLoop::turn() {
   schedule_sweep();
   gathers_ = gathers_again();
-  // Always once: without that flag libevent goes on for as long as some socket is ready, and neither
-  // what is due nor what was gathered would have its turn.
+  // Always once: without that flag libevent goes on for as long as some socket is ready, and
+  // neither what is due nor what was gathered would have its turn.
   event_base_loop(base_, EVLOOP_ONCE | (reads_due_.empty() ? 0 : EVLOOP_NONBLOCK));
   read_due();
   flush_gathered();

@@ -17,7 +17,8 @@ namespace tidegate::net {
 class Transport;
 struct TlsBuffers;
 
-/// Something that is destroyed at the end of a loop turn, because it may still be on the call stack.
+/// Something that is destroyed at the end of a loop turn, because it may still be on the call
+/// stack.
 class Deferred {
  public:
   virtual ~Deferred() = default;
@@ -75,8 +76,8 @@ class EventLoop {
   void flush_at_turn_end(Transport& transport) { gathered_.push_back(&transport); }
   /// Output that is short may wait.
   bool gathers() const { return gathers_ && !flushing_ && gathered_.size() < kMostGathered; }
-  /// The callback has worked for more than a fraction of a millisecond, or is about to: what waits is
-  /// flushed when it ends, and what comes in this turn waits no more.
+  /// The callback has worked for more than a fraction of a millisecond, or is about to: what waits
+  /// is flushed when it ends, and what comes in this turn waits no more.
   void stop_gathering() { gathers_ = false; }
   /// The same, and for some time to come, because there may be more such callbacks.
   void stop_gathering_for(Duration time);

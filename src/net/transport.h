@@ -95,8 +95,8 @@ class Transport {
   size_t bytes_unwritten() const {
     return output_.size() + (tls_ == nullptr ? 0 : tls_->bytes_unsent());
   }
-  /// Of those written, what the peer has acknowledged: the kernel may hold megabytes for a slow one. A
-  /// system call.
+  /// Of those written, what the peer has acknowledged: the kernel may hold megabytes for a slow
+  /// one. A system call.
   uint64_t bytes_taken() const;
   /// All output has left the process.
   bool flushed() const { return output_.empty() && (tls_ == nullptr || tls_->all_sent()); }
@@ -112,8 +112,8 @@ class Transport {
   /// This connection carries many streams: more may wait for the end of the turn, since each write
   /// and each TLS record saved is worth more than the copy.
   void gather_more() { gathers_more_ = true; }
-  /// For the loop: the callback has ended that appended output. Short output waits on, for the end of
-  /// the turn (see EventLoop::flush_at_turn_end); longer output is written.
+  /// For the loop: the callback has ended that appended output. Short output waits on, for the end
+  /// of the turn (see EventLoop::flush_at_turn_end); longer output is written.
   void end_callback();
   void flush_gathered();
   /// No more output after what waits now (with TLS, close_notify). More than once is as good as

@@ -57,8 +57,8 @@ class Attempt final : private http::ResponseReceiver,
   /// inside this call.
   void begin(upstream::Cluster& cluster, const upstream::Cluster::Admission& admission,
              const Wish& wish);
-  /// The endpoint's breaker and balancer hear how it went. Only the first one counts; an attempt that
-  /// is cancelled without counts as none.
+  /// The endpoint's breaker and balancer hear how it went. Only the first one counts; an attempt
+  /// that is cancelled without counts as none.
   void settle(const upstream::Outcome& outcome, TimePoint now);
   void forgo_settling();
   /// The result is no longer wanted; the owner hears nothing more.

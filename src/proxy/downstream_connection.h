@@ -118,7 +118,7 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_ = false;          // the client sends no more
   bool eof_told_ = false;     // and the codec knows
   TimePoint stalls_looked_at_{};
-  uint64_t written_before_ = 0;  // when the timer last looked
+  uint64_t written_before_ = 0;      // when the timer last looked
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
   std::unique_ptr<Known> known_;     // once somebody has asked
 };

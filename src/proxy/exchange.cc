@@ -18,7 +18,8 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
       vars_(arena_),
       first_attempt_(*this),
       timer_([](void* self) { static_cast<Exchange*>(self)->on_timeout(); }, this),
-      exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); }, this),
+      exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); },
+                      this),
       try_timer_([](void* self) { static_cast<Exchange*>(self)->on_try_timeout(); }, this),
       retry_timer_([](void* self) { static_cast<Exchange*>(self)->select_endpoint(); }, this),
       started_(context.loop.now()) {
@@ -37,7 +38,9 @@ Exchange::~Exchange() {
   table_->unpin();
 }
 
-Duration Exchange::elapsed() const { return context_.loop.now() - started_; }
+Duration Exchange::elapsed() const {
+  return context_.loop.now() - started_;
+}
 
 // 1. The request head arrives.
 void Exchange::on_request_head(bool end) {

@@ -325,16 +325,16 @@ class Exchange final : public net::Deferred,
   bool continue_sent_ = false;
   bool keep_for_replay_ = false;
   bool free_retry_used_ = false;
-  bool has_retry_place_ = false;     // beyond the share of requests
-  bool body_lost_ = false;           // some of it has been sent and not kept
+  bool has_retry_place_ = false;  // beyond the share of requests
+  bool body_lost_ = false;        // some of it has been sent and not kept
   bool tunnel_ = false;
   // the response's side
   bool response_from_origin_ = false;
   bool response_started_ = false;  // its head has gone to the client
   bool origin_complete_ = false;   // all of it has arrived
   bool origin_paused_ = false;
-  uint64_t moved_before_ = 0;  // see receiver_moves
-  bool sending_head_ = false;  // to the origin; path and Host are lent out
+  uint64_t moved_before_ = 0;               // see receiver_moves
+  bool sending_head_ = false;               // to the origin; path and Host are lent out
   ErrorCode head_error_ = ErrorCode::None;  // of what was refused meanwhile
   bool response_replaced_ = false;
   // filters

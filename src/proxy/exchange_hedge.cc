@@ -88,7 +88,8 @@ void Exchange::begin_hedge(upstream::Cluster::Admission admission) {
   cluster_->metrics.hedge();
   note_attempt(*member->endpoint);
   if (alone) arm(TimerKind::Response);
-  hedge_->attempt->begin(cluster_->cluster, admission, {free_retry_used_, false, false, client_line()});
+  hedge_->attempt->begin(cluster_->cluster, admission,
+                         {free_retry_used_, false, false, client_line()});
 }
 
 /// One of two attempts has come to nothing: the exchange goes on with the other, which is under way

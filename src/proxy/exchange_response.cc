@@ -189,9 +189,8 @@ void Exchange::send_response() {
   const bool from_origin = response_from_origin_ && !response_replaced_;
   const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;
   const bool complete = origin_complete_ || !from_origin;
-  const bool empty =
-      response_->body == http::BodyKind::None ||
-      (response_->body == http::BodyKind::Sized && response_->content_length == 0);
+  const bool empty = response_->body == http::BodyKind::None ||
+                     (response_->body == http::BodyKind::Sized && response_->content_length == 0);
   const bool end = empty && complete && !tunnel_;
   http::ServerCodec& codec = downstream_->codec();
   codec.send_head(stream_, *response_, end);

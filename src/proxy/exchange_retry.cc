@@ -75,12 +75,12 @@ bool Exchange::retry_status() {
   const upstream::Cluster& cluster = cluster_->cluster;
   const bool panics = cluster.config().panic_threshold > 0;
   if (!panics && !cluster.healthy(context_.loop.now())) return false;
-  return retry({response_->status}, RetryReason::Status,
-               retry_after(*response_, unix_ms()));
+  return retry({response_->status}, RetryReason::Status, retry_after(*response_, unix_ms()));
 }
 
 bool Exchange::request_retry() {
-  if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat(ErrorCode::None)) return false;
+  if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat(ErrorCode::None))
+    return false;
   const Duration wait = retry_after(*response_, unix_ms());
   if (context_.loop.now() + wait >= last_moment() || !take_retry()) return false;
   decision_ = Decision::Retry;

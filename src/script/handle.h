@@ -3,14 +3,14 @@
 // but names the HookCall it belongs to and the sequence number that it had; when the exchange ends
 // the number changes and every later use of the handle raises.
 //
-// Handles of the parts that every exchange has are light userdata: numbers, which cost no memory and
-// no collection, so that a hook that edits headers allocates nothing. Those of a cluster and of its
-// endpoints, which need a pointer too, are full userdata.
+// Handles of the parts that every exchange has are light userdata: numbers, which cost no memory
+// and no collection, so that a hook that edits headers allocates nothing. Those of a cluster and of
+// its endpoints, which need a pointer too, are full userdata.
 //
 //   light:   10 │ kind: 3 bits │ slot of the HookCall: 16 bits │ sequence, its low 18 bits
 //
-// So a handle that a script kept would come alive again only for an exchange that stands in the same
-// slot 262,144 exchanges later.
+// So a handle that a script kept would come alive again only for an exchange that stands in the
+// same slot 262,144 exchanges later.
 #pragma once
 #include <cstdint>
 

@@ -217,7 +217,8 @@ int request_set_body(lua_State* L) {
     luaL_error(L, "a request for a tunnel has no body");
   }
   call.set_request_body(call.keep(L, text_at(L, 2)));
-  // At once, since the body takes effect when the hook ends, and the script may add some until then.
+  // At once, since the body takes effect when the hook ends, and the script may add some until
+  // then.
   http::RequestHead& head = call.exchange().request();
   if (!std::exchange(head.drops_trailers, true)) head.trailers.clear();
   return 0;

@@ -12,9 +12,9 @@
 
 namespace tidegate::script {
 
-/// Finds what belongs to a Lua string by its address, as lua_topointer gives it: equal strings of one
-/// VM are one object, and no other value has its address. The strings it knows must be anchored in
-/// the VM. One look-up costs less than asking for the value's type and text.
+/// Finds what belongs to a Lua string by its address, as lua_topointer gives it: equal strings of
+/// one VM are one object, and no other value has its address. The strings it knows must be anchored
+/// in the VM. One look-up costs less than asking for the value's type and text.
 template <class Value>
 class StringMap {
  public:

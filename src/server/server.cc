@@ -51,7 +51,9 @@ unsigned worker_count(const config::Snapshot& snapshot) {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-script::ScriptsOptions script_options() { return {{TIDEGATE_SCRIPTS_DIR}}; }
+script::ScriptsOptions script_options() {
+  return {{TIDEGATE_SCRIPTS_DIR}};
+}
 
 // A worker's turn takes milliseconds; one that takes longer than this is in trouble already.
 constexpr auto kAdoptWithin = std::chrono::seconds(2);
@@ -176,9 +178,9 @@ void Server::start_workers(const config::Snapshot& snapshot) {
 
 std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   std::vector<std::string> errors;
-  auto endpoints = upstream::resolve_endpoints(
-      snapshot, snapshot_ == nullptr ? nullptr : &snapshot_->config,
-      snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
+  auto endpoints =
+      upstream::resolve_endpoints(snapshot, snapshot_ == nullptr ? nullptr : &snapshot_->config,
+                                  snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
   proxy::TlsContexts contexts = load_contexts(snapshot, errors);
   if (!errors.empty()) return errors;
   keep_script_endpoints(snapshot, endpoints);
@@ -304,20 +306,21 @@ bool Server::start_admin(const config::Admin& config) {
   config::Route& route = snapshot.routes.emplace_back();
   route.name = "admin";
   route.max_body = 64 * 1024;
-  auto shared = std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot),
-                                                              upstream::EndpointSet());
+  auto shared =
+      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), upstream::EndpointSet());
   auto handovers = admin_listeners_.prepare(shared->config, 1);
   if (!handovers) {
     log::error("cannot start", {{"error", handovers.error()}});
     return false;
   }
   admin_listeners_.commit(shared->config);
-  admin::add_gauges(registry_, [this] { return snapshot_; }, workers_.size());
+  admin::add_gauges(
+      registry_, [this] { return snapshot_; }, workers_.size());
   admin_ = std::make_unique<admin::AdminApi>(admin_sources());
   control_.adopt(shared, std::move(handovers->front()));
   control_.routes()->replace_handler(0, std::make_unique<admin::AdminHandler>(*admin_));
-  log::info("listening", {{"listener", "admin"},
-                          {"address", admin_listeners_.bound().front().address}});
+  log::info("listening",
+            {{"listener", "admin"}, {"address", admin_listeners_.bound().front().address}});
   return true;
 }
 

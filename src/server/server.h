@@ -21,13 +21,13 @@
 #include "telemetry/access_log_writer.h"
 #include "telemetry/rate_window.h"
 #include "telemetry/registry.h"
-#include "upstream/health_checks.h"
 #include "upstream/discovery.h"
+#include "upstream/health_checks.h"
 
 namespace tidegate::server {
 
-/// The whole proxy of one process, and the only place that knows all its parts. Lives in the control
-/// thread, which also serves the admin address; the workers have threads of their own.
+/// The whole proxy of one process, and the only place that knows all its parts. Lives in the
+/// control thread, which also serves the admin address; the workers have threads of their own.
 class Server {
  public:
   explicit Server(const config::Source& source);
@@ -90,7 +90,8 @@ class Server {
   telemetry::RateWindow rates_;
   script::Watchdog watchdog_;
   script::Scripts scripts_;
-  std::map<std::string, std::pair<uint64_t, std::string>> reported_;  // generation, error; by policy
+  std::map<std::string, std::pair<uint64_t, std::string>>
+      reported_;  // generation, error; by policy
   std::shared_ptr<const proxy::SharedSnapshot> snapshot_;
   /// Earlier ones until no worker uses them: a large one takes milliseconds to destroy, which are
   /// this thread's and not those of requests.

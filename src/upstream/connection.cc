@@ -62,8 +62,8 @@ void Connection::choose_codec() {
     codec_ = std::make_unique<http::TunnelCodec>(transport_.output());
     return;
   }
-  multiplexed_ = pool_.settings().protocol == Pool::Protocol::Http2 ||
-                 (tls != nullptr && tls->alpn() == "h2");
+  multiplexed_ =
+      pool_.settings().protocol == Pool::Protocol::Http2 || (tls != nullptr && tls->alpn() == "h2");
   if (multiplexed_) {
     transport_.gather_more();
     codec_ = std::make_unique<http::http2::ClientCodec>(transport_.output(), pool_.limits(),

@@ -60,8 +60,8 @@ class Connection final : public net::Deferred,
   uint64_t bytes_written() const { return transport_.bytes_written(); }
   uint64_t bytes_taken() const { return transport_.bytes_taken(); }
   /// As above, once what waits now has been written.
-  /// Bytes that have gone, or will go whatever becomes of the stream they belong to: what waits on a
-  /// connection that streams share is still written, that of one which fails alone goes with it.
+  /// Bytes that have gone, or will go whatever becomes of the stream they belong to: what waits on
+  /// a connection that streams share is still written, that of one which fails alone goes with it.
   uint64_t bytes_committed() { return multiplexed_ ? bytes_appended() : bytes_written(); }
   uint64_t bytes_appended() { return transport_.bytes_written() + transport_.bytes_unwritten(); }
   /// An Upgrade can be asked for.

@@ -47,15 +47,13 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.pending_timeout == other.pool.pending_timeout &&
          pool.max_requests == other.pool.max_requests &&
          pool.ping_interval == other.pool.ping_interval && protocol == other.protocol &&
-         tls == other.tls && tls_name == other.tls_name && http1_only == other.http1_only && proxy_protocol == other.proxy_protocol;
+         tls == other.tls && tls_name == other.tls_name && http1_only == other.http1_only &&
+         proxy_protocol == other.proxy_protocol;
 }
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells,
            std::string proxy_header)
-    : loop_(loop),
-      endpoint_(std::move(endpoint)),
-      settings_(std::move(settings)),
-      cells_(cells) {
+    : loop_(loop), endpoint_(std::move(endpoint)), settings_(std::move(settings)), cells_(cells) {
   introduce_by(std::move(proxy_header));
   forget_streams();
 }

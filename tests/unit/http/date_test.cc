@@ -9,7 +9,8 @@ namespace tidegate::http {
 
 TEST_CASE("a date is read as it is written") {
   DateText text;
-  for (const int64_t at : {int64_t{0}, int64_t{784111777}, int64_t{951827696}, int64_t{4102444799}}) {
+  for (const int64_t at :
+       {int64_t{0}, int64_t{784111777}, int64_t{951827696}, int64_t{4102444799}}) {
     CAPTURE(at);
     CHECK(parse_date(text.at(at)) == at);
   }
