@@ -24,6 +24,7 @@ struct Field {
   std::string range;         // "1ms to 24h"; may be empty
   std::string default_text;  // as it would be written; empty when there is none
   Json default_value;        // the same as JSON; null when there is none
+  Node initial;              // what a struct writes that was not given the key
   std::string doc;
   Presence presence = Presence::Optional;
   Json schema;
@@ -73,6 +74,7 @@ class SectionOf {
       added.default_text = to_inline_yaml(initial);
       added.default_value = to_json(initial);
     }
+    added.initial = std::move(initial);
     added.read = [=](Reader& reader, const Node& node, void* object) {
       kind.read(reader, node, *static_cast<T*>(object));
     };
