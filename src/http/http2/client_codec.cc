@@ -250,10 +250,13 @@ void ClientCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   if (receiver != nullptr) leave(stream);
   if (by_peer && code != NGHTTP2_NO_ERROR) session_.budget().spend_reset();
   if (code == NGHTTP2_NO_ERROR && !stream.peer_reset) session_.budget().earn_reset();
+  const bool unsendable = stream.unsendable;
   free(stream);
   if (receiver == nullptr) return;
   ErrorCode error = ErrorCode::OriginReset;
-  if (code == NGHTTP2_REFUSED_STREAM) {
+  if (unsendable) {
+    error = ErrorCode::Internal;
+  } else if (code == NGHTTP2_REFUSED_STREAM) {
     error = ErrorCode::StreamRefused;
   } else if (session_.over()) {
     error = failure_;

@@ -341,6 +341,7 @@ void ServerCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   RequestReceiver* const receiver = stream->receiver;
   ErrorCode error = by_peer ? ErrorCode::ClientClosed : ErrorCode::BadRequest;
   if (stream->stalled) error = ErrorCode::RequestTimeout;
+  if (stream->unsendable) error = ErrorCode::Internal;
   delete stream;
   if (receiver != nullptr) receiver->on_request_error(error);
 }

@@ -12,12 +12,13 @@ namespace tidegate::http::http2 {
 namespace {
 
 constexpr size_t kFrameHeader = 9;
-constexpr size_t kFlushSize = 256 * 1024;      // what one flush appends, about
-constexpr uint32_t kLastId = 0x7fff0000;       // below the end of all ids by more than a peer opens
-constexpr int64_t kEmptyCost = 20;  // of a DATA frame without bytes
-constexpr int64_t kDataEarns = 10;  // WINDOW_UPDATEs may answer it
+constexpr size_t kFlushSize = 256 * 1024;  // what one flush appends, about
+constexpr uint32_t kLastId = 0x7fff0000;   // below the end of all ids by more than a peer opens
+constexpr int64_t kEmptyCost = 20;         // of a DATA frame without bytes
+constexpr int64_t kDataEarns = 10;         // WINDOW_UPDATEs may answer it
 constexpr int64_t kHeadEarns = 2;
-constexpr uint32_t kContinuations = 8;  // of one header block
+constexpr uint32_t kContinuations = 8;     // of one header block, beyond those its limit may fill
+constexpr size_t kLeastFrame = 16 * 1024;  // what any peer may put into one
 
 uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
@@ -94,7 +95,9 @@ void Session::on_begin_frame(const nghttp2_frame_hd& header) {
       if ((header.flags & NGHTTP2_FLAG_END_STREAM) == 0) charge(kEmptyCost);
       return;
     case NGHTTP2_CONTINUATION:
-      if (++continuations_ > kContinuations) return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+      if (++continuations_ > kContinuations + limits_.header_bytes / kLeastFrame) {
+        return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
+      }
       break;
     case NGHTTP2_PRIORITY:
       // Otherwise ignored by a nghttp2 that was told to do without priorities.
@@ -354,6 +357,16 @@ void Session::on_sent(const nghttp2_frame& frame) {
   const bool can_end = frame.hd.type == NGHTTP2_HEADERS || frame.hd.type == NGHTTP2_DATA;
   if (!can_end || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
   if (Stream* stream = find(frame.hd.stream_id)) events_.on_end_sent(*stream);
+}
+
+/// A header block that is too long to be sent: its stream would wait for it for ever.
+void Session::on_not_sent(const nghttp2_frame& frame) {
+  if (frame.hd.type != NGHTTP2_HEADERS) return;
+  Stream* const stream = find(frame.hd.stream_id);
+  if (stream == nullptr || stream->reset) return;
+  stream->unsendable = true;
+  // The peer knows nothing of a stream that this block would have opened; nghttp2 closes it.
+  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) reset(*stream, NGHTTP2_INTERNAL_ERROR);
 }
 
 void Session::keep(Stream& stream) {

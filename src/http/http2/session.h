@@ -77,8 +77,8 @@ class Session {
   /// The stream it is for.
   int32_t block_stream() const { return block_stream_; }
 
-  /// Forgets the block at work, if it is of that stream: nghttp2 says nothing of the end of one whose
-  /// stream is gone by then.
+  /// Forgets the block at work, if it is of that stream: nghttp2 says nothing of the end of one
+  /// whose stream is gone by then.
   void give_up_block(int32_t wire_id);
 
   /// Makes `stream` the one of that id; until on_closed.
@@ -148,6 +148,7 @@ class Session {
   void on_frame(const nghttp2_frame& frame);
   void on_data_chunk(Stream* stream, std::string_view bytes);
   void on_sent(const nghttp2_frame& frame);
+  void on_not_sent(const nghttp2_frame& frame);
   ssize_t read_body(Stream& stream, size_t most, uint32_t& flags);
   void write_data(Stream& stream, std::string_view header, size_t size);
   void wake(Stream& stream);
@@ -170,7 +171,7 @@ class Session {
   bool chunk_seen_ = false;  // of the DATA frame at work
   int32_t block_stream_ = 0;
   uint32_t continuations_ = 0;  // of the block at work
-  bool more_ = false;  // the last `produce` stopped early
+  bool more_ = false;           // the last `produce` stopped early
   bool terminating_ = false;
   bool over_ = false;
   bool settings_received_ = false;

@@ -13,6 +13,9 @@ constexpr size_t kFrameHeader = 9;
 // nghttp2 counts resets by the wall clock; FrameBudget does it by work.
 constexpr uint64_t kNoResetLimit = uint64_t{1} << 40;
 constexpr size_t kMaxSettings = 32;  // entries of one frame
+// Bytes of one header block to be sent, before compression. What was accepted, by whatever limits
+// and with what scripts have added, can go out; nghttp2 would stop at 64 KiB.
+constexpr size_t kMaxBlock = size_t{1} << 20;
 // nghttp2 counts reads of a CONTINUATION's header too; Session counts the frames themselves.
 constexpr size_t kNoContinuationLimit = size_t{1} << 20;
 
@@ -71,6 +74,10 @@ struct SessionCallbacks {
     session_of(user).on_sent(*frame);
     return 0;
   }
+  static int not_sent(nghttp2_session*, const nghttp2_frame* frame, int error, void* user) {
+    if (error == NGHTTP2_ERR_FRAME_SIZE_ERROR) session_of(user).on_not_sent(*frame);
+    return 0;
+  }
   static ssize_t read_body(nghttp2_session*, int32_t, uint8_t*, size_t most, uint32_t* flags,
                            nghttp2_data_source* source, void* user) {
     return session_of(user).read_body(*static_cast<Stream*>(source->ptr), most, *flags);
@@ -96,6 +103,7 @@ nghttp2_session_callbacks* make_callbacks() {
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, C::data_chunk);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, C::stream_close);
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, C::sent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, C::not_sent);
   nghttp2_session_callbacks_set_send_data_callback(callbacks, C::send_data);
   return callbacks;
 }
@@ -117,6 +125,7 @@ nghttp2_session* new_session(bool server, const Settings& settings, Session& own
   nghttp2_option_set_max_settings(option, kMaxSettings);
   nghttp2_option_set_max_continuations(option, kNoContinuationLimit);
   nghttp2_option_set_max_reserved_remote_streams(option, 0);
+  nghttp2_option_set_max_send_header_block_length(option, kMaxBlock);
   nghttp2_session* session = nullptr;
   const int failed =
       server ? nghttp2_session_server_new3(&session, callbacks, &owner, option, session_memory())

@@ -26,6 +26,7 @@ struct Stream : ListNode<OpenStreams>, ListNode<PendingStreams>, ListNode<Writab
   bool shared = false;                  // the output borrowed kept bytes of it in this flush
   bool reset = false;                   // by the codec
   bool peer_reset = false;              // by the peer, with whatever code
+  bool unsendable = false;              // ended since a header block of it is too long to be sent
   bool stalled = false;                 // reset because the peer left it waiting
   bool moved = false;                   // bytes of it have gone since `expire_stalled` last looked
   bool paused = false;
