@@ -21,7 +21,7 @@ Exchange::Exchange(WorkerContext& context, Downstream& downstream, http::StreamI
       exchange_timer_([](void* self) { static_cast<Exchange*>(self)->on_exchange_timeout(); },
                       this),
       try_timer_([](void* self) { static_cast<Exchange*>(self)->on_try_timeout(); }, this),
-      retry_timer_([](void* self) { static_cast<Exchange*>(self)->select_endpoint(); }, this),
+      retry_timer_([](void* self) { static_cast<Exchange*>(self)->on_retry_due(); }, this),
       started_(context.loop.now()) {
   context_.exchanges.push_back(*this);
   context_.metrics.requests_active.add();

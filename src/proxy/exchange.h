@@ -206,6 +206,8 @@ class Exchange final : public net::Deferred,
   void hold(uint64_t& count);
   void give_back_retry_place();
   void give_back_places();
+  void step_aside();
+  bool come_back();
   bool within_rates();
   bool refuse_rate(LimitRuntime& runtime, const NamedLimit::Taken& taken);
   std::string_view limit_key(const config::Limit& limit);
@@ -251,9 +253,11 @@ class Exchange final : public net::Deferred,
   bool retry_failure(ErrorCode code);
   bool retry_status();
   bool take_retry();
+  void on_retry_due();
   bool take_retry_place();
   bool can_go_elsewhere() const;
   Duration retry_wait(telemetry::RetryReason reason);
+  bool is_too_long(Duration wait) const;
   TimePoint last_moment() const;
   bool enter_retry_budget();
   void fail_without_endpoint();
@@ -379,6 +383,8 @@ class Exchange final : public net::Deferred,
   WebsocketKeys websocket_;
   Failure failure_;
   upstream::Outcome last_failure_;  // of the attempt before
+  // Why the next attempt is made, to be counted when it begins; Count_: it is no retry.
+  telemetry::RetryReason next_retry_ = telemetry::RetryReason::Count_;
   PinnedMembers* pinned_ = nullptr;
   upstream::Endpoint* chosen_ = nullptr;
   std::span<const upstream::Endpoint*> tried_;  // in the arena
@@ -393,6 +399,7 @@ class Exchange final : public net::Deferred,
   Timer retry_timer_;
   Duration timeout_{};
   TimePoint started_;
+  Duration script_wait_{};         // before the retry that a script asked for
   TimePoint response_deadline_{};  // of all attempts; once the request is complete
   TimePoint deadline_{};           // of the whole exchange; none: the epoch
   Duration upstream_time_{-1};

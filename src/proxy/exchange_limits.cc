@@ -4,6 +4,7 @@
 // what is under way at the cluster, before the first attempt.
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <utility>
 
 #include "http/header_id.h"
@@ -99,6 +100,22 @@ void Exchange::give_back_retry_place() {
 
 void Exchange::give_back_places() {
   while (held_count_ > 0) give_place_back(*held_[--held_count_]);
+}
+
+// A request that waits for its retry is under way nowhere, so others have its places meanwhile. Its
+// place in the retry budget stays its own: that is what bounds how many come back.
+void Exchange::step_aside() {
+  const uint64_t* const kept = has_retry_place_ ? &cluster_->load->retrying : nullptr;
+  const auto held = std::span(held_).first(std::exchange(held_count_, uint8_t{0}));
+  for (uint64_t* place : held) place == kept ? hold(*place) : give_place_back(*place);
+}
+
+/// After `step_aside`. False: others have the places, and the exchange fails for that.
+bool Exchange::come_back() {
+  if (runtime_->load != nullptr && !enter_route(*runtime_->load)) return false;
+  if (enter_cluster()) return true;
+  fail(ErrorCode::ClusterBusy, cluster_->cluster.name());
+  return false;
 }
 
 // All are asked before any is taken from, so that who is over one limit uses up no other that he

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "proxy/deadline.h"
 #include "proxy/exchange.h"
@@ -41,6 +42,8 @@ void Exchange::begin_attempt() {
     cluster_->load->retries.note_request(context_.loop.now());
   }
   note_attempt(*member->endpoint);
+  const auto reason = std::exchange(next_retry_, telemetry::RetryReason::Count_);
+  if (reason != telemetry::RetryReason::Count_) cluster_->metrics.retry(reason);
   // Once the connection is there, a body that is still to come has time limits of its own.
   arm(TimerKind::Response);
   const bool to_tunnel = request_.method == http::Method::Connect;

@@ -113,7 +113,7 @@ void Exchange::on_attempt_error(Attempt& attempt, ErrorCode code) {
     try_timer_.disarm();
     if (hedge_ != nullptr) drop_hedge();
     last_failure_ = {0, code};
-    cluster_->metrics.retry(telemetry::RetryReason::Reused);
+    next_retry_ = telemetry::RetryReason::Reused;
     return select_endpoint();
   }
   if (retry_failure(code)) return;

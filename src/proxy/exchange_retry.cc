@@ -81,8 +81,9 @@ bool Exchange::retry_status() {
 bool Exchange::request_retry() {
   if (hook_ != Hook::Response || !response_from_origin_ || !may_repeat(ErrorCode::None))
     return false;
-  const Duration wait = retry_after(*response_, unix_ms());
-  if (context_.loop.now() + wait >= last_moment() || !take_retry()) return false;
+  script_wait_ = std::max(retry_after(*response_, unix_ms()),
+                          cluster_->retry.backoff(retries_ + 1U, context_.random));
+  if (is_too_long(script_wait_) || !take_retry()) return false;
   decision_ = Decision::Retry;
   return true;
 }
@@ -93,9 +94,7 @@ int64_t Exchange::unix_ms() const {
 
 /// The script's policy decided, within the cluster's budget.
 void Exchange::begin_script_retry() {
-  const Duration wait = std::max(retry_after(*response_, unix_ms()),
-                                 cluster_->retry.backoff(retries_, context_.random));
-  begin_retry({response_->status}, RetryReason::Script, wait);
+  begin_retry({response_->status}, RetryReason::Script, script_wait_);
 }
 
 /// One more, within max_retries and the cluster's budget.
@@ -134,12 +133,12 @@ bool Exchange::can_go_elsewhere() const {
   });
 }
 
-/// Nothing, before the first retry, if what broke was one endpoint and there are others: back-off
-/// is for those that need time.
+/// Before the next retry. Nothing, if it is the first, what broke was one endpoint and there are
+/// others: back-off is for those that need time.
 Duration Exchange::retry_wait(RetryReason reason) {
   const bool broke = reason == RetryReason::Connect || reason == RetryReason::Reset;
-  if (broke && retries_ == 1 && can_go_elsewhere()) return Duration::zero();
-  return cluster_->retry.backoff(retries_, context_.random);
+  if (broke && retries_ == 0 && can_go_elsewhere()) return Duration::zero();
+  return cluster_->retry.backoff(retries_ + 1U, context_.random);
 }
 
 /// When another attempt would come too late.
@@ -155,18 +154,22 @@ TimePoint Exchange::last_moment() const {
   return deadline_ == TimePoint() ? last : std::min(last, deadline_);
 }
 
+/// Longer than the response may take; what the origin said is the better answer.
+bool Exchange::is_too_long(Duration wait) const {
+  return context_.loop.now() + wait >= last_moment();
+}
+
 /// False: what there is stands.
 bool Exchange::retry(const upstream::Outcome& failed, RetryReason reason, Duration at_least) {
   if (!may_repeat(failed.error)) return false;
-  // Longer than the response may take is too long; what the origin said is the better answer.
-  if (context_.loop.now() + at_least >= last_moment()) return false;
-  if (!take_retry()) return false;
-  begin_retry(failed, reason, std::max(at_least, retry_wait(reason)));
+  const Duration wait = std::max(at_least, retry_wait(reason));
+  if (is_too_long(wait) || !take_retry()) return false;
+  begin_retry(failed, reason, wait);
   return true;
 }
 
 void Exchange::begin_retry(const upstream::Outcome& failed, RetryReason reason, Duration wait) {
-  cluster_->metrics.retry(reason);
+  next_retry_ = reason;
   last_failure_ = failed;
   cancel_attempts();
   cancel_wait();
@@ -174,10 +177,17 @@ void Exchange::begin_retry(const upstream::Outcome& failed, RetryReason reason, 
   stage_ = Stage::Attempting;
   try_timer_.disarm();
   if (wait <= Duration::zero()) return select_endpoint();
+  step_aside();
   // The timer of the response goes on meanwhile.
   arm(TimerKind::Response);
   try_timer_.disarm();
   context_.loop.timers().arm(retry_timer_, wait);
+}
+
+void Exchange::on_retry_due() {
+  if (come_back()) return select_endpoint();
+  failure_.detail = arena_.join(last_failure(), ", then ", failure_.detail);
+  start_failure();
 }
 
 std::string_view Exchange::last_failure() {

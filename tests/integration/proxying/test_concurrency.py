@@ -81,6 +81,92 @@ def test_a_place_comes_back_whatever_the_outcome(held, make_origin, proxy_to, co
     assert proxy.get("/").status == 200
 
 
+def comes_back_in(seconds, gate):
+    """An origin that wants /bad to come back; all else, and /bad then, it holds until the gate opens."""
+    asked = set()
+
+    def handle(exchange):
+        if exchange.request.path.startswith("/bad") and exchange.request.path not in asked:
+            asked.add(exchange.request.path)
+            return exchange.reply(503, b"", {"Retry-After": str(seconds)})
+        if exchange.request.path == "/good":
+            return exchange.reply(200, b"good")
+        gate(exchange)
+
+    return handle
+
+
+def with_retry(config):
+    cluster = {**config.get("cluster", {}), "retry": {"max_retries": 1, "budget": "100%", "budget_min": 10}}
+    return {**config, "cluster": cluster, "route": {"timeout": "60s", **config.get("route", {})}}
+
+
+def waits_for_retry(proxy, count):
+    return proxy.metrics()("proxy_backend_request_duration_seconds_count", default=0) == count
+
+
+@pytest.mark.parametrize("config,status,token", CAPS)
+def test_o8_a_retry_that_waits_takes_no_place(held, proxy_to, config, status, token):
+    origin, gate = held
+    origin.otherwise(comes_back_in(40, gate), may_break=True)
+    proxy = proxy_to(origin, **with_retry(config))
+    with contextlib.ExitStack() as stack:
+        bad = []
+        for number in range(3):
+            bad.append(stack.enter_context(Client(proxy.port())))
+            bad[-1].send_request("GET", f"/bad{number}")
+        eventually(lambda: waits_for_retry(proxy, 3))
+        assert [proxy.get("/good").status for _ in range(5)] == [200] * 5
+        for client in bad:
+            client.reset()
+    # Clients that have left take nothing along with them.
+    eventually(lambda: proxy.metrics()("proxy_requests_active") == 0)
+    with contextlib.ExitStack() as stack:
+        waiting = fill(proxy, stack, 3)
+        eventually(lambda: len(gate.arrived) == 3)
+        assert proxy.get("/good").status == status
+        gate.open.set()
+        assert [client.response().status for client in waiting] == [200] * 3
+    assert proxy.metrics()("proxy_retries_total", default=0) == 0
+
+
+@pytest.mark.parametrize("config,status,token", CAPS)
+def test_o8_a_retry_that_comes_back_needs_a_place_again(held, proxy_to, config, status, token):
+    origin, gate = held
+    origin.otherwise(comes_back_in(1, gate), may_break=True)
+    proxy = proxy_to(origin, **with_retry(config))
+    with contextlib.ExitStack() as stack:
+        bad = stack.enter_context(Client(proxy.port(), timeout=scaled(20)))
+        bad.send_request("GET", "/bad")
+        eventually(lambda: waits_for_retry(proxy, 1))
+        waiting = fill(proxy, stack, 3)
+        answer = bad.response()
+        assert (answer.status, answer.json()["error"]) == (status, token)
+        gate.open.set()
+        assert [client.response().status for client in waiting] == [200] * 3
+    # O24: it never became an attempt.
+    assert proxy.metrics()("proxy_retries_total", default=0) == 0
+    assert proxy.wait_for_access(path="/bad")["attempts"] == 1
+
+
+@pytest.mark.parametrize("config,status,token", CAPS)
+def test_o8_a_retry_that_has_come_back_counts(held, proxy_to, config, status, token):
+    origin, gate = held
+    origin.otherwise(comes_back_in(1, gate), may_break=True)
+    proxy = proxy_to(origin, **with_retry(config))
+    with contextlib.ExitStack() as stack:
+        bad = []
+        for number in range(3):
+            bad.append(stack.enter_context(Client(proxy.port(), timeout=scaled(20))))
+            bad[-1].send_request("GET", f"/bad{number}")
+        eventually(lambda: len(gate.arrived) == 3)
+        assert proxy.get("/good").status == status
+        gate.open.set()
+        assert [client.response().status for client in bad] == [200] * 3
+    assert proxy.get("/good").status == 200
+    assert proxy.metrics()("proxy_retries_total", reason="status") == 3
+
+
 def test_clients_are_counted_apart(held, proxy_to):
     origin, gate = held
     proxy = proxy_to(origin, route={"max_requests_per_client": 2}, listener={"trusted_proxies": ["127.0.0.0/8"]})

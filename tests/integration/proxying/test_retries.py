@@ -217,16 +217,32 @@ def test_a_retry_after_of_more_than_five_minutes_goes_to_the_client_whatever_the
     assert (reply.status, reply.headers.get("retry-after")) == (503, "301")
 
 
-def test_a_body_that_comes_while_a_retry_waits_does_not_stop_the_clock(origin, proxy_to, connect):
-    origin.otherwise(lambda e: e.reply_early(503), may_break=True)
-    proxy = with_retry(proxy_to, origin, route={"timeout": "400ms"},
-                       retry={"buffer": "1MiB", "backoff": {"base": "1h", "max": "1h"}})
+@pytest.mark.parametrize("how,status,token", [
+    (answers(503), 503, None), (resets_before_head, 502, "origin_reset"), (closes_before_head, 502, "origin_closed")])
+def test_o8_a_back_off_longer_than_the_timeout_is_not_waited_for(origin, proxy_to, connect, how, status, token):
+    """What there is goes to the client at once, rather than a time-out later."""
+    proxy = with_retry(proxy_to, fails(origin, how), route={"timeout": "500ms"},
+                       retry={"backoff": {"base": "1h", "max": "1h"}})
+    reply = connect(proxy).get("/")
+    assert reply.status == status and (token is None or reply.json()["error"] == token)
+    assert len(origin.requests) == 1
+
+
+def test_a_body_that_comes_while_a_retry_waits_goes_with_it(origin, proxy_to, connect):
+    def refuse_once(exchange):
+        if len(origin.requests) == 1:
+            return exchange.reply_early(503, headers={"Retry-After": "1"})
+        exchange.reply(200, str(len(exchange.read_body())).encode())
+
+    origin.otherwise(refuse_once, may_break=True)
+    proxy = with_retry(proxy_to, origin, retry={"buffer": "1MiB"})
     client = connect(proxy)
     client.send_head("PUT", "/", {"Content-Length": "200000"})
-    eventually(lambda: proxy.metrics()("proxy_retries_total", default=0, reason="status") == 1)
+    eventually(lambda: proxy.metrics()("proxy_backend_request_duration_seconds_count", default=0) == 1)
     client.send(b"x" * 100_000)
-    assert client.response().status == 504
-    assert proxy.wait_for_access(status=504)["error"] == "response_timeout"
+    eventually(lambda: len(origin.requests) == 2)
+    client.send(b"x" * 100_000)
+    assert client.response().body == b"200000"
 
 
 def test_a_stream_that_goes_on_takes_no_place_in_the_budget(origin, proxy_to, connect):
@@ -276,13 +292,16 @@ def test_no_endpoint_is_tried_twice_while_there_are_others(make_origin, proxy_to
 
 
 def test_a_client_that_leaves_ends_the_retries(origin, proxy_to):
-    proxy = with_retry(proxy_to, origin.otherwise(answers(503)), retry={"max_retries": 100, "backoff": {"base": "1h", "max": "1h"}})
+    origin.otherwise(answers(503, retry_after="50"))
+    proxy = with_retry(proxy_to, origin, retry={"max_retries": 100}, route={"timeout": "60s"})
     with Client(proxy.port()) as client:
         client.send_request("GET", "/")
         origin.wait_for_requests(1)
-        eventually(lambda: proxy.metrics()("proxy_retries_total", default=0, reason="status") == 1)
+        eventually(lambda: proxy.metrics()("proxy_backend_request_duration_seconds_count", default=0) == 1)
         client.reset()
     assert proxy.wait_for_access(error="client_closed")["attempts"] == 1
+    # O24: it was about to be made, and was not.
+    assert proxy.metrics()("proxy_retries_total", default=0) == 0
 
 
 def test_a_storm_of_failures_stays_within_the_budget(origin, proxy_to):
@@ -330,6 +349,18 @@ def test_an_answer_not_wanted_stands_when_nobody_else_can_be_asked(origin, proxy
     assert len(origin.requests) == 1
 
 
+@pytest.mark.parametrize("how", [answers(503), resets_before_head])
+def test_o24_retries_that_are_made_count_and_the_one_that_is_not_does_not(make_origin, scripted, connect, how):
+    """Two attempts are made, the third would be at nobody: select_backend answers in its place."""
+    origin = fails(make_origin(), how, times=9)
+    proxy = scripted_retry(scripted, """function select_backend(request)
+      if request.attempt == 3 then return request:reply(418) end end""", origin,
+                           retry={"on": ["reset", "503"], "budget": "100%", "budget_min": 9})
+    assert connect(proxy).get("/").status == 418
+    assert len(origin.requests) == 2
+    assert proxy.metrics()("proxy_retries_total") == 1
+
+
 def test_endpoints_that_go_while_a_retry_waits_leave_the_status_of_the_first_answer(origin, scripted, connect):
     origin.otherwise(answers(500))
     proxy = scripted_retry(scripted, """function select_backend(request, cluster)
@@ -348,6 +379,8 @@ def test_endpoints_that_go_while_a_retry_waits_leave_the_status_of_the_first_ans
     assert (reply.status, reply.json()["error"], reply.json()["status"]) == (500, "origin_status", 500)
     assert reply.headers.get("x-detail") == "500, then no_endpoint"
     assert proxy.wait_for_access(status=500)["error"] == "origin_status"
+    # O24: nobody was left to be asked, so there was no retry.
+    assert proxy.metrics()("proxy_retries_total", default=0) == 0
 
 
 # -- scripts ------------------------------------------------------------------------------------
