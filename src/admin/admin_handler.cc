@@ -31,8 +31,8 @@ void answer(proxy::Exchange& exchange, const Response& response) {
 
 struct Waiter final : proxy::BodyWaiter {
   Waiter(AdminApi& the_api, proxy::Exchange& of) : api(the_api), exchange(of) {}
-  void on_body(std::string_view body, ErrorCode error) override {
-    if (error != ErrorCode::None) return exchange.reject(error);
+  void on_body(std::string_view body, const proxy::BodyError& error) override {
+    if (error) return exchange.reject(error.code);
     answer(exchange, api.handle(request_of(exchange, body)));
   }
   AdminApi& api;

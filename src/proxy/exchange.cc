@@ -150,6 +150,7 @@ void Exchange::reject(ErrorCode code) {
 }
 
 bool Exchange::set_cluster(std::string_view name) {
+  if (attempts_ > 0 || stage_ != Stage::Filters) return false;
   ClusterRuntime* found = table_->find_cluster(name);
   if (found == nullptr) return false;
   cluster_ = found;
@@ -261,6 +262,7 @@ void Exchange::arm(TimerKind kind) {
   try_timer_.disarm();
   switch (kind) {
     case TimerKind::RequestBody:
+      if (downstream_ == nullptr) break;  // nothing more comes
       after = downstream_->listener().body_timeout;
       break;
     case TimerKind::Response:

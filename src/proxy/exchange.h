@@ -39,12 +39,29 @@ struct LocalReply {
   std::span<const std::pair<std::string_view, std::string_view>> headers;
 };
 
+/// Why a body cannot be had: an error of the exchange, or that nobody will receive it any more.
+struct BodyError {
+  BodyError(ErrorCode error = ErrorCode::None)  // NOLINT: an error code is the usual reason
+      : code(error), text(error == ErrorCode::None ? std::string_view() : describe(error).token) {}
+  /// Its bytes have gone, to the origin or to the client, and were not kept.
+  static BodyError sent() { return {ErrorCode::Internal, "the body has been sent"}; }
+  /// The exchange has been answered, or given up, before all of it arrived.
+  static BodyError ended() { return {ErrorCode::Internal, "exchange_ended"}; }
+  explicit operator bool() const { return code != ErrorCode::None; }
+
+  ErrorCode code;
+  std::string_view text;  // what scripts see: a token or a short sentence
+
+ private:
+  BodyError(ErrorCode error, std::string_view why) : code(error), text(why) {}
+};
+
 /// Waits for a whole body; called once, perhaps from inside read_*_body. `body` is empty and
 /// `error` set when it could not be had (too large, broken off); it stays valid as long as the
 /// exchange.
 class BodyWaiter {
  public:
-  virtual void on_body(std::string_view body, ErrorCode error) = 0;
+  virtual void on_body(std::string_view body, const BodyError& error) = 0;
 
  protected:
   ~BodyWaiter() = default;
@@ -128,6 +145,9 @@ class Exchange final : public net::Deferred,
   void fail(ErrorCode code, std::string_view detail);
   const Failure& failure() const { return failure_; }
   bool can_reply() const { return !response_started_; }
+
+  // The functions below may be called in any hook and at any time, on_log included: what is over by
+  // then, because a side has been released or its bytes have gone, gives an error or does nothing.
 
   /// The whole request body, at most `limit` bytes; not after it has begun to go to an origin.
   void read_request_body(size_t limit, BodyWaiter& waiter);
@@ -243,7 +263,8 @@ class Exchange final : public net::Deferred,
   upstream::ProxiedClient& proxied_client() override { return downstream_->proxied_client(); }
   bool may_retry_for_free(const Attempt& attempt, ErrorCode code) const;
   void tell_deadline();
-  void finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error);
+  BodyError request_body_gone() const;
+  void finish_body_wait(BodyWaiter*& waiter, std::string_view body, const BodyError& error);
 
   // exchange_retry.cc
   bool may_repeat(ErrorCode code) const;

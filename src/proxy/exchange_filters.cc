@@ -106,7 +106,7 @@ void Exchange::filters_done() {
 }
 
 bool Exchange::reply(const LocalReply& reply) {
-  if (response_started_) return false;
+  if (response_started_ || stage_ == Stage::Finished) return false;
   make_local_response(reply);
   decision_ = Decision::Reply;
   return true;

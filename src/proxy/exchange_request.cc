@@ -214,7 +214,10 @@ void Exchange::take_body(std::string_view bytes) {
     }
     return;
   }
-  if (response_started_ || origin_complete_) return;  // nobody wants it any more
+  if (response_started_ || (origin_complete_ && request_waiter_ == nullptr)) {
+    body_lost_ = true;  // nobody wants it any more
+    return;
+  }
   body_.append(bytes);
   if (request_waiter_ != nullptr) {
     note_request_activity();
@@ -228,6 +231,7 @@ void Exchange::take_body(std::string_view bytes) {
 
 void Exchange::on_request_end() {
   request_ended_ = true;
+  if (stage_ == Stage::Finished) return;
   if (!body_replaced_) request_complete();
   if (request_waiter_ != nullptr) finish_body_wait(request_waiter_, body_, ErrorCode::None);
   if (tunnel_ && origin_complete_) response_done();
@@ -267,7 +271,8 @@ void Exchange::pause_client() {
 }
 
 void Exchange::resume_client() {
-  if (!client_paused_ || downstream_ == nullptr) {
+  if (downstream_ == nullptr) return;
+  if (!client_paused_) {
     if (!request_ended_ && !tunnel_) arm(TimerKind::RequestBody);
     return;
   }
@@ -289,10 +294,20 @@ bool Exchange::may_retry_for_free(const Attempt& attempt, ErrorCode code) const 
   return !attempt.request_sent() || http::is_idempotent(request_.method);
 }
 
-void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
-  if (attempts_ > 0 && !body_replaced_ && request_.body != http::BodyKind::None) {
-    return waiter.on_body({}, ErrorCode::Internal);
+// Why the whole of it can be had neither now nor later.
+BodyError Exchange::request_body_gone() const {
+  const bool has_body = body_replaced_ || request_.body != http::BodyKind::None;
+  if (has_body && (body_lost_ || attempts_ > 0)) return BodyError::sent();
+  if (request_broken_ && !body_replaced_) {
+    return failure_.code == ErrorCode::None ? ErrorCode::BadRequest : failure_.code;
   }
+  const bool more_comes = downstream_ != nullptr && stage_ != Stage::Finished;
+  if (request_ended_ || body_replaced_ || more_comes) return ErrorCode::None;
+  return failure_.code == ErrorCode::ClientClosed ? failure_.code : BodyError::ended();
+}
+
+void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
+  if (const BodyError gone = request_body_gone()) return waiter.on_body({}, gone);
   if (body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
   if (request_ended_ || body_replaced_) return waiter.on_body(body_, ErrorCode::None);
   if (request_.body == http::BodyKind::Sized && request_.content_length > limit) {
@@ -300,7 +315,7 @@ void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
   }
   request_waiter_ = &waiter;
   request_wait_limit_ = limit;
-  if (request_.expects_continue && !continue_sent_ && downstream_ != nullptr) {
+  if (request_.expects_continue && !continue_sent_) {
     // The proxy wants the body itself, so it is the proxy that says go on.
     continue_sent_ = true;
     request_.expects_continue = false;
@@ -314,6 +329,7 @@ void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
 }
 
 void Exchange::set_request_body(std::string_view body) {
+  if (attempts_ > 0 || stage_ == Stage::Finished) return;
   body_.assign(body);
   body_replaced_ = true;
   request_.body = body.empty() ? http::BodyKind::None : http::BodyKind::Sized;
@@ -330,7 +346,8 @@ void Exchange::cancel_body_wait(BodyWaiter& waiter) {
   if (response_waiter_ == &waiter) response_waiter_ = nullptr;
 }
 
-void Exchange::finish_body_wait(BodyWaiter*& waiter, std::string_view body, ErrorCode error) {
+void Exchange::finish_body_wait(BodyWaiter*& waiter, std::string_view body,
+                                const BodyError& error) {
   BodyWaiter* const waits = std::exchange(waiter, nullptr);
   waits->on_body(body, error);
 }

@@ -278,7 +278,7 @@ void Exchange::break_off(ErrorCode code) {
 }
 
 void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
-  if (response_ == nullptr || response_started_) return waiter.on_body({}, ErrorCode::Internal);
+  if (response_ == nullptr || response_started_) return waiter.on_body({}, BodyError::sent());
   if (!response_from_origin_ || response_replaced_) {
     return waiter.on_body(local_body_, ErrorCode::None);
   }
@@ -286,6 +286,10 @@ void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
   if (origin_error_ != ErrorCode::None) return waiter.on_body({}, origin_error_);
   if (response_body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
   if (origin_complete_) return waiter.on_body(response_body_, ErrorCode::None);
+  if (stage_ == Stage::Finished) {
+    const bool left = failure_.code == ErrorCode::ClientClosed;
+    return waiter.on_body({}, left ? failure_.code : BodyError::ended());
+  }
   response_waiter_ = &waiter;
   response_wait_limit_ = limit;
   arm(TimerKind::Idle);
@@ -293,7 +297,7 @@ void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
 }
 
 void Exchange::set_response_body(std::string_view body) {
-  if (response_ == nullptr || response_started_ || tunnel_) return;
+  if (response_ == nullptr || response_started_ || tunnel_ || stage_ == Stage::Finished) return;
   local_body_ = arena_.copy(body);
   response_->body = body.empty() ? http::BodyKind::None : http::BodyKind::Sized;
   response_->content_length = body.size();

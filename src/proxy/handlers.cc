@@ -80,8 +80,8 @@ class EchoHandler final : public Handler {
 
   struct Waiter final : BodyWaiter {
     explicit Waiter(Exchange& e) : exchange(e) {}
-    void on_body(std::string_view body, ErrorCode error) override {
-      if (error != ErrorCode::None) return exchange.reject(error);
+    void on_body(std::string_view body, const BodyError& error) override {
+      if (error) return exchange.reject(error.code);
       echo(exchange, body);
     }
     Exchange& exchange;

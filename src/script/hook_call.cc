@@ -286,7 +286,7 @@ int HookCall::begin_body(bool of_request) {
   return kWaits;
 }
 
-void HookCall::on_body(std::string_view body, ErrorCode error) {
+void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   body_ = body;
   body_error_ = error;
   body_is_there_ = true;
@@ -296,15 +296,12 @@ void HookCall::on_body(std::string_view body, ErrorCode error) {
 }
 
 int HookCall::push_body() {
-  if (body_error_ == ErrorCode::None) {
+  if (!body_error_) {
     lua_pushlstring(thread_, body_.data(), body_.size());
     return 1;
   }
   lua_pushnil(thread_);
-  const std::string_view token = body_error_ == ErrorCode::Internal
-                                     ? std::string_view("the body has been sent")
-                                     : describe(body_error_).token;
-  lua_pushlstring(thread_, token.data(), token.size());
+  lua_pushlstring(thread_, body_error_.text.data(), body_error_.text.size());
   return 2;
 }
 

@@ -82,7 +82,7 @@ class HookCall final : private proxy::BodyWaiter {
   int begin_sleep(double seconds);
   int begin_body(bool of_request);
   int push_body();
-  void on_body(std::string_view body, ErrorCode error) override;
+  void on_body(std::string_view body, const proxy::BodyError& error) override;
   void on_sleep_over();
   void on_time_over();
   void go_on(int arguments);
@@ -107,7 +107,7 @@ class HookCall final : private proxy::BodyWaiter {
   bool has_request_body_ = false;
   bool has_response_body_ = false;
   bool body_is_there_ = false;
-  ErrorCode body_error_ = ErrorCode::None;
+  proxy::BodyError body_error_;
   Duration cpu_left_{};
   Duration cpu_spent_{};
   size_t charged_ = 0;

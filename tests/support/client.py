@@ -95,6 +95,13 @@ class Client(Wire):
     def post(self, target, body, headers=(), **kwargs):
         return self.request("POST", target, headers, body, **kwargs)
 
+    def post_partly(self, target, part, length=None):
+        """A POST that stays incomplete: of a body of `length` bytes, or of unknown length, only `part`."""
+        if length is not None:
+            return self.send_head("POST", target, {"Content-Length": str(length)}).send(part)
+        self.send_head("POST", target, {"Transfer-Encoding": "chunked"})
+        return self.send(b"%x\r\n%s\r\n" % (len(part), part))
+
     def read_chunk(self):
         """The next chunk of a chunked body; b"" for the last."""
         return http1.read_chunk(self, http1.Headers())

@@ -321,6 +321,12 @@ class H2Client(Side):
     def post(self, target, body, headers=(), **kwargs):
         return self.request("POST", target, headers, body, **kwargs)
 
+    def post_partly(self, target, part, length=None):
+        """A POST that stays incomplete: of a body of `length` bytes, or of unknown length, only `part`."""
+        stream = self.start("POST", target, {} if length is None else {"content-length": str(length)})
+        self.send_data(stream, part)
+        return stream
+
     def cancel(self, stream, code=ErrorCodes.CANCEL):
         self.reset_stream(stream, code)
 

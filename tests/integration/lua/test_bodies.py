@@ -111,3 +111,110 @@ def test_a_body_can_be_the_answer(scripted, connect):
     proxy = scripted("function on_request(r) r:reply(200, r:body()) end", config={"route": {"echo": True}})
     body = bytes(range(256)) * 100
     assert connect(proxy).post("/", body).body == body
+
+
+READS_IN_LOG = """
+local function look(when, r)
+  local body, why = r:body()
+  proxy.log.info("saw", { when = when, body = tostring(body), why = why, method = r.method })
+end
+function on_request(r)
+  if r.path == "/reply" then return r:reply(401, "no") end
+end
+function on_log(r)
+  look("log", r)
+  proxy.sleep(0.001)
+  look("after a wait", r)
+end
+"""
+
+
+@pytest.mark.parametrize("path", ["/reply", "/limited", "/gone"])
+def test_l1_a_body_that_never_arrived_is_nil_in_on_log(scripted, connect, path):
+    """The client's side has been released by then: by a reply, by a limit that refuses, by a client that leaves."""
+    client = connect(proxy := scripted(READS_IN_LOG, config={
+        "limits": {"few": {"rate": "1/h", "key": "global"}},
+        "routes": [{"name": "limited", "match": {"path": "/limited"}, "limits": ["few"], "echo": True,
+                    "policies": ["policy"]}],
+        "route": {"echo": True}}))
+    if path == "/limited":
+        connect(proxy).get(path)
+    client.post_partly(path, b"part", length=100)
+    if path == "/gone":
+        client.reset()
+        proxy.wait_for_access(path=path)
+    else:
+        assert client.response().status == {"/reply": 401, "/limited": 429}[path]
+    for when in ("log", "after a wait"):
+        line = proxy.wait_for_log(message="saw", when=when, method="POST")
+        assert (line["body"], line["why"]) == ("nil", "client_closed" if path == "/gone" else "exchange_ended")
+    assert connect(proxy).get("/").status == 200
+
+
+@pytest.mark.parametrize("hook", ["on_response", "on_error", "on_log"])
+def test_l1_a_part_of_a_body_is_no_body(scripted, connect, hook):
+    """The client is refused half-way."""
+    proxy = scripted("""
+        function %s(a, b)
+          local request = a.headers and a.path and a or b
+          local body, why = request:body()
+          proxy.sleep(0.001)
+          local again, still = request:body()
+          proxy.log.info("saw", { body = tostring(body), why = why, again = tostring(again), still = still })
+        end""" % hook, config={"route": {"echo": True, "max_body": "8"}})
+    client = connect(proxy)
+    client.post_partly("/", b"123456789", length=None)
+    assert client.response().status == 413
+    line = proxy.wait_for_log(message="saw")
+    assert (line["body"], line["why"]) == (line["again"], line["still"]) == ("nil", "body_too_large")
+
+
+def test_l1_both_bodies_in_on_log_of_a_client_that_left_the_response(origin, scripted, connect):
+    """The origin's head has come, a hook waits, the client leaves: nothing more of the body will be read."""
+    def half(exchange):
+        exchange.start_chunked()
+        exchange.chunk(b"half")
+        exchange.expect_gone()
+    origin.on("/x", half, may_break=True)
+    proxy = scripted("""
+        function on_response() proxy.log.info("head") proxy.sleep(10) end
+        function on_log(request, response)
+          local body, why = response:body()
+          proxy.log.info("saw", { body = tostring(body), why = why, request = tostring((request:body())) })
+        end""", origin)
+    client = connect(proxy)
+    client.send_request("GET", "/x")
+    proxy.wait_for_log(message="head")
+    client.reset()
+    line = proxy.wait_for_log(message="saw")
+    assert (line["body"], line["why"]) == ("nil", "client_closed")
+
+
+@pytest.mark.parametrize("retry", [None, {"max_retries": 2}], ids=["once", "retries"])
+@pytest.mark.parametrize("edit", ["r:set_body('x')", "r:set_body('')", "r:body()"])
+def test_l20_a_body_that_was_sent_is_nil(origin, scripted, connect, retry, edit):
+    proxy = scripted("""
+        local function look(request, hook)
+          local body, why = request:body()
+          proxy.log.info("saw", { body = tostring(body), why = why, hook = hook })
+        end
+        function on_request(r) %s end
+        function on_response(response, request) look(request, "on_response") end
+        function on_log(request) look(request, "on_log") end""" % edit, origin, config={"cluster": {"retry": retry} if retry else {}})
+    assert connect(proxy).post("/", b"client's own").status == 200
+    for hook in ("on_response", "on_log"):
+        line = proxy.wait_for_log(message="saw", hook=hook)
+        assert (line["body"], line.get("why")) == ("nil", "the body has been sent")
+
+
+def test_l20_a_body_that_was_replaced_is_read_until_it_is_sent(origin, scripted, connect):
+    proxy = scripted("""
+        function on_request(r) r:set_body("x") r.headers["x-seen"] = r:body() end
+        function select_backend(r) r.headers["x-select"] = r:body() end""", origin)
+    assert connect(proxy).post("/", b"client's own").status == 200
+    assert [origin.last.headers.get(n) for n in ("x-seen", "x-select")] == ["x", "x"]
+
+
+def test_l20_a_request_without_body_still_has_an_empty_one_later(origin, scripted, connect):
+    proxy = scripted("function on_response(s, r) s.headers['x-body'] = '<' .. r:body() .. '>' end", origin)
+    assert connect(proxy).get("/").headers.get("x-body") == "<>"
