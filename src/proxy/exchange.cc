@@ -45,26 +45,37 @@ Duration Exchange::elapsed() const {
 // 1. The request head arrives.
 void Exchange::on_request_head(bool end) {
   request_ended_ = request_complete_ = end;
+  stage_ = Stage::Filters;
   if (!end) arm(TimerKind::RequestBody);
   const Result<void> accepted = accept_head();
   find_route();
-  if (request_.method == http::Method::Connect && refuse_connect(end)) return start_failure();
-  if (!accepted) return fail(accepted.error(), "request head"), start_failure();
-  if (runtime_->route == nullptr) return fail(ErrorCode::NoRoute, {}), start_failure();
+  if (request_.method == http::Method::Connect && refuse_connect(end)) return refuse();
+  if (!accepted) return fail(accepted.error(), "request head"), refuse();
+  if (runtime_->route == nullptr) return fail(ErrorCode::NoRoute, {}), refuse();
   const config::Route& route = *runtime_->route;
   if (encoded_slash_ && !route.allow_encoded_slashes) {
-    return fail(ErrorCode::BadRequest, "encoded slash"), start_failure();
+    return fail(ErrorCode::BadRequest, "encoded slash"), refuse();
   }
   timeout_ = route.timeout;
   arm_exchange(route.exchange_timeout);
   if (route.max_body > 0 && request_.body == http::BodyKind::Sized &&
       request_.content_length > route.max_body) {
-    return fail(ErrorCode::BodyTooLarge, "content-length"), start_failure();
+    return fail(ErrorCode::BodyTooLarge, "content-length"), refuse();
   }
-  if (!admit()) return start_failure();
+  if (!admit()) return refuse();
   // 3. Filters see the request.
-  stage_ = Stage::Filters;
   run_filters(Hook::Request);
+}
+
+// Before any filter has seen the request. All of them see the answer, but for an overloaded
+// proxy's, which must cost nothing.
+void Exchange::refuse() {
+  if (failure_.code == ErrorCode::Overloaded) {
+    error_filters_ran_ = true;
+  } else {
+    filters_reached_ = filter_count_;
+  }
+  start_failure();
 }
 
 bool Exchange::refuse_connect(bool end) {
@@ -185,9 +196,11 @@ void Exchange::on_request_error(ErrorCode code) {
   request_broken_ = request_ended_ = true;
   if (code == ErrorCode::ClientClosed) return on_client_left();
   // A request that broke before its head was complete has met neither route nor filters.
+  // It is no request that a script could look at; only on_log hears of it.
   if (stage_ == Stage::Head) {
     (void)accept_head();
     find_route();
+    error_filters_ran_ = true;
   }
   if (stage_ == Stage::Finished) return;
   if (response_started_) return break_off(code);

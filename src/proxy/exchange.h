@@ -206,6 +206,7 @@ class Exchange final : public net::Deferred,
 
   // exchange.cc: steps 1 to 4
   bool refuse_connect(bool end);
+  void refuse();
   Result<void> accept_head();
   void identify(const Peer& peer);
   void find_route();

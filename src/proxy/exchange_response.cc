@@ -137,7 +137,7 @@ void Exchange::start_failure() {
   if (response_started_) return break_off(failure_.code);
   response_ = nullptr;
   response_from_origin_ = false;
-  if (error_filters_ran_ || filters_reached_ == 0) return reply_with_problem();
+  if (error_filters_ran_) return reply_with_problem();
   error_filters_ran_ = true;
   run_filters(Hook::Error);
 }

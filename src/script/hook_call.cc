@@ -62,7 +62,6 @@ void HookCall::close() {
   ++run_;
   ++sequence_;
   light_ = light_handle(slot_, sequence_);
-  has_reply_ = has_retry_ = has_request_body_ = has_response_body_ = false;
   filter_ = nullptr;
   exchange_ = nullptr;
   call_ = nullptr;
@@ -90,7 +89,7 @@ Verdict HookCall::start(Hook hook) {
   ++run_;
   hook_ = hook;
   waited_ = false;
-  has_reply_ = has_retry_ = false;
+  forget_decisions();
   cpu_spent_ = Duration::zero();
   cpu_left_ = filter_->policy().budget.cpu;
   thread_ = script_.vm().take_thread();
@@ -179,11 +178,20 @@ Verdict HookCall::done() {
   script_.vm().give_back_thread(thread_);
   thread_ = nullptr;
   account();
+  return carry_out() ? Verdict::Stop : Verdict::Continue;
+}
+
+// What the hook decided before it ended, in order or by an error. True: the exchange has its
+// answer.
+bool HookCall::carry_out() {
+  if (has_retry_) return true;  // noted by the exchange
   const uint32_t run = run_;
-  if (std::exchange(has_retry_, false)) return Verdict::Stop;
   apply_bodies();
-  if (run_ != run || !std::exchange(has_reply_, false)) return Verdict::Continue;
-  return exchange_->reply(reply_) ? Verdict::Stop : Verdict::Continue;
+  return run_ == run && has_reply_ && exchange_->reply(reply_);
+}
+
+void HookCall::forget_decisions() {
+  has_reply_ = has_retry_ = has_request_body_ = has_response_body_ = false;
 }
 
 // False: what the hook returned is no endpoint of the cluster.
@@ -216,7 +224,10 @@ Verdict HookCall::failed(ErrorCode code, std::string_view text) {
   // The text may stand on the thread's stack, which goes now.
   const std::string_view detail = exchange_->arena().copy(text.substr(0, 1000));
   stop_waiting();
-  has_reply_ = has_retry_ = has_request_body_ = has_response_body_ = false;
+  // A script that has refused a request must not let it pass because it fails afterwards.
+  const uint32_t run = run_;
+  if (carry_out()) return Verdict::Stop;
+  if (run_ != run) return Verdict::Continue;  // it ended the exchange
   // Nothing can be answered any more, or the answer is an error's already.
   if (hook_ == Hook::Log || hook_ == Hook::Error) return Verdict::Continue;
   if (filter_->policy().on_error == config::OnError::Open) return Verdict::Continue;
@@ -325,8 +336,9 @@ void HookCall::on_time_over() {
                                        script_.vm().place_of(thread_), budget.count());
   proxy::Exchange& exchange = *exchange_;
   proxy::FilterCall& call = *call_;
+  const uint32_t run = run_;
   const Verdict verdict = failed(ErrorCode::ScriptTime, text);
-  exchange.proceed(call, verdict);
+  if (run_ == run) exchange.proceed(call, verdict);
 }
 
 void HookCall::stop_waiting() {

@@ -73,6 +73,8 @@ class HookCall final : private proxy::BodyWaiter {
   proxy::Verdict done();
   bool take_endpoint();
   void apply_bodies();
+  bool carry_out();
+  void forget_decisions();
   proxy::Verdict failed(ErrorCode code, std::string_view text);
   void log_failure(ErrorCode code, std::string_view text);
   static constexpr int kWaits = -1;
