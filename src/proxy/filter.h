@@ -30,6 +30,7 @@ struct FilterCall {
   Exchange* exchange = nullptr;
   Filter* filter = nullptr;
   void* state = nullptr;  // the filter's own, for this exchange
+  uint64_t number = 0;    // the filter's own too; outlives `release`
 };
 
 /// Sees an exchange's events in both directions. One object per policy (or built-in) and worker;

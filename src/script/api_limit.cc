@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // proxy.limit(name):take(key, cost): the rate limits of the configuration.
+#include <algorithm>
 #include <cstring>
 
 #include "script/api.h"
@@ -19,12 +20,16 @@ std::string_view check_limit(lua_State* L) {
   return {static_cast<const char*>(lua_touserdata(L, 1)), lua_objlen(L, 1)};
 }
 
+[[noreturn]] void raise_unknown(lua_State* L, std::string_view name) {
+  lua_pushlstring(L, name.data(), name.size());
+  luaL_error(L, "no limit of the config is named '%s'", lua_tostring(L, -1));
+  __builtin_unreachable();
+}
+
 proxy::LimitRuntime& find(lua_State* L, HookCall& call, std::string_view name) {
   proxy::LimitRuntime* limit = call.exchange().routes().find_limit(name);
-  if (limit != nullptr) return *limit;
-  lua_pushlstring(L, name.data(), name.size());
-  luaL_error(L, "no limit is named '%s'", lua_tostring(L, -1));
-  __builtin_unreachable();
+  if (limit == nullptr) raise_unknown(L, name);
+  return *limit;
 }
 
 uint64_t check_cost(lua_State* L, const proxy::NamedLimit& limit) {
@@ -58,11 +63,23 @@ int take(lua_State* L) {
   return 3;
 }
 
+// At top level: in the configuration that the script is loaded with.
+void check_known(lua_State* L, std::string_view name) {
+  LoadedScript& script = LoadedScript::of(L);
+  if (script.running_call != nullptr) {
+    find(L, *script.running_call, name);
+    return;
+  }
+  const std::vector<std::string>& limits = script.generation().limits();
+  if (std::find(limits.begin(), limits.end(), name) == limits.end()) raise_unknown(L, name);
+  std::vector<std::string>& used = script.used_limits;
+  if (std::find(used.begin(), used.end(), name) == used.end()) used.emplace_back(name);
+}
+
 int limit(lua_State* L) {
   size_t size;
   const char* name = luaL_checklstring(L, 1, &size);
-  HookCall* call = LoadedScript::of(L).running_call;
-  if (call != nullptr) find(L, *call, {name, size});
+  check_known(L, {name, size});
   Vm::of(L).reserve(L, size);
   std::memcpy(lua_newuserdata(L, size), name, size);
   lua_pushvalue(L, lua_upvalueindex(1));

@@ -28,15 +28,23 @@ struct Chunk {
 /// workers.
 class Generation {
  public:
+  /// `limits`: the names that proxy.limit knows while the top level runs; those of the snapshot
+  /// that it is first loaded for.
   Generation(std::shared_ptr<const Chunk> main, std::vector<config::Policy> policies,
-             std::vector<std::string> folders, uint64_t number)
+             std::vector<std::string> folders, std::vector<std::string> limits, uint64_t number)
       : main_(std::move(main)),
         policies_(std::move(policies)),
         folders_(std::move(folders)),
+        limits_(std::move(limits)),
         number_(number) {}
 
   const Chunk& main() const { return *main_; }
   const std::vector<config::Policy>& policies() const { return policies_; }
+  const std::vector<std::string>& limits() const { return limits_; }
+  /// Those of them that the top level asks for.
+  const std::vector<std::string>& used_limits() const { return used_limits_; }
+  /// By whoever loaded it, before anybody else knows of it.
+  void note_limits(std::vector<std::string> used) { used_limits_ = std::move(used); }
   uint64_t number() const { return number_; }
   std::chrono::system_clock::time_point loaded_at() const { return loaded_at_; }
   /// Names of the hooks that the script defines for a policy, as its top level left them.
@@ -56,6 +64,8 @@ class Generation {
   const std::shared_ptr<const Chunk> main_;
   const std::vector<config::Policy> policies_;
   const std::vector<std::string> folders_;  // where modules are looked for, in order
+  const std::vector<std::string> limits_;
+  std::vector<std::string> used_limits_;
   const uint64_t number_;
   const std::chrono::system_clock::time_point loaded_at_ = std::chrono::system_clock::now();
   std::map<std::string, std::vector<std::string>> hooks_;  // by policy

@@ -7,7 +7,6 @@
 namespace tidegate::script {
 namespace {
 
-constexpr int kSlotShift = 18;
 constexpr int kKindShift = 34;
 constexpr int kTagShift = 37;
 // LuaJIT keeps the low 39 bits of a light userdata as they are; no object of the process has an
@@ -15,14 +14,30 @@ constexpr int kTagShift = 37;
 constexpr uintptr_t kTag = 2;
 constexpr uintptr_t kKindBits = uintptr_t{7} << kKindShift;
 
+static_assert(kMaxHandleNumber >> kKindShift == 0);
+
 HandleKind kind_of(uintptr_t bits) {
   return static_cast<HandleKind>((bits & kKindBits) >> kKindShift);
 }
 
+[[noreturn]] void raise_foreign(lua_State* L, HandleKind kind) {
+  luaL_error(L,
+             "%s used outside its exchange: a handle works only in the hooks of the exchange that "
+             "it was made for",
+             to_string(kind));
+  __builtin_unreachable();
+}
+
+[[noreturn]] void raise_wrong_self(lua_State* L, HandleKind kind) {
+  luaL_error(L, "%s expected; call its functions with a colon, as in %s:name(...)", to_string(kind),
+             to_string(kind));
+  __builtin_unreachable();
+}
+
 }  // namespace
 
-uintptr_t light_handle(uint32_t slot, uint64_t sequence) {
-  return kTag << kTagShift | uintptr_t{slot} << kSlotShift | (sequence & kLightSequence);
+uintptr_t light_handle(uint64_t number) {
+  return kTag << kTagShift | number;
 }
 
 const char* to_string(HandleKind kind) {
@@ -51,46 +66,39 @@ const char* to_string(HandleKind kind) {
   return "";
 }
 
-HookCall& live_call(lua_State* L, const Handle& handle) {
-  uint64_t now = handle.call->sequence();
-  if (handle.kind < HandleKind::Cluster) now &= kLightSequence;
-  if (now != handle.sequence) [[unlikely]] {
-    luaL_error(L, "%s used after its exchange has ended", to_string(handle.kind));
-  }
-  return *handle.call;
-}
-
-bool read_light(lua_State* L, int index, Handle& to) {
+HandleKind read_light(lua_State* L, int index, HookCall*& call) {
+  if (!lua_islightuserdata(L, index)) return HandleKind::Count_;
   const auto bits = reinterpret_cast<uintptr_t>(lua_touserdata(L, index));
-  HookCall* const running = HookCall::running;
-  if (bits >> kTagShift != kTag || running == nullptr) return false;
-  to.kind = kind_of(bits);
-  to.sequence = bits & kLightSequence;
-  // Almost always it is the running exchange's own.
-  const auto slot = static_cast<uint32_t>(bits >> kSlotShift & (kLightSlots - 1));
-  to.call = slot == running->slot() ? running : &running->script().call_at(slot);
-  return true;
+  if (bits >> kTagShift != kTag) return HandleKind::Count_;
+  call = HookCall::running;
+  if (call == nullptr || (bits & ~kKindBits) != call->light()) raise_foreign(L, kind_of(bits));
+  return kind_of(bits);
 }
 
-const Handle* to_handle(lua_State* L, int index) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_objlen(L, index) != sizeof(Handle)) return nullptr;
-  const auto* handle = static_cast<const Handle*>(lua_touserdata(L, index));
-  return handle->magic == Handle::kMagic ? handle : nullptr;
+const Handle* to_handle(lua_State* L, int index, HandleKind kind) {
+  if (lua_type(L, index) != LUA_TUSERDATA || lua_getmetatable(L, index) == 0) return nullptr;
+  LoadedScript::of(L).push_metatable(L, kind);
+  const bool is_one = lua_rawequal(L, -1, -2) != 0;
+  lua_pop(L, 2);
+  return is_one ? static_cast<const Handle*>(lua_touserdata(L, index)) : nullptr;
+}
+
+const Handle& full_self(lua_State* L, HandleKind kind, HookCall*& call) {
+  const Handle* handle = to_handle(L, 1, kind);
+  if (handle == nullptr) raise_wrong_self(L, kind);
+  call = HookCall::running;
+  if (call == nullptr || call->number() != handle->number) raise_foreign(L, kind);
+  return *handle;
 }
 
 HookCall& check_self(lua_State* L, HandleKind kind) {
-  Handle light;
-  const Handle* handle = nullptr;
+  HookCall* call = nullptr;
   if (kind >= HandleKind::Cluster) {
-    handle = to_handle(L, 1);
-  } else if (lua_islightuserdata(L, 1) && read_light(L, 1, light)) {
-    handle = &light;
+    full_self(L, kind, call);
+  } else if (read_light(L, 1, call) != kind) {
+    raise_wrong_self(L, kind);
   }
-  if (handle == nullptr || handle->kind != kind) {
-    luaL_error(L, "%s expected; call its functions with a colon, as in %s:name(...)",
-               to_string(kind), to_string(kind));
-  }
-  return live_call(L, *handle);
+  return *call;
 }
 
 Field field_of(lua_State* L, const HookCall& call) {
@@ -110,7 +118,7 @@ void push_light(lua_State* L, const HookCall& call, HandleKind kind) {
 void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
                  const upstream::EndpointSettings* settings) {
   auto* handle = static_cast<Handle*>(lua_newuserdata(L, sizeof(Handle)));
-  *handle = {Handle::kMagic, kind, call.sequence(), &call, target, settings};
+  *handle = {call.number(), target, settings};
   call.script().push_metatable(L, kind);
   lua_setmetatable(L, -2);
 }
@@ -125,10 +133,10 @@ namespace {
     kind = kind_of(bits);
     return *running;
   }
-  Handle handle;
-  if (!read_light(L, 1, handle)) luaL_error(L, "attempt to index a userdata value");
-  kind = handle.kind;
-  return live_call(L, handle);
+  HookCall* call = nullptr;
+  kind = read_light(L, 1, call);
+  if (kind == HandleKind::Count_) luaL_error(L, "attempt to index a userdata value");
+  return *call;
 }
 
 int light_index(lua_State* L) {

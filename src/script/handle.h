@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Lua objects that stand for parts of an exchange. A handle holds no pointer into the exchange,
-// but names the HookCall it belongs to and the sequence number that it had; when the exchange ends
-// the number changes and every later use of the handle raises.
+// The Lua objects that stand for parts of an exchange. A handle holds no pointer into the exchange:
+// it holds the number of the HookCall it was made for, and works only while that is the one whose
+// hook runs. So a handle works in every hook run of its own exchange, and raises anywhere else.
 //
 // Handles of the parts that every exchange has are light userdata: numbers, which cost no memory
 // and no collection, so that a hook that edits headers allocates nothing. Those of a cluster and of
-// its endpoints, which need a pointer too, are full userdata.
+// its endpoints, which need a pointer too, are full userdata; they are recognised by their
+// metatable, which no script can reach.
 //
-//   light:   10 │ kind: 3 bits │ slot of the HookCall: 16 bits │ sequence, its low 18 bits
-//
-// So a handle that a script kept would come alive again only for an exchange that stands in the
-// same slot 262,144 exchanges later.
+//   light:   10 │ kind: 3 bits │ number of the HookCall: 34 bits
 #pragma once
 #include <cstdint>
 
@@ -38,12 +36,9 @@ enum class HandleKind : uint8_t {
 constexpr size_t kHandleKinds = static_cast<size_t>(HandleKind::Count_);
 const char* to_string(HandleKind kind);
 
+/// What a full userdata holds.
 struct Handle {
-  static constexpr uint32_t kMagic = 0x7469646e;
-  uint32_t magic;
-  HandleKind kind;
-  uint64_t sequence;
-  HookCall* call;
+  uint64_t number;
   void* target;  // Cluster: upstream::Cluster; Endpoint and Breaker: upstream::Endpoint
   const upstream::EndpointSettings* settings;  // of an endpoint; pinned as the endpoint is
 };
@@ -105,25 +100,22 @@ enum class Field : uint8_t {
   Count_
 };
 
+/// Numbers of HookCalls run up to it, then begin at 1 again.
+constexpr uint64_t kMaxHandleNumber = (uint64_t{1} << 34) - 1;
 /// A light handle without its kind.
-uintptr_t light_handle(uint32_t slot, uint64_t sequence);
+uintptr_t light_handle(uint64_t number);
 
-constexpr uint64_t kLightSequence = (uint64_t{1} << 18) - 1;
-constexpr uint32_t kLightSlots = uint32_t{1} << 16;
-
-/// The call that a handle belongs to. Raises if its exchange has ended.
-HookCall& live_call(lua_State* L, const Handle& handle);
-/// Of a method: whatever the script passed. Raises unless it is a live handle of that kind.
+/// Of a method: whatever the script passed. Raises unless it is a handle of that kind and belongs
+/// to the exchange whose hook runs; gives that hook's call.
 HookCall& check_self(lua_State* L, HandleKind kind);
-/// False: what stands at `index` is no light handle.
-bool read_light(lua_State* L, int index, Handle& to);
-/// The full handle at `index`, or nullptr.
-const Handle* to_handle(lua_State* L, int index);
-/// Of a metamethod of a full handle: its first argument is one for sure, since no script reaches
-/// metatables.
-inline const Handle& full_self(lua_State* L) {
-  return *static_cast<const Handle*>(lua_touserdata(L, 1));
-}
+/// The kind of the light handle at `index`, if it belongs to the exchange whose hook runs, which
+/// `call` is then. HandleKind::Count_: it is no light handle. Raises if it belongs to another.
+HandleKind read_light(lua_State* L, int index, HookCall*& call);
+/// The full handle of that kind at `index`, of whatever exchange; nullptr: it is none.
+const Handle* to_handle(lua_State* L, int index, HandleKind kind);
+/// The same of a metamethod or method, for its first argument; raises unless it is one of the
+/// exchange whose hook runs.
+const Handle& full_self(lua_State* L, HandleKind kind, HookCall*& call);
 
 void push_light(lua_State* L, const HookCall& call, HandleKind kind);
 /// A cluster's or endpoint's.

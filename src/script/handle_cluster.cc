@@ -52,8 +52,9 @@ void push_breakers(lua_State* L, const upstream::Cluster& cluster) {
 }
 
 int cluster_index(lua_State* L) {
-  const Handle& handle = full_self(L);
-  HookCall& call = live_call(L, handle);
+  HookCall* running = nullptr;
+  const Handle& handle = full_self(L, HandleKind::Cluster, running);
+  HookCall& call = *running;
   upstream::Cluster& cluster = cluster_of(handle);
   switch (field_of(L, call)) {
     case Field::Name:
@@ -86,13 +87,14 @@ int cluster_index(lua_State* L) {
 }
 
 int cluster_newindex(lua_State* L) {
-  live_call(L, full_self(L));
+  check_self(L, HandleKind::Cluster);
   raise_read_only(L, "cluster");
 }
 
 int cluster_pick(lua_State* L) {
-  HookCall& call = check_self(L, HandleKind::Cluster);
-  upstream::Cluster& cluster = cluster_of(*to_handle(L, 1));
+  HookCall* running = nullptr;
+  upstream::Cluster& cluster = cluster_of(full_self(L, HandleKind::Cluster, running));
+  HookCall& call = *running;
   call.exchange().pin_members(cluster);
   const upstream::Cluster::Member* member = cluster.pick(call.exchange().pick_context());
   if (member == nullptr) return 0;
@@ -131,8 +133,9 @@ bool set_endpoints(HookCall& call, const upstream::Cluster& cluster, std::string
 
 // cluster:set_endpoints{url or { url, weight, tags }, ...}
 int cluster_set_endpoints(lua_State* L) {
-  HookCall& call = check_self(L, HandleKind::Cluster);
-  const upstream::Cluster& cluster = cluster_of(*to_handle(L, 1));
+  HookCall* running = nullptr;
+  const upstream::Cluster& cluster = cluster_of(full_self(L, HandleKind::Cluster, running));
+  HookCall& call = *running;
   luaL_checktype(L, 2, LUA_TTABLE);
   if (lua_objlen(L, 2) == 0)
     return luaL_error(L, "set_endpoints: needs a list of at least one endpoint");
@@ -151,9 +154,10 @@ int cluster_set_endpoints(lua_State* L) {
 }
 
 int cluster_health_check(lua_State* L) {
-  HookCall& call = check_self(L, HandleKind::Cluster);
-  const auto& check_health = call.exchange().context().check_health;
-  if (check_health) check_health(cluster_of(*to_handle(L, 1)).name());
+  HookCall* call = nullptr;
+  const upstream::Cluster& cluster = cluster_of(full_self(L, HandleKind::Cluster, call));
+  const auto& check_health = call->exchange().context().check_health;
+  if (check_health) check_health(cluster.name());
   return 0;
 }
 
@@ -167,8 +171,9 @@ void push_tags(lua_State* L, const upstream::EndpointSettings& settings) {
 }
 
 int endpoint_index(lua_State* L) {
-  const Handle& handle = full_self(L);
-  HookCall& call = live_call(L, handle);
+  HookCall* running = nullptr;
+  const Handle& handle = full_self(L, HandleKind::Endpoint, running);
+  HookCall& call = *running;
   const upstream::Endpoint& endpoint = endpoint_of(handle);
   switch (field_of(L, call)) {
     case Field::Address:
@@ -202,13 +207,14 @@ int endpoint_index(lua_State* L) {
 }
 
 int endpoint_newindex(lua_State* L) {
-  live_call(L, full_self(L));
+  check_self(L, HandleKind::Endpoint);
   raise_read_only(L, "endpoint");
 }
 
 int breaker_index(lua_State* L) {
-  const Handle& handle = full_self(L);
-  const HookCall& call = live_call(L, handle);
+  HookCall* running = nullptr;
+  const Handle& handle = full_self(L, HandleKind::Breaker, running);
+  const HookCall& call = *running;
   const upstream::Breaker& breaker = endpoint_of(handle).breaker;
   switch (field_of(L, call)) {
     case Field::State: {
@@ -240,14 +246,14 @@ int breaker_index(lua_State* L) {
 }
 
 int breaker_newindex(lua_State* L) {
-  live_call(L, full_self(L));
+  check_self(L, HandleKind::Breaker);
   raise_read_only(L, "breaker");
 }
 
 int breaker_reset(lua_State* L) {
-  HookCall& call = check_self(L, HandleKind::Breaker);
-  upstream::Endpoint& endpoint = endpoint_of(*to_handle(L, 1));
-  if (endpoint.reset_breaker(call.exchange().context().loop.now())) {
+  HookCall* call = nullptr;
+  upstream::Endpoint& endpoint = endpoint_of(full_self(L, HandleKind::Breaker, call));
+  if (endpoint.reset_breaker(call->exchange().context().loop.now())) {
     log::info("breaker reset", {{"endpoint", endpoint.address}});
   }
   return 0;
@@ -255,8 +261,8 @@ int breaker_reset(lua_State* L) {
 
 // Two handles of one endpoint are equal.
 int endpoint_equal(lua_State* L) {
-  const Handle* a = to_handle(L, 1);
-  const Handle* b = to_handle(L, 2);
+  const Handle* a = to_handle(L, 1, HandleKind::Endpoint);
+  const Handle* b = to_handle(L, 2, HandleKind::Endpoint);
   lua_pushboolean(L, a != nullptr && b != nullptr && a->target == b->target ? 1 : 0);
   return 1;
 }

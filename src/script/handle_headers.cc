@@ -38,14 +38,14 @@ http::Headers& headers_of(lua_State* L, const HookCall& call, HandleKind kind) {
 
 // Of a method: headers or trailers of either side.
 HookCall& check_headers(lua_State* L, http::Headers*& headers) {
-  Handle handle;
-  if (!lua_islightuserdata(L, 1) || !read_light(L, 1, handle) || handle.kind == HandleKind::Vars ||
-      handle.kind == HandleKind::Request || handle.kind == HandleKind::Response) {
+  HookCall* call = nullptr;
+  const HandleKind kind = read_light(L, 1, call);
+  if (kind == HandleKind::Count_ || kind == HandleKind::Vars || kind == HandleKind::Request ||
+      kind == HandleKind::Response) {
     luaL_error(L, "headers expected; call its functions with a colon, as in headers:all(name)");
   }
-  HookCall& call = live_call(L, handle);
-  headers = &headers_of(L, call, handle.kind);
-  return call;
+  headers = &headers_of(L, *call, kind);
+  return *call;
 }
 
 const HeaderName& new_name_at(lua_State* L, int index, HookCall& call) {

@@ -43,10 +43,8 @@ Duration thread_cpu() {
 
 }  // namespace
 
-HookCall::HookCall(LoadedScript& script, uint32_t slot)
+HookCall::HookCall(LoadedScript& script)
     : script_(script),
-      slot_(slot),
-      light_(light_handle(slot, sequence_)),
       sleep_timer_([](void* self) { static_cast<HookCall*>(self)->on_sleep_over(); }, this),
       time_timer_([](void* self) { static_cast<HookCall*>(self)->on_time_over(); }, this) {}
 
@@ -54,14 +52,17 @@ void HookCall::open(ScriptFilter& filter, proxy::FilterCall& call) {
   filter_ = &filter;
   call_ = &call;
   exchange_ = call.exchange;
+  if (call.number == 0) call.number = script_.next_handle_number();
+  number_ = call.number;
+  light_ = light_handle(number_);
   charged_ = 0;
 }
 
 void HookCall::close() {
   if (thread_ != nullptr) stop_waiting();
   ++run_;
-  ++sequence_;
-  light_ = light_handle(slot_, sequence_);
+  number_ = 0;
+  light_ = 0;
   filter_ = nullptr;
   exchange_ = nullptr;
   call_ = nullptr;
@@ -203,9 +204,8 @@ bool HookCall::take_endpoint() {
     size_t size;
     const char* address = lua_tolstring(thread_, 1, &size);
     member = cluster.find(std::string_view(address, size));
-  } else if (const Handle* handle = to_handle(thread_, 1);
-             handle != nullptr && handle->kind == HandleKind::Endpoint && handle->call == this &&
-             handle->sequence == sequence_) {
+  } else if (const Handle* handle = to_handle(thread_, 1, HandleKind::Endpoint);
+             handle != nullptr && handle->number == number_) {
     member = cluster.find(static_cast<const upstream::Endpoint*>(handle->target));
   }
   if (member == nullptr) return false;
@@ -214,7 +214,9 @@ bool HookCall::take_endpoint() {
 }
 
 void HookCall::apply_bodies() {
-  if (std::exchange(has_request_body_, false)) exchange_->set_request_body(request_body_);
+  // The first guard is where the script sets it; here it would hit an exchange that is past it.
+  const bool unsent = hook_ == Hook::Request || hook_ == Hook::SelectBackend;
+  if (std::exchange(has_request_body_, false) && unsent) exchange_->set_request_body(request_body_);
   if (std::exchange(has_response_body_, false)) exchange_->set_response_body(response_body_);
 }
 
@@ -238,7 +240,8 @@ Verdict HookCall::failed(ErrorCode code, std::string_view text) {
 void HookCall::log_failure(ErrorCode code, std::string_view text) {
   const std::string_view hook = to_string(hook_);
   const std::string_view token = describe(code).token;
-  const std::string key = fmt::format("{} {} {}", filter_->name(), hook, token);
+  // One error of a hook must not hide another: the text, which says where, is part of the key.
+  const std::string key = fmt::format("{} {} {}", filter_->name(), hook, text.substr(0, 200));
   log::log_limited(key, log::Level::Error, "a hook failed",
                    {{"policy", filter_->name()},
                     {"hook", hook},

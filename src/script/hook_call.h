@@ -21,7 +21,7 @@ class ScriptFilter;
 /// carried out when Lua has returned, so that the exchange never runs other hooks inside a hook.
 class HookCall final : private proxy::BodyWaiter {
  public:
-  HookCall(LoadedScript& script, uint32_t slot);
+  explicit HookCall(LoadedScript& script);
   /// The one whose hook runs in this thread, so that handles find it without asking the VM.
   static inline thread_local HookCall* running = nullptr;
 
@@ -34,8 +34,8 @@ class HookCall final : private proxy::BodyWaiter {
   void close();
 
   bool in_use() const { return filter_ != nullptr; }
-  uint64_t sequence() const { return sequence_; }
-  uint32_t slot() const { return slot_; }
+  /// What its handles carry: the exchange's, for this policy; see handle.h.
+  uint64_t number() const { return number_; }
   /// Its light handles, but for the kind; see handle.h.
   uintptr_t light() const { return light_; }
   LoadedScript& script() const { return script_; }
@@ -92,9 +92,8 @@ class HookCall final : private proxy::BodyWaiter {
   void account();
 
   LoadedScript& script_;
-  const uint32_t slot_;
-  uint64_t sequence_ = 1;
-  uintptr_t light_;
+  uint64_t number_ = 0;
+  uintptr_t light_ = 0;
   uint32_t run_ = 0;  // changes whenever a hook starts or the call closes
   ScriptFilter* filter_ = nullptr;
   proxy::Exchange* exchange_ = nullptr;

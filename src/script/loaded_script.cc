@@ -75,14 +75,11 @@ bool LoadedScript::unused() const {
                      [](const ScriptFilter& filter) { return filter.users == 0; });
 }
 
-HookCall* LoadedScript::take_call() {
-  if (idle_calls_.empty()) {
-    if (calls_.size() == kLightSlots) return nullptr;
-    return &calls_.emplace_back(*this, static_cast<uint32_t>(calls_.size()));
-  }
+HookCall& LoadedScript::take_call() {
+  if (idle_calls_.empty()) return calls_.emplace_back(*this);
   HookCall* call = idle_calls_.back();
   idle_calls_.pop_back();
-  return call;
+  return *call;
 }
 
 }  // namespace tidegate::script

@@ -38,10 +38,14 @@ class LoadedScript {
   /// No chain holds a filter of it.
   bool unused() const;
 
-  /// nullptr: more exchanges use the script at once than handles can tell apart.
-  HookCall* take_call();
-  HookCall& call_at(size_t slot) { return calls_[slot]; }
+  HookCall& take_call();
   void give_back_call(HookCall& call) { idle_calls_.push_back(&call); }
+
+  /// For the handles of one policy in one exchange; never 0.
+  uint64_t next_handle_number() {
+    handle_number_ = handle_number_ == kMaxHandleNumber ? 1 : handle_number_ + 1;
+    return handle_number_;
+  }
 
   // ---- for C functions ----
 
@@ -50,6 +54,8 @@ class LoadedScript {
   ScriptFilter* running_filter = nullptr;
   /// The exchange's part that runs; nullptr at top level.
   HookCall* running_call = nullptr;
+  /// Names of limits that top levels have asked for.
+  std::vector<std::string> used_limits;
 
   void push_metatable(lua_State* L, HandleKind kind) const {
     lua_rawgeti(L, LUA_REGISTRYINDEX, metatables_[static_cast<size_t>(kind)]);
@@ -62,6 +68,7 @@ class LoadedScript {
   const unsigned worker_;
   Vm vm_;
   Names names_;
+  uint64_t handle_number_ = 0;
   int metatables_[kHandleKinds] = {};
   std::deque<HookCall> calls_;
   std::vector<HookCall*> idle_calls_;

@@ -30,12 +30,12 @@ ScriptFilter::ScriptFilter(LoadedScript& script, const config::Policy& policy, u
 }
 
 proxy::Verdict ScriptFilter::run(proxy::Hook hook, proxy::FilterCall& call) {
-  if (broken_) [[unlikely]] return refuse(call, "the script is not loaded");
+  if (broken_) [[unlikely]]
+    return refuse(call, "the script is not loaded");
   if (call.state == nullptr) {
-    HookCall* opened = script_.take_call();
-    if (opened == nullptr) [[unlikely]] return refuse(call, "too many exchanges wait in the script");
-    opened->open(*this, call);
-    call.state = opened;
+    HookCall& opened = script_.take_call();
+    opened.open(*this, call);
+    call.state = &opened;
   }
   return static_cast<HookCall*>(call.state)->start(hook);
 }

@@ -29,6 +29,21 @@ std::vector<std::string> names_of(proxy::HookSet hooks) {
   return names;
 }
 
+std::vector<std::string> limits_of(const config::Snapshot& snapshot) {
+  std::vector<std::string> names;
+  for (const config::Limit& limit : snapshot.limits) names.push_back(limit.name);
+  return names;
+}
+
+// A config that no longer has a limit that the top level asked for must be refused, so that runs
+// again.
+bool knows_limits(const std::vector<std::string>& limits, const Generation& generation) {
+  const auto& used = generation.used_limits();
+  return std::all_of(used.begin(), used.end(), [&](const std::string& name) {
+    return std::find(limits.begin(), limits.end(), name) != limits.end();
+  });
+}
+
 std::string joined(const std::vector<std::string>& errors) {
   std::string text;
   for (const std::string& error : errors) text += (text.empty() ? "" : "\n") + error;
@@ -43,6 +58,7 @@ struct Scripts::Use {
   bool trusted;
   std::string folder;  // that names are relative to: the configuration file's
   std::vector<config::Policy> policies;
+  std::vector<std::string> limits;  // of the snapshot, by name
 };
 
 Scripts::Scripts(Watchdog& watchdog, ScriptsOptions options)
@@ -64,7 +80,8 @@ Scripts::Uses Scripts::group(const config::Snapshot& snapshot) const {
           policy.origin.file.empty()
               ? fs::current_path(error).string()
               : fs::absolute(policy.origin.file, error).parent_path().string();
-      use = uses.insert(uses.end(), {policy.script, policy.trusted, folder, {}});
+      use =
+          uses.insert(uses.end(), {policy.script, policy.trusted, folder, {}, limits_of(snapshot)});
     }
     use->policies.push_back(policy);
   }
@@ -87,7 +104,7 @@ std::shared_ptr<const Generation> Scripts::make(const Use& use, std::vector<std:
     return nullptr;
   }
   auto generation = std::make_shared<Generation>(*chunk, use.policies, folders_of(use.path),
-                                                 last_number_ + 1);
+                                                 use.limits, last_number_ + 1);
   // A thread that serves has a watch already.
   std::optional<Watch> own;
   Watch& watch = Watch::of_thread() != nullptr ? *Watch::of_thread() : own.emplace(watchdog_);
@@ -101,6 +118,7 @@ std::shared_ptr<const Generation> Scripts::make(const Use& use, std::vector<std:
   for (const config::Policy& policy : use.policies) {
     generation->note_hooks(policy.name, names_of(scratch.find(policy.name)->hooks()));
   }
+  generation->note_limits(std::move(scratch.used_limits));
   ++last_number_;
   return generation;
 }
@@ -111,7 +129,7 @@ std::vector<std::string> Scripts::load(const config::Snapshot& snapshot) {
   GenerationSet set;
   for (const Use& use : group(snapshot)) {
     auto old = find(use.path, use.trusted);
-    const bool same = old != nullptr && old->is_current() &&
+    const bool same = old != nullptr && old->is_current() && knows_limits(use.limits, *old) &&
                       std::equal(use.policies.begin(), use.policies.end(), old->policies().begin(),
                                  old->policies().end(), same_policy);
     std::vector<std::string> found;
@@ -119,7 +137,10 @@ std::vector<std::string> Scripts::load(const config::Snapshot& snapshot) {
     if (!found.empty()) note_error(use.policies, joined(found));
     errors.insert(errors.end(), found.begin(), found.end());
   }
-  if (errors.empty()) publish(std::move(set));
+  if (errors.empty()) {
+    limits_ = limits_of(snapshot);
+    publish(std::move(set));
+  }
   return errors;
 }
 
@@ -137,7 +158,7 @@ std::vector<std::string> Scripts::replace(const Generation& old, bool& replaced)
   const std::string folder =
       path.ends_with(name) ? path.substr(0, path.size() - name.size()) : std::string();
   std::vector<std::string> errors;
-  auto made = make({path, old.policies().front().trusted, folder, old.policies()}, errors);
+  auto made = make({path, old.policies().front().trusted, folder, old.policies(), limits_}, errors);
   if (made == nullptr) {
     note_error(old.policies(), joined(errors));
     return errors;

@@ -74,7 +74,8 @@ class Scripts {
 
   Watchdog& watchdog_;
   const ScriptsOptions options_;
-  std::mutex loading_;
+  std::mutex loading_;               // guards the two that follow
+  std::vector<std::string> limits_;  // of the snapshot loaded last, by name
   uint64_t last_number_ = 0;
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<const GenerationSet> current_;

@@ -52,7 +52,7 @@ def wrong(scripted, connect, body):
 
 
 def test_an_unknown_limit_raises(scripted, connect):
-    assert "no limit is named 'sing'" in wrong(scripted, connect, "proxy.limit('sing')")
+    assert "no limit of the config is named 'sing'" in wrong(scripted, connect, "proxy.limit('sing')")
 
 
 def test_a_cost_that_can_never_be_had_raises(scripted, connect):

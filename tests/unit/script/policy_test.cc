@@ -2,39 +2,10 @@
 // Policies on exchanges: hooks, handles, budgets.
 #include <doctest/doctest.h>
 
-#include "telemetry/log.h"
-#include "unit/script/policy_rig.h"
+#include "unit/script/asked.h"
 
 using namespace tidegate;
 using namespace tidegate::script;
-
-namespace {
-
-// Keeps the operational log to itself for the time of a test.
-struct LogLines {
-  LogLines() {
-    log::redirect([this](std::string_view line) { text += std::string(line) + "\n"; });
-  }
-  ~LogLines() { log::redirect(nullptr); }
-  std::string text;
-};
-
-// What an expression over `request` gives, as the answer's body.
-std::string asked(const std::string& expression, const std::string& target = "/a?x=1",
-                  const PolicyRig::Pairs& headers = {}) {
-  PolicyRig rig;
-  rig.policy("p",
-             "function on_request(request) request:reply(200, tostring(" + expression + ")) end");
-  const std::vector<std::string> errors = rig.load();
-  if (!errors.empty()) return errors.front();
-  return rig.get(target, headers).body;
-}
-
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
 
 TEST_CASE("a hook reads the request") {
   CHECK(asked("request.method .. request.path .. request.query") == "GET/ax=1");
@@ -61,43 +32,6 @@ TEST_CASE("a reply has the status, body and headers that the script gave") {
   CHECK(answer.headers.at("x-a") == "b");
   CHECK(answer.headers.at("list") == "1, 2");
   CHECK(answer.ended);
-}
-
-TEST_CASE("a handle kept after its exchange says so at every use") {
-  PolicyRig rig;
-  rig.policy("p", R"(
-    local kept = {}
-    local function try(f) return (select(2, pcall(f))) end
-    function on_request(request)
-      if not kept.request then
-        kept = {request = request, headers = request.headers, vars = request.vars}
-        kept.each = request.headers:each()
-        return request:reply(200, "kept")
-      end
-      request:reply(200, table.concat({
-        try(function() return kept.request.path end),
-        try(function() kept.request.path = "/x" end),
-        try(function() return kept.request:body() end),
-        try(function() kept.request:reply(200) end),
-        try(function() return kept.headers.host end),
-        try(function() kept.headers.x = "y" end),
-        try(function() kept.headers:add("x", "y") end),
-        try(function() return kept.each(kept.headers) end),
-        try(function() return kept.vars.x end),
-      }, "\n"))
-    end)");
-  REQUIRE(rig.load().empty());
-  CHECK(rig.get().body == "kept");
-  const std::string body = rig.get().body;
-  size_t dead = 0;
-  for (size_t at = 0;
-       (at = body.find("used after its exchange has ended", at)) != std::string::npos; ++at) {
-    ++dead;
-  }
-  CAPTURE(body);
-  CHECK(dead == 9);
-  CHECK(contains(body, "request used after"));
-  CHECK(contains(body, "headers used after"));
 }
 
 TEST_CASE("a method called on anything else raises and does not crash") {
