@@ -246,6 +246,7 @@ void Server::wait_for_discovery() {
 }
 
 void Server::set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
+  if (draining_) return;
   const auto& clusters = snapshot_->config.clusters;
   const auto at = std::ranges::find(clusters, cluster, &config::Cluster::name);
   if (at == clusters.end()) return;
@@ -269,6 +270,7 @@ void Server::set_endpoints(const std::string& cluster, std::vector<upstream::End
 
 void Server::set_script_endpoints(const std::string& cluster,
                                   std::vector<config::Endpoint> endpoints) {
+  if (draining_) return;
   std::vector<std::string> errors;
   const config::Cluster* settings = snapshot_->config.find_cluster(cluster);
   if (settings == nullptr) return;
@@ -348,7 +350,10 @@ admin::Sources Server::admin_sources() {
 }
 
 std::vector<std::string> Server::reload() {
-  if (draining_) return {"the proxy is draining"};
+  if (draining_) {
+    log::warn("reload ignored: the proxy is draining");
+    return {kDraining};
+  }
   auto loaded = source_.load();
   std::vector<std::string> errors;
   if (!loaded) {
@@ -391,6 +396,9 @@ void Server::on_terminate() {
 void Server::drain() {
   if (std::exchange(draining_, true)) return;
   const auto limit = snapshot_->config.drain_timeout;
+  // Workers that drain have no listeners to hand over to, and what runs ends as it began.
+  files_.reset();
+  discovery_.stop();
   log::info("draining", {{"timeout_ms", limit / std::chrono::milliseconds(1)}});
   control_.loop().timers().arm(drain_deadline_, limit);
   for (const auto& worker : workers_) {

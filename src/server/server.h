@@ -41,6 +41,7 @@ class Server {
   int run();
 
  private:
+  static constexpr const char* kDraining = "the proxy is draining";
   void watch_signals();
   void start_workers(const config::Snapshot& snapshot);
   bool start_admin(const config::Admin& admin);
@@ -75,6 +76,8 @@ class Server {
   std::vector<admin::PolicyState> policy_states() const;
   /// What of the configuration is wrong, one message each; empty: it is in use.
   std::vector<std::string> reload();
+  /// Accepts nothing new and ends when what runs has ended. From here on no configuration, script,
+  /// certificate or set of endpoints changes any more.
   void drain();
   void on_terminate();
   void on_worker_drained();

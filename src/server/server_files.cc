@@ -17,6 +17,7 @@ int64_t unix_now() {
 }  // namespace
 
 void Server::watch_files() {
+  if (draining_) return;
   if (files_ == nullptr) {
     files_ = std::make_unique<net::FileWatch>(
         control_.loop(),
@@ -31,6 +32,7 @@ void Server::watch_files() {
 }
 
 void Server::on_files_changed(const std::set<std::string>& changed) {
+  if (draining_) return;
   const std::vector<std::string> tls = proxy::tls_files(snapshot_->config);
   const auto is_changed = [&](const std::string& file) { return changed.contains(file); };
   if (std::ranges::any_of(tls, is_changed)) reload_certificates();
@@ -44,6 +46,7 @@ proxy::TlsContexts Server::load_contexts(const config::Snapshot& config,
 }
 
 void Server::reload_certificates() {
+  if (draining_) return;
   std::vector<std::string> errors;
   proxy::TlsContexts contexts = load_contexts(snapshot_->config, errors);
   const bool changed = contexts != snapshot_->tls;
@@ -68,6 +71,7 @@ void Server::reload_certificates() {
 }
 
 void Server::reload_scripts() {
+  if (draining_) return;
   bool changed = false;
   scripts_.reload_changed(changed);
   if (changed) adopt_generations();
@@ -76,6 +80,7 @@ void Server::reload_scripts() {
 }
 
 std::vector<std::string> Server::reload_policy(const std::string& policy) {
+  if (draining_) return {kDraining};
   std::vector<std::string> errors = scripts_.reload(policy);
   if (errors.empty()) adopt_generations();
   report_policies();

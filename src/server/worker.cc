@@ -2,7 +2,6 @@
 #include "server/worker.h"
 
 #include <algorithm>
-#include <cassert>
 
 #include "proxy/exchange.h"
 #include "telemetry/log.h"
@@ -73,6 +72,7 @@ void Worker::tear_down() {
 
 void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
                    std::vector<ListenerHandover> listeners) {
+  if (context_.draining) return;  // its listeners are gone, and what runs ends as it began
   auto* routes =
       new proxy::RouteTable(snapshot, filters(), pools_, context_.shard, context_.routes);
   std::swap(context_.routes, routes);
@@ -90,7 +90,12 @@ void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
     }
     const auto same = [&](const auto& l) { return l != nullptr && l->key() == given.key; };
     const auto at = std::ranges::find_if(listeners_, same);
-    assert(at != listeners_.end());
+    if (at == listeners_.end()) {
+      log::error("a listener has no socket in this worker",
+                 {{"listener", runtime->config.name}, {"worker", context_.worker}});
+      runtime->unpin();
+      continue;
+    }
     (*at)->use(runtime);
     kept.push_back(std::move(*at));
   }

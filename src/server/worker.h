@@ -71,7 +71,8 @@ class Worker {
   void close_idle_connection() { pools_.close_idle(); }
 
   /// New exchanges use `snapshot` from now on, new connections the given listeners; listeners that
-  /// are not among them close. Exchanges under way keep what they began with.
+  /// are not among them close. Exchanges under way keep what they began with. A worker that drains
+  /// changes nothing any more.
   void adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
              std::vector<ListenerHandover> listeners);
 

@@ -53,6 +53,12 @@ Fallible<void> Discovery::follow(const config::Snapshot& snapshot) {
   return {};
 }
 
+void Discovery::stop() {
+  sources_.clear();
+  files_.clear();
+  watch_.reset();
+}
+
 Fallible<void> Discovery::set_up_resolver(const config::Resolver& wanted) {
   if (resolver_ != nullptr && resolver_config_ == wanted) return {};
   auto made = net::Resolver::make(loop_, {wanted.servers, wanted.timeout, wanted.attempts});

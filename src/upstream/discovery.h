@@ -34,6 +34,8 @@ class Discovery {
   /// The clusters to find out about from now on; those whose settings are as before go on as they
   /// were. An error: DNS can not be set up, and nothing has changed.
   Fallible<void> follow(const config::Snapshot& snapshot);
+  /// Finds out nothing more; not from inside a callback of its own.
+  void stop();
   /// DNS has said something, good or bad, of each cluster.
   bool settled() const { return unsettled_.empty(); }
 

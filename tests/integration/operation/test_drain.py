@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM: accept nothing new, finish what runs, lose nothing; a second one stops at once."""
+import shutil
 import signal
 import socket
 import ssl
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from support import Client, eventually, scaled
+from support import Client, config_for, eventually, scaled
 
 
 def refused(port):
@@ -259,3 +260,64 @@ def test_a_drain_under_load_loses_nothing(origin, proxy_to):
     assert not torn, torn
     assert served[0] >= 50
     proxy.check_exit()
+
+
+CHANGES_ON_DISK = ["certificate", "script", "endpoint file", "config and SIGHUP"]
+CHANGES_BY_ADMIN = ["/reload", "/policies/policy/reload"]
+
+
+class Draining:
+    """A proxy with eight requests under way that has been told to end."""
+
+    def __init__(self, tidegate, origin, folder, authority, connect):
+        self.files = {name: folder / name for name in ("cert.pem", "key.pem", "endpoints.yaml")}
+        self.renew(authority.local)
+        self.files["endpoints.yaml"].write_text(f"- {origin.url}\n")
+        config = config_for(listener={"tls": {"certificates": [
+            {"cert": str(self.files["cert.pem"]), "key": str(self.files["key.pem"])}]}},
+            route={"cluster": "origin"}, policies={"policy": "policy.lua"},
+            clusters={"origin": {"file": str(self.files["endpoints.yaml"])}})
+        self.proxy = tidegate(config, {"policy.lua": "function on_request() end"})
+        self.clients = [connect(self.proxy, tls=authority.trust()) for _ in range(8)]
+        for client in self.clients:
+            client.send_request("GET", "/slow")
+        origin.wait_for_requests(8)
+        self.proxy.signal(signal.SIGTERM)
+        eventually(lambda: refused(self.proxy.port()))
+
+    def renew(self, pair):
+        for source, to in ((pair.cert, "cert.pem"), (pair.key, "key.pem")):
+            shutil.copy(source, self.files[to].with_suffix(".new"))
+            self.files[to].with_suffix(".new").rename(self.files[to])
+
+    def change(self, what, authority):
+        if what == "certificate":
+            self.renew(authority.issue("renewed", "DNS:localhost", "IP:127.0.0.1"))
+        elif what == "script":
+            self.proxy.write_script("policy.lua", "function on_response(r) r:set_header('x-new', '1') end")
+        elif what == "endpoint file":
+            self.files["endpoints.yaml"].write_text("- http://127.0.0.1:1\n")
+        elif what == "config and SIGHUP":
+            self.proxy.write_config(config_for(route={"echo": True}))
+            self.proxy.signal(signal.SIGHUP)
+            self.proxy.wait_for_log(message="reload ignored: the proxy is draining")
+        else:
+            reply = self.proxy.admin(what, "POST")
+            assert (reply.status, reply.json()["errors"]) == (422, ["the proxy is draining"])
+
+
+@pytest.mark.parametrize("what", CHANGES_ON_DISK + CHANGES_BY_ADMIN)
+def test_o1_nothing_changes_once_the_proxy_drains(slow_origin, tidegate, tmp_path, authority, connect, what):
+    """A worker that drains has no listeners that a new configuration could find again."""
+    draining = Draining(tidegate, slow_origin, tmp_path, authority, connect)
+    lines = len(draining.proxy.log_lines)
+    draining.change(what, authority)
+    time.sleep(0.2)  # longer than changes of files take to settle; nothing tells that nothing happens
+    slow_origin.release.set()
+    for client in draining.clients:
+        response = client.response()
+        assert (response.status, response.headers.get("x-new")) == (200, None)
+    assert draining.proxy.wait_for_exit() == 0
+    said = {line["message"] for line in draining.proxy.log_lines[lines:]}
+    assert said <= {"draining", "drained", "reload ignored: the proxy is draining"}, said
+    draining.proxy.check_exit()
