@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/server.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <csignal>
 
@@ -10,6 +8,7 @@
 #include "admin/gauges.h"
 #include "config/error.h"
 #include "server/commands.h"
+#include "server/process.h"
 #include "telemetry/log.h"
 #include "telemetry/process_metrics.h"
 
@@ -23,13 +22,6 @@ class NoFilters final : public proxy::FilterSource {
   void acquire(proxy::Filter&) override {}
   void give_back(proxy::Filter&) override {}
 };
-
-void raise_open_files_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("cannot raise the open files limit");
-}
 
 telemetry::AccessLogWriter::Target target_of(config::AccessLogTarget target) {
   using Target = telemetry::AccessLogWriter::Target;
@@ -117,22 +109,37 @@ bool Server::configure_log(const config::Log& config) {
 
 void Server::watch_signals() {
   // What comes while the last objects go must not kill the process: so it is, when the watches go.
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::signal(signal, SIG_IGN);
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
   const auto on = [this](int signal, auto&& act) {
     signals_.push_back(std::make_unique<net::SignalWatch>(control_.loop(), signal, act));
   };
   on(SIGTERM, [this] { on_terminate(); });
   on(SIGINT, [this] { on_terminate(); });
-  on(SIGHUP, [this] {
-    reload_due_ = threads_.empty();
-    if (!reload_due_) reload();
+  on(SIGQUIT, [this] { drain(); });
+  on(SIGHUP, [this] { reload_soon(); });
+  on(SIGUSR1, [this] {
+    access_log_.reopen();
+    log::info("log files opened anew");
   });
+  on(SIGUSR2, [] { log::warn("signal ignored", {{"signal", "SIGUSR2"}}); });
+  release_signals();
+}
+
+// Reloading takes its time, in which further signals come: the last of them stands for all, and one
+// that ends the process goes first.
+void Server::reload_soon() {
+  if (std::exchange(reload_due_, true) || threads_.empty()) return;
+  control_.post([this] { reload_if_due(); });
+}
+
+void Server::reload_if_due() {
+  if (std::exchange(reload_due_, false)) reload();
 }
 
 bool Server::start(config::Snapshot snapshot) {
   watch_signals();
-  raise_open_files_limit();
   log::start_background();
+  raise_open_files_limit();
   if (!configure_log(snapshot.log)) return false;
   telemetry::add_process_metrics(registry_);
   start_workers(snapshot);
@@ -150,7 +157,7 @@ bool Server::start(config::Snapshot snapshot) {
   reload_certificates();
   reload_scripts();
   control_.loop().timers().arm(second_, std::chrono::seconds(1));
-  if (reload_due_) reload();
+  reload_if_due();
   return true;
 }
 
@@ -423,6 +430,7 @@ void Server::stop_all() {
 }
 
 int serve(const config::Source& source) {
+  prepare_process();
   auto loaded = source.load();
   if (!loaded) {
     std::fputs(config::to_string(loaded.error()).c_str(), stderr);

@@ -43,6 +43,9 @@ class Server {
  private:
   static constexpr const char* kDraining = "the proxy is draining";
   void watch_signals();
+  /// At most one reload waits, however often it is asked for.
+  void reload_soon();
+  void reload_if_due();
   void start_workers(const config::Snapshot& snapshot);
   bool start_admin(const config::Admin& admin);
   admin::Sources admin_sources();
@@ -117,7 +120,7 @@ class Server {
   Timer drain_deadline_;
   std::atomic<size_t> listening_{0};  // workers that accept
   size_t drained_ = 0;
-  bool reload_due_ = false;  // asked for before serving began
+  bool reload_due_ = false;
   bool draining_ = false;
   bool stopped_ = false;
 };

@@ -178,6 +178,8 @@ constexpr std::array<FamilyInfo, static_cast<size_t>(Family::Count_)> kFamilies{
      {"listener", "certificate"}},
     {"proxy_access_log_dropped_total", "Access log lines lost because they could not be written.",
      CellKind::Counter},
+    {"proxy_log_dropped_total", "Operational log lines lost because standard error did not take them.",
+     CellKind::Counter},
     {"proxy_build_info", "1, with the version as label.", CellKind::GaugeMax, {"version"}},
     {"proxy_workers", "Worker threads.", CellKind::GaugeSum},
     {"proxy_start_time_seconds", "Start of the process, Unix time.", CellKind::GaugeMax},

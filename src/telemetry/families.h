@@ -60,6 +60,7 @@ enum class Family : uint8_t {
   TlsReloadsTotal,
   TlsCertificateExpirySeconds,
   AccessLogDroppedTotal,
+  LogDroppedTotal,
   BuildInfo,
   Workers,
   StartTimeSeconds,

@@ -4,7 +4,7 @@
 #include <spdlog/async.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "telemetry/line_buffer.h"
+#include "telemetry/log_sink.h"
 #include "telemetry/wall_clock.h"
 
 namespace tidegate::log {
@@ -32,7 +33,6 @@ std::atomic<Format> g_format{Format::Json};
 std::shared_ptr<spdlog::logger> prepare(std::shared_ptr<spdlog::logger> logger) {
   logger->set_level(spdlog::level::trace);
   logger->set_pattern("%v");
-  logger->flush_on(spdlog::level::trace);
   return logger;
 }
 
@@ -40,14 +40,11 @@ std::shared_ptr<spdlog::logger> direct_logger(spdlog::sink_ptr sink) {
   return prepare(std::make_shared<spdlog::logger>("tidegate", std::move(sink)));
 }
 
-spdlog::sink_ptr stderr_sink() {
-  return std::make_shared<spdlog::sinks::stderr_sink_mt>();
-}
-
 /// Never destroyed, since threads may log until the very end.
 struct Output {
+  std::shared_ptr<LogSink> sink = std::make_shared<LogSink>(telemetry::LogFile::of(STDERR_FILENO));
   std::shared_ptr<spdlog::details::thread_pool> background;
-  std::shared_ptr<spdlog::logger> logger = direct_logger(stderr_sink());
+  std::shared_ptr<spdlog::logger> logger = direct_logger(sink);
 };
 Output& output() {
   static auto* const the_output = new Output;
@@ -193,18 +190,25 @@ void start_background() {
       spdlog::async_overflow_policy::overrun_oldest));
 }
 
-void stop_background() {
+void stop_background(std::chrono::milliseconds limit) {
   Output& out = output();
   if (out.background == nullptr) return;
+  out.sink->flush_until(LogSink::Clock::now() + limit);
   const auto sink = out.logger->sinks().front();
   out.logger.reset();
-  out.background.reset();  // its destructor writes what is queued, then ends the thread
+  out.background.reset();  // its destructor waits until all that is queued is written or lost
   out.logger = direct_logger(sink);
 }
 
+uint64_t lost_lines() {
+  const Output& out = output();
+  const uint64_t never_written = out.background == nullptr ? 0 : out.background->overrun_counter();
+  return out.sink->lost() + never_written;
+}
+
 void redirect(std::function<void(std::string_view line)> to) {
-  spdlog::sink_ptr sink =
-      to == nullptr ? stderr_sink() : std::make_shared<CallbackSink>(std::move(to));
+  spdlog::sink_ptr sink = output().sink;
+  if (to != nullptr) sink = std::make_shared<CallbackSink>(std::move(to));
   sink->set_pattern("%v");
   output().logger->sinks() = {std::move(sink)};
 }

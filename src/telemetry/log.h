@@ -4,6 +4,7 @@
 // Any thread may log. Layers below telemetry (base, net, http, config) do not.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -78,9 +79,14 @@ void log_limited(std::string_view key, Level level, std::string_view message, Fi
 
 /// From here on a background thread writes, and a standard error that nobody reads makes lines drop
 /// rather than callers wait. Call both while no other thread logs: before the workers start and
-/// after they have ended. `stop_background` writes what is queued.
+/// after they have ended. `stop_background` writes what is queued, as far as standard error takes
+/// it within `limit`; later lines do not wait for it either.
 void start_background();
-void stop_background();
+void stop_background(std::chrono::milliseconds limit = std::chrono::seconds(1));
+
+/// Lines that standard error did not take: since nobody reads it, or since it failed. Any thread
+/// between the two above.
+uint64_t lost_lines();
 
 /// Sends the lines, without the line feed, to `to` instead; nullptr: to standard error again. For
 /// tests; same condition as `start_background`.

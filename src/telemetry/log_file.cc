@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,37 +20,49 @@ int open_for_append(const std::string& path) {
   return ::open(path.c_str(), kFlags, 0640);
 }
 
+/// A pipe's flags are shared with all who write to it through the same open file, so it must stay
+/// blocking there; but a write to it could then wait for ever, where another thread or process was
+/// faster to fill it. -1: no pipe, or none that can be opened anew.
+int open_pipe_anew(int descriptor) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0 || !S_ISFIFO(status.st_mode)) return -1;
+  const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
+  return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
+}
+
 }  // namespace
 
 Fallible<std::shared_ptr<LogFile>> LogFile::open(const std::string& path) {
   const int descriptor = open_for_append(path);
   if (descriptor < 0) return tl::unexpected("cannot open " + path + ": " + std::strerror(errno));
-  return std::shared_ptr<LogFile>(new LogFile(path, descriptor));
+  return std::shared_ptr<LogFile>(new LogFile(path, descriptor, true));
 }
 
 std::shared_ptr<LogFile> LogFile::of(int descriptor) {
-  return std::shared_ptr<LogFile>(new LogFile({}, descriptor));
+  const int own = open_pipe_anew(descriptor);
+  return std::shared_ptr<LogFile>(new LogFile({}, own < 0 ? descriptor : own, own >= 0));
 }
 
-LogFile::LogFile(std::string path, int descriptor)
-    : path_(std::move(path)), descriptor_(descriptor) {
+LogFile::LogFile(std::string path, int descriptor, bool owned)
+    : path_(std::move(path)), descriptor_(descriptor), owned_(owned) {
   look();
 }
 
 LogFile::~LogFile() {
-  if (!path_.empty()) ::close(descriptor_);
+  if (owned_) ::close(descriptor_);
 }
 
 void LogFile::look() {
   struct stat status {};
-  may_block_ = fstat(descriptor_, &status) == 0 && !S_ISREG(status.st_mode);
+  if (fstat(descriptor_, &status) != 0) return;
+  may_block_ = !S_ISREG(status.st_mode);
+  is_socket_ = S_ISSOCK(status.st_mode);
 }
 
 ssize_t LogFile::write(std::string_view bytes) {
   if (may_block_) {
-    // The descriptor's flags may be shared with other processes, so it stays blocking. A pipe that
-    // polls writable takes PIPE_BUF bytes at once; whole lines where possible, since others may
-    // write to it too.
+    // A pipe that polls writable takes PIPE_BUF bytes at once; whole lines where possible, since
+    // others may write to it too.
     if (!wait_writable(0)) return 0;
     if (bytes.size() > PIPE_BUF) {
       bytes = bytes.substr(0, PIPE_BUF);
@@ -57,7 +70,10 @@ ssize_t LogFile::write(std::string_view bytes) {
       if (line_end != std::string_view::npos) bytes = bytes.substr(0, line_end + 1);
     }
   }
-  const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+  // A socket is told with each call not to wait, nor to signal; the other kinds have no such flag.
+  const ssize_t written =
+      is_socket_ ? ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                 : ::write(descriptor_, bytes.data(), bytes.size());
   if (written < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
   return written;
 }

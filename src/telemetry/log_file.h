@@ -13,7 +13,7 @@ namespace tidegate::telemetry {
 class LogFile {
  public:
   static Fallible<std::shared_ptr<LogFile>> open(const std::string& path);
-  /// `descriptor` is not closed.
+  /// `descriptor` is not closed, and keeps its flags, which other processes may share.
   static std::shared_ptr<LogFile> of(int descriptor);
 
   LogFile(const LogFile&) = delete;
@@ -32,12 +32,14 @@ class LogFile {
   bool reopen();
 
  private:
-  LogFile(std::string path, int descriptor);
+  LogFile(std::string path, int descriptor, bool owned);
   void look();
 
   std::string path_;  // empty: not ours
   int descriptor_;
+  const bool owned_;
   bool may_block_ = false;  // a pipe, socket or terminal
+  bool is_socket_ = false;
 };
 
 }  // namespace tidegate::telemetry

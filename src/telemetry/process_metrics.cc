@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "telemetry/log.h"
+
 namespace tidegate::telemetry {
 namespace {
 
@@ -52,6 +54,7 @@ void add_process_metrics(Registry& registry) {
     sink.set(Family::ProcessResidentMemoryBytes, {}, static_cast<double>(resident_bytes()));
     sink.set(Family::ProcessOpenFds, {}, open_descriptors());
     sink.set(Family::ProcessMaxFds, {}, static_cast<double>(limit.rlim_cur));
+    sink.set(Family::LogDroppedTotal, {}, static_cast<double>(log::lost_lines()));
     sink.set(Family::ProcessCpuSecondsTotal, {}, cpu_seconds());
   });
 }
