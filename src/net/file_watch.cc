@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
 
 #include "net/event_loop.h"
 
@@ -16,10 +18,37 @@ namespace {
 constexpr auto kSettle = std::chrono::milliseconds(50);
 // Kubernetes replaces all files of a mounted secret at once by replacing this symbolic link.
 constexpr std::string_view kSwappedFolder = "..data";
+// As many as the kernel follows.
+constexpr int kMostLinks = 40;
 constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM;
 
 std::string folder_of(const std::string& path) {
   return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+}
+
+/// Where a symbolic link leads, one step; empty: it is none.
+std::string target_of(const std::string& path) {
+  std::array<char, PATH_MAX> to;
+  const ssize_t size = ::readlink(path.c_str(), to.data(), to.size());
+  if (size <= 0 || static_cast<size_t>(size) == to.size()) return {};
+  const std::string target(to.data(), static_cast<size_t>(size));
+  if (target.front() == '/') return target;
+  const std::string folder = folder_of(path);
+  return (folder == "/" ? folder : folder + "/") + target;
+}
+
+/// `path` with its first symbolic link replaced by where that leads; empty: it has none. `plain`
+/// remembers folders that are no links.
+std::string follow_first_link(const std::string& path, std::set<std::string>& plain) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string front = path.substr(0, end);
+    if (!plain.contains(front)) {
+      const std::string target = target_of(front);
+      if (!target.empty()) return end == std::string::npos ? target : target + path.substr(end);
+      if (end != std::string::npos) plain.insert(front);
+    }
+    if (end == std::string::npos) return {};
+  }
 }
 
 }  // namespace
@@ -49,9 +78,10 @@ bool FileWatch::watch(const std::vector<std::string>& files) {
 // Anew each time, since a folder's name may by now lead to another one; the kernel gives the same
 // descriptor where it does not.
 bool FileWatch::watch_folders() {
+  follow_links();
   std::map<std::string, bool> wanted;  // true: files stand in it, not only below
-  for (const std::string& file : files_) {
-    std::string folder = folder_of(file);
+  for (const auto& [path, files] : seen_as_) {
+    std::string folder = folder_of(path);
     wanted[folder] = true;
     while (folder != "/" && wanted.emplace(folder = folder_of(folder), false).second) {
     }
@@ -101,16 +131,32 @@ void FileWatch::on_readable() {
 bool FileWatch::on_event(const std::string& folder, std::string_view name) {
   const std::string front = folder == "/" ? folder : folder + "/";
   const std::string path = front + std::string(name);
-  bool news = files_.contains(path);
-  if (news) changed_.insert(path);
+  bool news = false;
+  const auto tell = [&](const std::set<std::string>& files) {
+    changed_.insert(files.begin(), files.end());
+    news = true;
+  };
+  if (const auto exactly = seen_as_.find(path); exactly != seen_as_.end()) tell(exactly->second);
   // The folder above some files, or the link through which all in this one are seen.
   const std::string above = name == kSwappedFolder ? front : path + "/";
-  for (auto file = files_.lower_bound(above); file != files_.end() && file->starts_with(above);
-       ++file) {
-    changed_.insert(*file);
-    news = true;
+  for (auto one = seen_as_.lower_bound(above);
+       one != seen_as_.end() && one->first.starts_with(above); ++one) {
+    tell(one->second);
   }
   return news;
+}
+
+// At each step of a link, a name may come to mean another file.
+void FileWatch::follow_links() {
+  seen_as_.clear();
+  std::set<std::string> plain;
+  for (const std::string& file : files_) {
+    std::string path = file;
+    for (int steps = 0; !path.empty() && steps <= kMostLinks; ++steps) {
+      seen_as_[path].insert(file);
+      path = follow_first_link(path, plain);
+    }
+  }
 }
 
 void FileWatch::on_settled() {

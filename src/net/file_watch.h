@@ -18,7 +18,8 @@ class EventLoop;
 /// Tells when any of a set of files has changed: written, replaced by a rename, or come and gone.
 /// It watches their folders, since editors and deployment tools replace files rather than write
 /// them, and the folders above, any of which may be replaced as a whole, or be a link to the
-/// present release. Changes in quick succession are told once, when they have settled.
+/// present release. A file that is a link changes with what it leads to, too. Changes in quick
+/// succession are told once, when they have settled.
 class FileWatch {
  public:
   using OnChange = std::function<void(const std::set<std::string>& changed)>;
@@ -37,6 +38,8 @@ class FileWatch {
   void on_settled();
   bool on_event(const std::string& folder, std::string_view name);
   bool watch_folders();
+  /// Finds all paths under which the files can be changed, as links are now.
+  void follow_links();
 
   EventLoop& loop_;
   OnChange on_change_;
@@ -45,6 +48,8 @@ class FileWatch {
   Timer settle_;
   std::multimap<int, std::string> folders_;  // by watch descriptor; links may lead to the same one
   std::set<std::string> files_;
+  std::map<std::string, std::set<std::string>>
+      seen_as_;  // files, by their path and where links lead
   std::set<std::string> changed_;
 };
 

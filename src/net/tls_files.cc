@@ -4,11 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
+#include "base/file.h"
 #include "net/tls_error.h"
 
 namespace tidegate::net {
@@ -16,15 +12,29 @@ namespace {
 
 using BioPtr = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 
-Fallible<BioPtr> open_file(const std::string& path) {
-  ERR_clear_error();
-  errno = 0;
-  BioPtr file(BIO_new_file(path.c_str(), "r"));
-  if (file != nullptr) return file;
-  const int error = errno;
-  ERR_clear_error();
-  return tl::unexpected(path + " cannot be read: " + std::strerror(error));
-}
+/// A PEM file's text, wiped when it goes, since it may hold a key.
+class PemFile {
+ public:
+  static Fallible<PemFile> read(const std::string& path) {
+    auto text = read_regular_file(path);
+    if (!text) return tl::unexpected(path + " " + text.error());
+    return PemFile(std::move(*text));
+  }
+  PemFile(PemFile&&) = default;
+  ~PemFile() {
+    if (text_ != nullptr && !text_->empty()) OPENSSL_cleanse(text_->data(), text_->size());
+  }
+  BIO* bio() { return bio_.get(); }
+
+ private:
+  explicit PemFile(std::string text)
+      : text_(std::make_unique<std::string>(std::move(text))),
+        bio_(BIO_new_mem_buf(text_->data(), static_cast<int>(text_->size()))) {
+    ERR_clear_error();
+  }
+  std::unique_ptr<std::string> text_;
+  BioPtr bio_;
+};
 
 bool is_no_start_line(unsigned long code) {
   return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
@@ -33,10 +43,10 @@ bool is_no_start_line(unsigned long code) {
 }  // namespace
 
 Fallible<std::vector<X509Ptr>> read_certificates(const std::string& path) {
-  auto file = open_file(path);
+  auto file = PemFile::read(path);
   if (!file) return tl::unexpected(file.error());
   std::vector<X509Ptr> all;
-  while (X509* one = PEM_read_bio_X509_AUX(file->get(), nullptr, nullptr, nullptr)) {
+  while (X509* one = PEM_read_bio_X509_AUX(file->bio(), nullptr, nullptr, nullptr)) {
     all.emplace_back(one);
   }
   const unsigned long last = ERR_peek_last_error();
@@ -50,14 +60,14 @@ Fallible<std::vector<X509Ptr>> read_certificates(const std::string& path) {
 }
 
 Fallible<KeyPtr> read_key(const std::string& path) {
-  auto file = open_file(path);
+  auto file = PemFile::read(path);
   if (!file) return tl::unexpected(file.error());
   bool encrypted = false;
   const auto no_passphrase = [](char*, int, int, void* asked) {
     *static_cast<bool*>(asked) = true;
     return -1;
   };
-  KeyPtr key(PEM_read_bio_PrivateKey(file->get(), nullptr, no_passphrase, &encrypted));
+  KeyPtr key(PEM_read_bio_PrivateKey(file->bio(), nullptr, no_passphrase, &encrypted));
   if (key != nullptr) return key;
   if (encrypted) {
     ERR_clear_error();
@@ -124,8 +134,8 @@ std::string digest_of(const std::vector<std::string>& settings,
   for (const std::string& path : files) {
     add(path);
     if (path.empty()) continue;
-    std::ifstream file(path, std::ios::binary);
-    add({std::istreambuf_iterator<char>(file), {}});
+    // One that cannot be read counts as an empty one: the change is noticed, and loading says why.
+    add(read_regular_file(path).value_or(std::string()));
   }
   std::string digest(EVP_MAX_MD_SIZE, '\0');
   unsigned size = 0;

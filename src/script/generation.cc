@@ -3,30 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "base/file.h"
 #include "script/lua.h"
 
 namespace tidegate::script {
 namespace {
 
 namespace fs = std::filesystem;
-
-Fallible<std::string> read_file(const std::string& path) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) return tl::unexpected(std::string("is a folder"));
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf() || file.peek() == EOF)) {
-    return tl::unexpected(std::string(std::strerror(errno == 0 ? EIO : errno)));
-  }
-  return text.str();
-}
 
 uint64_t hash_of(std::string_view text) {  // FNV-1a
   uint64_t hash = 0xcbf29ce484222325ULL;
@@ -67,7 +52,7 @@ Fallible<std::shared_ptr<const Chunk>> compile_file(const std::string& path,
   const auto fail = [&name](std::string_view what) {
     return tl::unexpected(fmt::format("{}: {}", name, what));
   };
-  const Fallible<std::string> text = read_file(path);
+  const Fallible<std::string> text = read_regular_file(path);
   if (!text) return fail(text.error());
   if (!text->empty() && text->front() == '\x1b') return fail("bytecode is not allowed");
   std::unique_ptr<lua_State, void (*)(lua_State*)> state(luaL_newstate(), lua_close);
@@ -127,7 +112,7 @@ std::vector<std::string> Generation::files() const {
 
 bool Generation::is_current() const {
   const auto same = [](const Chunk& chunk) {
-    const Fallible<std::string> text = read_file(chunk.path);
+    const Fallible<std::string> text = read_regular_file(chunk.path);
     return text.has_value() && hash_of(*text) == chunk.hash;
   };
   const std::lock_guard lock(mutex_);

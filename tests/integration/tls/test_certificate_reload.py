@@ -217,3 +217,77 @@ def test_a_broken_file_does_not_hold_up_another_listeners_certificate(
     assert serial(connect, proxy, authority) == renewed.serial
     client = connect(proxy, listener="other", tls=authority.trust())
     assert client.sock.getpeercert()["serialNumber"] == authority.local.serial
+
+
+def put(pair, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(pair.cert, folder / "tls.crt")
+    shutil.copy(pair.key, folder / "tls.key")
+
+
+def link(path, to):
+    fresh = path.with_name(path.name + ".fresh")
+    fresh.symlink_to(to)
+    fresh.rename(path)
+
+
+# How the named files lead to those that are written, and what a renewal does: with the folders as they are
+# laid out first, which of them the files are named in, and what changes.
+LINKS = {
+    "the target is overwritten": lambda t, pair: put(pair, t / "store"),
+    "the target is replaced": lambda t, pair: (put(pair, t / "next"), [
+        (t / "next" / name).rename(t / "store" / name) for name in ("tls.key", "tls.crt")]),
+    "a link within the target is swapped": lambda t, pair: (put(pair, t / "next"), link(t / "current", "next")),
+    "the folder's link within a link is swapped": lambda t, pair: (put(pair, t / "next"), link(t / "inner", "next")),
+    "..data in the target's folder": lambda t, pair: (put(pair, t / "mounted/2"), link(t / "mounted/..data", "2")),
+}
+
+
+def lay_out(case, folder, pair):
+    put(pair, folder / "store")
+    (folder / "used").mkdir()
+    to = {"a link within the target is swapped": "../current", "the folder's link within a link is swapped": "../outer",
+          "..data in the target's folder": "../mounted"}.get(case, "../store")
+    if to == "../current":
+        link(folder / "current", "store")
+    elif to == "../outer":
+        link(folder / "inner", "store")
+        link(folder / "outer", folder / "inner")
+    elif to == "../mounted":
+        put(pair, folder / "mounted/1")
+        link(folder / "mounted/..data", "1")
+        for name in ("tls.crt", "tls.key"):
+            link(folder / "mounted" / name, f"..data/{name}")
+    for name in ("tls.crt", "tls.key"):
+        link(folder / "used" / name, f"{to}/{name}")
+    return {"cert": str(folder / "used/tls.crt"), "key": str(folder / "used/tls.key")}
+
+
+@pytest.mark.parametrize("case", LINKS)
+def test_o19_what_a_link_leads_to_is_watched_too(proxy_to, tmp_path, authority, renewed, origin, connect, case):
+    entry = lay_out(case, tmp_path, authority.local)
+    proxy = proxy_to(origin, listener={"tls": {"certificates": [entry]}})
+    for pair in (renewed, authority.local) if "overwritten" in case else (renewed,):
+        since = len(proxy.log_lines)
+        LINKS[case](tmp_path, pair)
+        proxy.wait_for_log(message="certificates loaded", since=since)
+        assert serial(connect, proxy, authority) == pair.serial
+
+
+def test_o19_a_script_that_is_a_link_is_watched_where_it_leads(proxy_to, tmp_path, connect):
+    (tmp_path / "real.lua").write_text("function on_request(r) r:reply(200, 'one') end", encoding="utf-8")
+    (tmp_path / "policy.lua").symlink_to(tmp_path / "real.lua")
+    proxy = proxy_to(route={"echo": True}, policies={"policy": str(tmp_path / "policy.lua")})
+    assert connect(proxy).get("/").text == "one"
+    (tmp_path / "real.lua").write_text("function on_request(r) r:reply(200, 'two') end", encoding="utf-8")
+    proxy.wait_for_log(message="policy loaded", generation=2)
+    assert connect(proxy).get("/").text == "two"
+
+
+def test_o19_a_link_that_leads_to_itself_is_survived(proxy_to, tmp_path, files, authority, renewed, origin, connect):
+    proxy = proxy_to(origin, listener={"tls": {"certificates": [files.entry]}})
+    link(files.cert, files.cert.name)
+    proxy.wait_for_log(message="certificates refused: the old ones stay in use")
+    files.replace(renewed)
+    proxy.wait_for_log(message="certificates loaded")
+    assert serial(connect, proxy, authority) == renewed.serial

@@ -111,7 +111,7 @@ TEST_CASE("check gives the errors of all scripts") {
   REQUIRE(errors.size() == 3);
   CHECK(contains(errors[0], "a.lua:1:"));
   CHECK(contains(errors[1], "c.lua:1: c"));
-  CHECK(contains(errors[2], "missing.lua: No such file"));
+  CHECK(contains(errors[2], "missing.lua: cannot be read: No such file"));
 }
 
 TEST_CASE("a request finishes on the generation it began with") {
