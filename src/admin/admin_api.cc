@@ -2,10 +2,12 @@
 #include "admin/admin_api.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "admin/access.h"
 #include "admin/views.h"
+#include "base/strings.h"
 #include "config/dump.h"
 #include "http/message.h"
 #include "telemetry/exposition.h"
@@ -50,11 +52,24 @@ bool match(std::string_view pattern, std::string_view path, std::vector<std::str
   const std::string_view rest = pattern.substr(star + (several ? 2 : 1));
   const bool last = rest.find('*') == std::string_view::npos;
   if (last && !path.ends_with(rest)) return false;
-  const std::string_view name =
-      path.substr(0, last ? path.size() - rest.size() : path.find('/'));
+  const std::string_view name = path.substr(0, last ? path.size() - rest.size() : path.find('/'));
   if (name.empty() || (!several && name.find('/') != std::string_view::npos)) return false;
   names.push_back(name);
   return last || match(rest, path.substr(name.size()), names);
+}
+
+/// With escapes replaced by what they stand for. The path is canonical, so none is broken.
+std::string decode(std::string_view name) {
+  std::string text;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (name[i] != '%' || i + 2 >= name.size()) {
+      text += name[i];
+      continue;
+    }
+    text += static_cast<char>(hex_value(name[i + 1]) * 16 + hex_value(name[i + 2]));
+    i += 2;
+  }
+  return text;
 }
 
 /// GET also serves HEAD; the sender leaves the body out.
@@ -92,7 +107,7 @@ AdminApi::AdminApi(Sources sources) : sources_(std::move(sources)) {}
 const std::vector<AdminApi::Entry>& AdminApi::entries() {
   static const std::vector<Entry> the_entries{
       {"GET", "/health", "the process is alive", &AdminApi::health},
-      {"GET", "/ready", "200 while it accepts connections, else 503", &AdminApi::ready},
+      {"GET", "/ready", "200 while it takes connections, else 503", &AdminApi::ready},
       {"GET", "/metrics", "Prometheus or OpenMetrics text", &AdminApi::metrics},
       {"GET", "/status", "version, listeners, traffic", &AdminApi::status},
       {"GET", "/policies", "policies and their generations", &AdminApi::policies},
@@ -119,13 +134,13 @@ Response AdminApi::handle(const Request& request) {
   for (const Entry& entry : entries()) {
     std::vector<std::string_view> names;
     if (!match(entry.pattern, request.path, names)) continue;
-    names.resize(2);
     if (!serves(entry.method, request.method)) {
       if (!allowed.empty()) allowed += ", ";
       allowed += entry.method == "GET" ? "GET, HEAD" : std::string(entry.method);
       continue;
     }
-    const config::Admin& admin = sources_.snapshot()->config.admin;
+    config::Admin admin = sources_.snapshot()->config.admin;
+    if (sources_.bound) admin.address = sources_.bound;
     Access access = Access::Granted;
     if (entry.method == "POST") {
       access = may_change(request, admin);
@@ -133,7 +148,10 @@ Response AdminApi::handle(const Request& request) {
       access = may_read(request, admin);
     }
     if (access != Access::Granted) return refuse(access, request);
-    return (this->*entry.answer)({request, names[0], names[1]});
+    // Only now, so that an encoded slash is part of a name.
+    std::array<std::string, 2> decoded;
+    for (size_t i = 0; i < names.size(); ++i) decoded[i] = decode(names[i]);
+    return (this->*entry.answer)({request, decoded[0], decoded[1]});
   }
   if (allowed.empty()) return not_found(request.path);
   Response response = problem(405, "Not with this method.");
@@ -157,8 +175,12 @@ Response AdminApi::health(const Call&) {
 
 Response AdminApi::ready(const Call&) {
   const ServerState server = sources_.server();
-  if (server.listening && !server.draining) return json({{"ready", true}});
-  return json({{"ready", false}, {"reason", server.draining ? "draining" : "starting"}}, 503);
+  const char* reason = server.draining        ? "draining"
+                       : !server.listening    ? "starting"
+                       : server.out_of_memory ? "out_of_memory"
+                                              : nullptr;
+  if (reason == nullptr) return json({{"ready", true}});
+  return json({{"ready", false}, {"reason", reason}}, 503);
 }
 
 Response AdminApi::metrics(const Call& call) {
@@ -195,7 +217,8 @@ std::optional<upstream::ListedEndpoint> AdminApi::find_endpoint(const Call& call
   const auto& clusters = snapshot->config.clusters;
   const auto cluster = std::ranges::find(clusters, call.name, &config::Cluster::name);
   if (cluster == clusters.end()) return std::nullopt;
-  for (const auto& endpoint : snapshot->endpoints[static_cast<size_t>(cluster - clusters.begin())]) {
+  for (const auto& endpoint :
+       snapshot->endpoints[static_cast<size_t>(cluster - clusters.begin())]) {
     if (endpoint->address == call.second) return endpoint;
   }
   return std::nullopt;
@@ -221,7 +244,9 @@ Response AdminApi::enable_endpoint(const Call& call) {
   return json(view_of_endpoint(endpoint));
 }
 
-Response AdminApi::breakers(const Call&) { return json(view_of_breakers(*sources_.snapshot())); }
+Response AdminApi::breakers(const Call&) {
+  return json(view_of_breakers(*sources_.snapshot()));
+}
 
 Response AdminApi::reset_breaker(const Call& call) {
   const auto found = find_endpoint(call);

@@ -45,6 +45,7 @@ struct ServerState {
   bool draining = false;
   size_t workers = 0;
   std::vector<ListenerState> listeners;
+  bool out_of_memory = false;  // new connections are refused
 };
 
 /// One policy as loaded now.
@@ -71,6 +72,8 @@ struct Sources {
   std::function<Errors()> reload;                                  // configuration and scripts
   std::function<Errors(const std::string& policy)> reload_policy;  // REQUIRES: it exists
   std::function<void()> drain;
+  /// Where the API listens, whatever a reload says; unset: where the configuration in use says.
+  std::optional<config::Address> bound = {};
 };
 
 /// The admin API: one call in, one answer out; no sockets. Used in the control thread.
@@ -86,7 +89,7 @@ class AdminApi {
  private:
   struct Call {
     const Request& request;
-    std::string_view name;    // what stands for the pattern's first "*"
+    std::string_view name;    // what stands for the pattern's first "*", decoded
     std::string_view second;  // and for its second
   };
   struct Entry {

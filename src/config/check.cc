@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "base/strings.h"
 #include "config/values.h"
 
 namespace tidegate::config {
@@ -17,12 +18,30 @@ constexpr uint64_t kMostInWindow = 200'000;
 constexpr uint64_t kMostInBucket = 10'000'000;
 
 /// Same address and port; port 0 collides with nothing.
+/// The IP addresses that a host is known to mean without asking DNS.
+std::vector<IpAddress> known_addresses(const std::string& host) {
+  if (const auto ip = IpAddress::parse(host)) return {*ip};
+  if (!iequals(host, "localhost")) return {};
+  return {*IpAddress::parse("127.0.0.1"), *IpAddress::parse("::1")};
+}
+
+/// All addresses of a family include each of them.
+bool overlap(const IpAddress& a, const IpAddress& b) {
+  if (a == b) return true;
+  const IpAddress any = *IpAddress::parse(a.is_v4() ? "0.0.0.0" : "::");
+  return a.is_v4() == b.is_v4() && (a == any || b == any);
+}
+
+/// Connections to one may reach the other. Names that only DNS knows are compared at the start.
 bool collide(const Address& a, const Address& b) {
   if (a.is_unix || b.is_unix) return a.is_unix && a == b;
   if (a.host.empty() || a.port == 0 || a.port != b.port) return false;
-  auto left = IpAddress::parse(a.host);
-  auto right = IpAddress::parse(b.host);
-  return left && right ? *left == *right : a.host == b.host;
+  for (const IpAddress& left : known_addresses(a.host)) {
+    for (const IpAddress& right : known_addresses(b.host)) {
+      if (overlap(left, right)) return true;
+    }
+  }
+  return iequals(a.host, b.host);
 }
 
 template <class T>

@@ -2,11 +2,14 @@
 #include "net/listener_socket.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "net/descriptors.h"
 
 namespace tidegate::net {
 namespace {
@@ -17,6 +20,21 @@ constexpr int kBacklog = 4096;
 constexpr auto kRetryAfter = std::chrono::milliseconds(50);
 
 }  // namespace
+
+Fallible<void> check_free(const SocketAddress& address) {
+  const OwnedFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  // Connections that a former process left must not count.
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address.family() == AF_INET6) {
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  }
+  if (fd && ::bind(fd.get(), address.raw(), address.length()) == 0) return {};
+  const bool taken = errno == EADDRINUSE;
+  return tl::unexpected(
+      "cannot listen on " + address.to_string() + ": " +
+      (taken ? "another process or another listener does" : std::strerror(errno)));
+}
 
 Fallible<OwnedFd> open_listener(const SocketAddress& address) {
   const auto failed = [&](const char* what) {
@@ -47,11 +65,12 @@ SocketAddress local_address(int fd) {
   return SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&storage), length);
 }
 
-ListenerSocket::ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd)
+ListenerSocket::ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd, bool uses_reserve)
     : loop_(loop),
       handler_(handler),
       fd_(std::move(fd)),
-      retry_([](void* self) { static_cast<ListenerSocket*>(self)->resume(); }, this) {
+      retry_([](void* self) { static_cast<ListenerSocket*>(self)->on_retry(); }, this),
+      uses_reserve_(uses_reserve) {
   event_ = event_new(
       loop.base(), fd_.get(), EV_READ | EV_PERSIST,
       [](evutil_socket_t, short, void* self) { static_cast<ListenerSocket*>(self)->on_readable(); },
@@ -59,7 +78,9 @@ ListenerSocket::ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd)
   resume();
 }
 
-ListenerSocket::~ListenerSocket() { event_free(event_); }
+ListenerSocket::~ListenerSocket() {
+  event_free(event_);
+}
 
 void ListenerSocket::pause() {
   retry_.disarm();
@@ -82,6 +103,7 @@ void ListenerSocket::on_readable() {
 }
 
 void ListenerSocket::accept_rest() {
+  if (held_) handler_.on_accept(std::exchange(held_, OwnedFd()), held_peer_);
   for (int i = 0; i < kBacklog && accept_one(); ++i) {
   }
 }
@@ -93,17 +115,48 @@ bool ListenerSocket::accept_one() {
   OwnedFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,
                        SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (fd) {
-    handler_.on_accept(std::move(fd),
-                       SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&peer), length));
+    const auto from = SocketAddress::from_raw(reinterpret_cast<sockaddr*>(&peer), length);
+    if (!uses_reserve_ && descriptors::is_reserved(fd.get())) {
+      accept_later(std::move(fd), from);
+      return false;
+    }
+    handler_.on_accept(std::move(fd), from);
     return true;
   }
   if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-    // The connection stays in the backlog and would wake the loop at once, for ever.
-    pause();
-    loop_.timers().arm(retry_, kRetryAfter);
-    handler_.on_accept_exhausted();
+    wait_for_descriptors();
+    return false;
   }
   return errno == EINTR || errno == ECONNABORTED;
+}
+
+// Connections stay in the backlog and would wake the loop at once, for ever.
+void ListenerSocket::wait_for_descriptors() {
+  pause();
+  loop_.timers().arm(retry_, kRetryAfter);
+  handler_.on_accept_exhausted();
+}
+
+// It has left the backlog, so it waits here, unless too many do: every listener of every worker may
+// hold one.
+void ListenerSocket::accept_later(OwnedFd fd, const SocketAddress& peer) {
+  if (!descriptors::is_last(fd.get())) {
+    held_ = std::move(fd);
+    held_peer_ = peer;
+  }
+  wait_for_descriptors();
+}
+
+void ListenerSocket::on_retry() {
+  if (held_) {
+    OwnedFd lower(::fcntl(held_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!lower || descriptors::is_reserved(lower.get())) {
+      return loop_.timers().arm(retry_, kRetryAfter);
+    }
+    held_.reset();
+    handler_.on_accept(std::move(lower), held_peer_);
+  }
+  resume();
 }
 
 }  // namespace tidegate::net

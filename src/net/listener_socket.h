@@ -16,9 +16,13 @@ namespace tidegate::net {
 /// spreads connections over them. Port 0 takes a free one: `local_address` tells which.
 Fallible<OwnedFd> open_listener(const SocketAddress& address);
 SocketAddress local_address(int fd);
+/// Whether nobody listens on `address`, nor on all addresses at its port: SO_REUSEPORT alone would
+/// share it with another process of the same user, each of which gets a part of the connections.
+Fallible<void> check_free(const SocketAddress& address);
 
-/// Accepts client connections on one socket in one loop. Out of descriptors it stops accepting for a
-/// moment instead of spinning; what is accepted already is served on.
+/// Accepts client connections on one socket in one loop. Out of descriptors, of which some are
+/// reserved (net/descriptors.h), it stops accepting for a moment instead of spinning; what is
+/// accepted already is served on.
 class ListenerSocket {
  public:
   class Handler {
@@ -31,7 +35,8 @@ class ListenerSocket {
     ~Handler() = default;
   };
 
-  ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd);
+  /// What it accepts with `uses_reserve` may take reserved descriptors.
+  ListenerSocket(EventLoop& loop, Handler& handler, OwnedFd fd, bool uses_reserve = false);
   ~ListenerSocket();
   ListenerSocket(const ListenerSocket&) = delete;
   ListenerSocket& operator=(const ListenerSocket&) = delete;
@@ -45,12 +50,18 @@ class ListenerSocket {
  private:
   void on_readable();
   bool accept_one();
+  void accept_later(OwnedFd fd, const SocketAddress& peer);
+  void wait_for_descriptors();
+  void on_retry();
 
   EventLoop& loop_;
   Handler& handler_;
   OwnedFd fd_;
   event* event_;
   Timer retry_;
+  const bool uses_reserve_;
+  OwnedFd held_;  // accepted, with a reserved descriptor: waits for another
+  SocketAddress held_peer_;
   bool paused_ = true;
 };
 

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "net/descriptors.h"
+
 namespace tidegate::net {
 namespace {
 
@@ -29,6 +31,11 @@ Transport::~Transport() {
 bool Transport::connect(const SocketAddress& address) {
   fd_ = OwnedFd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd_) return false;
+  if (descriptors::is_reserved(fd_.get())) {
+    fd_.reset();
+    errno = EMFILE;
+    return false;
+  }
   if (!address.is_unix()) {
     const int on = 1;
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

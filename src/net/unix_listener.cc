@@ -45,9 +45,13 @@ UnixSocketFile::UnixSocketFile(std::string path)
 }
 
 UnixSocketFile::~UnixSocketFile() {
+  if (in_place()) ::unlink(path_.c_str());
+}
+
+bool UnixSocketFile::in_place() const {
   struct stat status {};
-  if (!inode_ || ::lstat(path_.c_str(), &status) != 0) return;
-  if (status.st_dev == device_ && status.st_ino == number_) ::unlink(path_.c_str());
+  if (!inode_ || ::lstat(path_.c_str(), &status) != 0) return false;
+  return status.st_dev == device_ && status.st_ino == number_;
 }
 
 bool UnixSocketFile::set_permissions(mode_t permissions) {

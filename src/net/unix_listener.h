@@ -21,6 +21,8 @@ class UnixSocketFile {
   UnixSocketFile(const UnixSocketFile&) = delete;
   UnixSocketFile& operator=(const UnixSocketFile&) = delete;
 
+  /// The path still leads to this file.
+  bool in_place() const;
   /// Sets the file's mode; false: the system refuses (errno).
   bool set_permissions(mode_t permissions);
 

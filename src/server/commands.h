@@ -10,7 +10,7 @@
 
 namespace tidegate::server {
 
-/// Of files that a configuration names.
+/// Of files and addresses that a configuration names.
 struct CheckedFiles {
   std::vector<std::string> faults;    // "tidegate.yaml:4: …"
   std::vector<std::string> warnings;  // the same form
@@ -23,7 +23,7 @@ struct Surroundings {
   std::function<int(const config::Source&)> serve;
   /// Compiles every policy's script; one message per fault, "scripts/a.lua:3: …".
   std::function<std::vector<std::string>(const config::Snapshot&)> check_scripts;
-  /// Loads certificates and keys.
+  /// Loads certificates and keys; resolves the addresses to listen on.
   std::function<CheckedFiles(const config::Snapshot&)> check_files;
   std::ostream& out;
   std::ostream& err;

@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <limits>
+#include <utility>
 
+#include "net/descriptors.h"
 #include "telemetry/log.h"
 
 namespace tidegate::server {
@@ -36,6 +40,12 @@ sigset_t signals_that_wait() {
   return signals;
 }
 
+int open_files_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<int>::max();
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<int>::max()));
+}
+
 }  // namespace
 
 void prepare_process() {
@@ -58,9 +68,12 @@ void release_signals() {
 
 void raise_open_files_limit() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("cannot raise the open files limit");
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (before != limit.rlim_max && ::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    log::warn("cannot raise the open files limit");
+  }
+  net::descriptors::reserve(open_files_limit());
 }
 
 }  // namespace tidegate::server

@@ -144,11 +144,12 @@ bool Server::start(config::Snapshot snapshot) {
   telemetry::add_process_metrics(registry_);
   start_workers(snapshot);
   health_checks_.when_exhausted([this] { spare_descriptors(); });
+  // First, so that connections and health checks find it in place.
+  if (!start_admin(snapshot.admin)) return false;
   const std::vector<std::string> errors = apply(std::move(snapshot));
   for (const std::string& error : errors) log::error("cannot start", {{"error", error}});
   if (!errors.empty()) return false;
   wait_for_discovery();
-  if (!start_admin(snapshot_->config.admin)) return false;
   for (const auto& worker : workers_) {
     threads_.emplace_back([&one = *worker] { one.run(); });
   }
@@ -197,10 +198,14 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   if (!handovers) return {handovers.error()};
   errors = scripts_.load(shared->config);
   if (!errors.empty()) {
+    listeners_.discard();
     report_policies();
     return errors;
   }
-  if (const auto follows = discovery_.follow(shared->config); !follows) return {follows.error()};
+  if (const auto follows = discovery_.follow(shared->config); !follows) {
+    listeners_.discard();
+    return {follows.error()};
+  }
   listeners_.commit(shared->config);
   if (snapshot_ != nullptr) retired_.push_back(std::move(snapshot_));
   snapshot_ = std::move(shared);
@@ -312,9 +317,16 @@ bool Server::start_admin(const config::Admin& config) {
   config::Listener& listener = snapshot.listeners.emplace_back();
   listener.name = "admin";
   listener.address = *config.address;
+  // Whoever asks slowly, or does not take the answer, makes way soon, and never has all
+  // descriptors.
+  listener.max_connections = 32;
+  listener.head_timeout = listener.body_timeout = std::chrono::seconds(5);
+  listener.idle_timeout = std::chrono::seconds(15);
   config::Route& route = snapshot.routes.emplace_back();
   route.name = "admin";
   route.max_body = 64 * 1024;
+  route.idle_timeout = std::chrono::seconds(10);
+  route.exchange_timeout = std::chrono::seconds(60);
   auto shared =
       std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), upstream::EndpointSet());
   auto handovers = admin_listeners_.prepare(shared->config, 1);
@@ -323,9 +335,13 @@ bool Server::start_admin(const config::Admin& config) {
     return false;
   }
   admin_listeners_.commit(shared->config);
+  if (!config.address->is_unix) {
+    listeners_.keep_off("the admin address", admin_listeners_.only_address());
+  }
+  handovers->front().front().uses_reserve = true;
   admin::add_gauges(
       registry_, [this] { return snapshot_; }, workers_.size());
-  admin_ = std::make_unique<admin::AdminApi>(admin_sources());
+  admin_ = std::make_unique<admin::AdminApi>(admin_sources(*config.address));
   control_.adopt(shared, std::move(handovers->front()));
   control_.routes()->replace_handler(0, std::make_unique<admin::AdminHandler>(*admin_));
   log::info("listening",
@@ -333,7 +349,7 @@ bool Server::start_admin(const config::Admin& config) {
   return true;
 }
 
-admin::Sources Server::admin_sources() {
+admin::Sources Server::admin_sources(const config::Address& bound) {
   return {
       .registry = registry_,
       .rates = rates_,
@@ -343,9 +359,10 @@ admin::Sources Server::admin_sources() {
             admin::ServerState state;
             state.listening = listening_ == workers_.size();
             state.draining = draining_;
+            state.out_of_memory = overload_.refuse_connections;
             state.workers = workers_.size();
-            for (const auto& bound : listeners_.bound()) {
-              state.listeners.push_back({bound.name, bound.address});
+            for (const auto& listener : listeners_.bound()) {
+              state.listeners.push_back({listener.name, listener.address});
             }
             return state;
           },
@@ -353,6 +370,7 @@ admin::Sources Server::admin_sources() {
       .reload = [this] { return reload(); },
       .reload_policy = [this](const std::string& policy) { return reload_policy(policy); },
       .drain = [this] { drain(); },
+      .bound = bound,
   };
 }
 
@@ -361,6 +379,7 @@ std::vector<std::string> Server::reload() {
     log::warn("reload ignored: the proxy is draining");
     return {kDraining};
   }
+  if (threads_.empty()) return {kStarting};
   auto loaded = source_.load();
   std::vector<std::string> errors;
   if (!loaded) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "net/descriptors.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "telemetry/log.h"
@@ -81,6 +82,7 @@ void Server::reload_scripts() {
 
 std::vector<std::string> Server::reload_policy(const std::string& policy) {
   if (draining_) return {kDraining};
+  if (threads_.empty()) return {kStarting};
   std::vector<std::string> errors = scripts_.reload(policy);
   if (errors.empty()) adopt_generations();
   report_policies();
@@ -139,6 +141,15 @@ script::WorkerScripts& Server::scripts_of(Worker& worker) {
 }
 
 void Server::warn_of_doubts(const proxy::SharedSnapshot& snapshot) {
+  uint64_t clients = 0;
+  for (const config::Listener& listener : snapshot.config.listeners) {
+    clients += listener.max_connections;
+  }
+  const int most = net::descriptors::most_connections();
+  if (clients > static_cast<uint64_t>(most)) {
+    log::warn("max_connections of all listeners exceeds what the open files limit allows",
+              {{"max_connections", clients}, {"descriptors", most}});
+  }
   for (const std::string& warning : snapshot.config.warnings) {
     log::warn("the config is doubtful", {{"detail", warning}});
   }
@@ -152,6 +163,8 @@ CheckedFiles check_files(const config::Snapshot& snapshot) {
   CheckedFiles checked;
   const auto keys = std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now());
   const auto contexts = proxy::load_tls(snapshot, nullptr, keys, checked.faults);
+  const auto addresses = address_faults(snapshot);
+  checked.faults.insert(checked.faults.end(), addresses.begin(), addresses.end());
   checked.warnings = proxy::doubtful_certificates(snapshot, contexts, unix_now());
   return checked;
 }

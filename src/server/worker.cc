@@ -14,12 +14,12 @@ constexpr auto kDrainCheck = std::chrono::milliseconds(10);
 
 }  // namespace
 
-WorkerListener::WorkerListener(Worker& worker, std::string key, net::OwnedFd fd,
+WorkerListener::WorkerListener(Worker& worker, ListenerHandover given,
                                proxy::ListenerRuntime* runtime)
     : worker_(worker),
-      key_(std::move(key)),
+      key_(std::move(given.key)),
       runtime_(runtime),
-      socket_(worker.loop(), *this, std::move(fd)) {}
+      socket_(worker.loop(), *this, std::move(given.fd), given.uses_reserve) {}
 
 WorkerListener::~WorkerListener() {
   runtime_->unpin();
@@ -84,8 +84,7 @@ void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
                                                given.connections);
     runtime->port = given.port;
     if (given.fd) {
-      kept.push_back(
-          std::make_unique<WorkerListener>(*this, given.key, std::move(given.fd), runtime));
+      kept.push_back(std::make_unique<WorkerListener>(*this, std::move(given), runtime));
       continue;
     }
     const auto same = [&](const auto& l) { return l != nullptr && l->key() == given.key; };

@@ -20,18 +20,18 @@ class Worker;
 
 /// A listener as the server hands it to one worker.
 struct ListenerHandover {
-  size_t index;                                      // in the snapshot's listeners
-  std::string key;                                   // the same over reloads for the same socket
-  net::OwnedFd fd;                                   // none: the worker has it already
+  size_t index;     // in the snapshot's listeners
+  std::string key;  // the same over reloads for the same socket
+  net::OwnedFd fd;  // none: the worker has it already
   uint16_t port;
   std::shared_ptr<std::atomic<uint32_t>> connections;
+  bool uses_reserve = false;  // of descriptors: the admin address
 };
 
 /// One listener of one worker: accepts, and counts against the listener's limit.
 class WorkerListener final : private net::ListenerSocket::Handler {
  public:
-  WorkerListener(Worker& worker, std::string key, net::OwnedFd fd,
-                 proxy::ListenerRuntime* runtime);
+  WorkerListener(Worker& worker, ListenerHandover given, proxy::ListenerRuntime* runtime);
   ~WorkerListener();
 
   const std::string& key() const { return key_; }

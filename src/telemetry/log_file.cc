@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,9 +53,7 @@ LogFile::~LogFile() {
 
 void LogFile::look() {
   struct stat status {};
-  if (fstat(descriptor_, &status) != 0) return;
-  may_block_ = !S_ISREG(status.st_mode);
-  is_socket_ = S_ISSOCK(status.st_mode);
+  may_block_ = fstat(descriptor_, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 ssize_t LogFile::write(std::string_view bytes) {
@@ -70,10 +67,7 @@ ssize_t LogFile::write(std::string_view bytes) {
       if (line_end != std::string_view::npos) bytes = bytes.substr(0, line_end + 1);
     }
   }
-  // A socket is told with each call not to wait, nor to signal; the other kinds have no such flag.
-  const ssize_t written =
-      is_socket_ ? ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
-                 : ::write(descriptor_, bytes.data(), bytes.size());
+  const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
   if (written < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
   return written;
 }

@@ -39,7 +39,6 @@ class LogFile {
   int descriptor_;
   const bool owned_;
   bool may_block_ = false;  // a pipe, socket or terminal
-  bool is_socket_ = false;
 };
 
 }  // namespace tidegate::telemetry

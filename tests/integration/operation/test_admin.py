@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from support import Client, eventually
+from support import Client, config_for, eventually
+from support.proxy import MEASURES_MEMORY
 
 ECHO = {"route": {"echo": True}}
 
@@ -115,3 +116,80 @@ def test_the_admin_address_keeps_connections(proxy_to):
     with Client(proxy_to(**ECHO).port("admin")) as client:
         for path in ("/health", "/metrics", "/status", "/nothing", "/health"):
             assert client.get(path, {"Host": "localhost"}).status == (404 if path == "/nothing" else 200)
+
+
+@pytest.mark.parametrize("after", ["off", "0.0.0.0:0", "unix:admin.sock"])
+def test_o22_a_reload_leaves_the_open_address_as_well_guarded_as_it_was(proxy_to, after):
+    proxy = proxy_to(**ECHO)
+    rebound = {"Host": "rebound.example"}
+    assert proxy.admin("/status", headers=rebound).status == 403
+    proxy.write_config(config_for(admin={"address": after}, **ECHO))
+    assert proxy.admin("/reload", "POST").json() == {"reloaded": True}
+    proxy.wait_for_log(message="a change of admin.address needs a restart")
+    assert proxy.admin("/status", headers=rebound).status == 403
+    assert proxy.admin("/reload", "POST", headers=rebound).status == 403
+    assert proxy.admin("/status").status == 200
+
+
+@pytest.mark.parametrize("colon", [":", "%3A", "%3a"])
+def test_o26_an_endpoints_address_may_be_encoded(origin, proxy_to, colon):
+    proxy = proxy_to(origin)
+    path = f"/clusters/origin/endpoints/{origin.address.replace(':', colon)}"
+    assert proxy.admin(path + "/drain", "POST").json()["draining"] is True
+    assert proxy.admin(path + "/enable", "POST").json()["draining"] is False
+
+
+def test_o26_a_policys_name_may_be_encoded(proxy_to):
+    proxy = proxy_to(scripts={"policy.lua": "function on_request() end"}, policies={"a-b": "policy.lua"}, **ECHO)
+    assert proxy.admin("/policies/a%2Db/reload", "POST").json() == {"reloaded": True}
+
+
+def test_o21_ready_says_no_while_memory_refuses_connections(proxy_to):
+    proxy = proxy_to(max_memory="4MiB", **ECHO)  # less than it needs for itself
+    proxy.wait_for_log(message="out of memory: new connections are refused")
+    eventually(lambda: proxy.admin("/ready").json() == {"ready": False, "reason": "out_of_memory"})
+    assert proxy.admin("/ready").status == 503
+    assert proxy.admin("/health").status == 200
+    proxy.write_config(config_for(**ECHO))
+    assert proxy.admin("/reload", "POST").json() == {"reloaded": True}
+    assert proxy.admin("/ready").status == 200
+
+
+def trickle(proxy):
+    client = Client(proxy.port("admin"))
+    client.send("POST /log-level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{")
+    return client
+
+
+def never_read(proxy):
+    client = Client(proxy.port("admin"))
+    client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+    return client
+
+
+def half_a_head(proxy):
+    client = Client(proxy.port("admin"))
+    client.send("GET /metrics HTTP/1.1\r\nHost: local")
+    return client
+
+
+@pytest.mark.parametrize("attack", [trickle, never_read, half_a_head])
+def test_o11_admin_clients_that_are_slow_hold_up_nobody(proxy_to, attack):
+    proxy = proxy_to(**ECHO)
+    before = proxy.memory_kib()
+    slow = [attack(proxy) for _ in range(20)]
+    for _ in range(3):
+        assert proxy.admin("/health").status == 200
+        assert proxy.get("/").status == 200
+    assert proxy.memory_kib() < before + 60 * 1024 or not MEASURES_MEMORY
+    for client in slow:
+        client.close()
+
+
+@pytest.mark.parametrize("path", ["/log-level", "/reload", "/drain", "/health"])
+def test_o11_a_huge_body_is_refused(proxy_to, path):
+    proxy = proxy_to(**ECHO)
+    with Client(proxy.port("admin")) as client:
+        client.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n")
+        assert client.response().status == 413
+    assert proxy.admin("/ready").status == 200

@@ -294,7 +294,7 @@ class Draining:
         if what == "certificate":
             self.renew(authority.issue("renewed", "DNS:localhost", "IP:127.0.0.1"))
         elif what == "script":
-            self.proxy.write_script("policy.lua", "function on_response(r) r:set_header('x-new', '1') end")
+            self.proxy.write_script("policy.lua", "function on_response(r) r.headers['x-new'] = '1' end")
         elif what == "endpoint file":
             self.files["endpoints.yaml"].write_text("- http://127.0.0.1:1\n")
         elif what == "config and SIGHUP":

@@ -175,3 +175,51 @@ def test_an_origins_socket_that_is_not_there_is_a_failed_connect(tidegate, conne
     proxy = tidegate(config_for(f"http://unix:{tmp_path}/none.sock"))
     assert connect(proxy).get("/").status == 502
     assert proxy.wait_for_access(status=502)["error"] == "connect_failed"
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "replaced by a file that nobody listens on"])
+def test_o25_a_listeners_file_that_has_gone_is_made_anew_by_a_reload(origin, tidegate, path, how):
+    proxy = tidegate(on_socket(path, origin, permissions="0600"))
+    with Client(path) as old:
+        assert old.get("/before").status == 200
+        if how == "renamed":
+            path.rename(path.with_suffix(".old"))
+        else:
+            path.unlink()
+        if how.startswith("replaced"):
+            leave_stale_socket(path)
+        assert proxy.admin("/reload", "POST").json() == {"reloaded": True}
+        with Client(path) as client:
+            assert client.get("/after").status == 200
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert old.get("/still").status == 200
+    proxy.stop()
+    assert not path.exists()
+
+
+def test_o25_an_open_file_stays_as_it_is_in_a_reload(origin, tidegate, path):
+    proxy = tidegate(on_socket(path, origin))
+    inode = path.stat().st_ino
+    assert proxy.admin("/reload", "POST").json() == {"reloaded": True}
+    assert path.stat().st_ino == inode
+
+
+BREAKS = {
+    "script": lambda config, _: config.update(
+        policies={"broken": {"script": "broken.lua"}}, default_policies=["broken"]),
+    "listener": lambda config, port: config["listeners"].append({"name": "taken", "address": f"127.0.0.1:{port}"}),
+    "certificate": lambda config, _: config["listeners"].append({
+        "name": "tls", "address": "127.0.0.1:0", "tls": {"certificates": [{"cert": "none", "key": "none"}]}}),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_o25_a_refused_config_leaves_no_file_behind(origin, tidegate, path, connect, what):
+    proxy = tidegate(config_for(origin), {"broken.lua": "no lua"})
+    config = config_for(origin)
+    config["listeners"].append({"name": "new", "address": f"unix:{path}"})
+    BREAKS[what](config, proxy.port("admin"))
+    proxy.write_config(config)
+    assert proxy.admin("/reload", "POST").status == 422
+    assert not path.exists()
+    assert connect(proxy).get("/").status == 200

@@ -128,6 +128,66 @@ TEST_CASE_FIXTURE(Fixture, "ready says no before the workers listen and while dr
   CHECK(json::parse(ask("GET", "/ready").body).at("reason") == "starting");
 }
 
+TEST_CASE_FIXTURE(Fixture, "O21: ready says no while connections are refused for want of memory") {
+  server.out_of_memory = true;
+  CHECK(ask("GET", "/ready").status == 503);
+  CHECK(json::parse(ask("GET", "/ready").body)["reason"] == "out_of_memory");
+  CHECK(ask("GET", "/health").status == 200);
+  server.draining = true;
+  CHECK(json::parse(ask("GET", "/ready").body)["reason"] == "draining");
+  server = {true, false, 2, {}};
+  CHECK(ask("GET", "/ready").status == 200);
+}
+
+TEST_CASE_FIXTURE(Fixture, "O26: escapes in the names of a path stand for what they encode") {
+  for (const char* address : {"10.0.0.1:80", "10.0.0.1%3A80", "%31%30.0.0.1%3a80"}) {
+    const std::string path = std::string("/clusters/users/endpoints/") + address;
+    CHECK(ask("POST", path + "/drain").status == 200);
+    CHECK(snapshot->endpoints[0][0]->draining);
+    CHECK(ask("POST", path + "/enable").status == 200);
+    CHECK(!snapshot->endpoints[0][0]->draining);
+  }
+  CHECK(ask("POST", "/clusters/%75sers/endpoints/10.0.0.1:80/drain").status == 200);
+  CHECK(ask("POST", "/breakers/%75sers/10.0.0.1%3A80/reset").status == 200);
+  CHECK(ask("POST", "/policies/%61uth/reload").status == 200);
+  CHECK(calls == std::vector<std::string>{"reload auth"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "O26: an encoded slash is part of a name") {
+  policies[0].name = "a/b";
+  CHECK(ask("POST", "/policies/a%2Fb/reload").status == 200);
+  CHECK(ask("POST", "/policies/a/b/reload").status == 404);
+  CHECK(ask("POST", "/policies/a%252Fb/reload").status == 404);
+}
+
+TEST_CASE_FIXTURE(Fixture, "O22: what may be read is judged by the address that is bound") {
+  const auto read_as = [&](std::string_view host) {
+    Request request;
+    request.method = "GET";
+    request.path = "/status";
+    request.host = host;
+    Sources sources{registry,
+                    rates,
+                    [this] { return snapshot; },
+                    [this] { return server; },
+                    [this] { return policies; },
+                    [this] { return errors; },
+                    [this](const std::string&) { return errors; },
+                    [] {}};
+    sources.bound = config::Address{"127.0.0.1", 9090, false};
+    return AdminApi(sources).handle(request).status;
+  };
+  for (const auto& reloaded :
+       {std::optional<config::Address>{}, std::optional{config::Address{"0.0.0.0", 9090, false}},
+        std::optional{config::Address{"/run/admin.sock", 0, true}}}) {
+    config::Snapshot config = make_config();
+    config.admin.address = reloaded;
+    snapshot = share(std::move(config));
+    CHECK(read_as("rebound.example") == 403);
+    CHECK(read_as("localhost:9090") == 200);
+  }
+}
+
 TEST_CASE_FIXTURE(Fixture, "metrics come in the format that Accept prefers") {
   telemetry::WorkerMetrics(registry.add_shard()).response(200);
   const Response plain = ask("GET", "/metrics");
