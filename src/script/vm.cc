@@ -54,6 +54,7 @@ lua_State* new_state() {
 Vm::Vm(Watch& watch, const Limits& limits, std::string name)
     : watch_(watch),
       name_(std::move(name)),
+      jit_(limits.jit),
       state_(new_state()),
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
@@ -234,9 +235,10 @@ void Vm::raise_memory(lua_State* L) {
   raise_breach(L);
 }
 
-// Called from inside an allocation, so the stack is fit to be read, and nothing else.
+// Called from inside an allocation, so the stack is fit to be read, and nothing else. Of compiled
+// code it is not even that, since it keeps the stack in registers.
 void Vm::on_memory_limit() {
-  if (memory_place_[0] == '\0') where(running_, memory_place_, sizeof memory_place_);
+  if (!jit_ && memory_place_[0] == '\0') where(running_, memory_place_, sizeof memory_place_);
   arm();
 }
 

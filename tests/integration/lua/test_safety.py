@@ -259,3 +259,17 @@ def test_a_script_that_fails_while_loading_does_not_start(code):
     assert proxy.exit_code not in (0, None) and proxy.exit_code > 0
     said = str(proxy.log_lines) + "\n".join(proxy.stray_lines)
     assert "policy.lua:2" in said, said
+
+
+@pytest.mark.parametrize("grow", ["t = { t }", "t = { t, i .. 'x' }", "t = { a = t, b = i + 0.5 }"])
+def test_compiled_code_that_meets_the_memory_budget(scripted, connect, grow):
+    """Its stack is in registers then, and must not be looked at."""
+    proxy = scripted("""function on_request(r)
+        if r.path == "/fine" then return r:reply(200, "fine") end
+        local t
+        for i = 1, 1e8 do %s end
+      end""" % grow, config={"route": {"echo": True}}, jit=True, budget={"memory": "4MiB", "cpu": "10s"})
+    client = connect(proxy)
+    for _ in range(3):
+        assert client.get("/").json()["error"] == "script_memory"
+        assert client.get("/fine").text == "fine"
