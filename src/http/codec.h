@@ -121,6 +121,9 @@ class ServerCodec {
   virtual void reset(StreamId stream, ErrorCode code) = 0;
   /// Finish what runs, accept no new stream (Connection: close, GOAWAY).
   virtual void drain() = 0;
+  /// The client has had the time to hear of the drain: it takes no stream any more (HTTP/2: the
+  /// GOAWAY that names the last).
+  virtual void end_drain() {}
 
   /// Back-pressure on one stream's request body. True: the codec sees to it by the stream's flow
   /// control. False (HTTP/1): the connection is not to be read from until `resume`.
@@ -196,6 +199,9 @@ class ClientCodec {
   virtual size_t streams_allowed() const { return 1; }
   /// An Upgrade can be asked for; known once `can_open` is true.
   virtual bool takes_upgrades() const { return true; }
+  /// The origin wants HTTP/1.1 in the place of what this connection speaks; a stream that it refused
+  /// for that reason has ended with StreamRefused.
+  virtual bool asks_for_http1() const { return false; }
   /// No stream is open.
   virtual bool idle() const = 0;
   /// Close the connection once idle and flushed: it can take no further stream.

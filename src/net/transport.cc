@@ -99,11 +99,6 @@ uint64_t Transport::bytes_taken() const {
   return bytes_written_ - std::min(bytes_written_, static_cast<uint64_t>(held));
 }
 
-bool Transport::bytes_wait() const {
-  char one;
-  return open() && ::recv(fd_.get(), &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 void Transport::on_readable() {
   EventLoop& loop = loop_;
   if (tls_ != nullptr) {

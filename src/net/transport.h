@@ -79,8 +79,6 @@ class Transport {
   void resume_reading();
   /// Reads once what has arrived already, as if the loop had said so. The handler may be called.
   void read_arrived();
-  /// The kernel holds bytes that have not been read.
-  bool bytes_wait() const;
   /// For the loop: as it said in `read_next_turn`.
   void read_kept();
   bool reading() const { return reading_; }

@@ -16,8 +16,10 @@ constexpr auto kLinger = std::chrono::seconds(2);
 // Bytes behind much output have their turn later, so that neither finished exchanges pile up in
 // this one nor other clients wait.
 constexpr auto kFeedAfter = std::chrono::milliseconds(1);
-// How long a client may take to hear that its idle connection ends, and to say what it has sent.
-constexpr auto kFarewell = std::chrono::seconds(2);
+// How long a client may take to hear that its idle connection ends, and for what it has sent by
+// then to arrive; then it lingers for the rest of two seconds.
+constexpr auto kFarewell = std::chrono::milliseconds(1500);
+constexpr auto kFarewellLinger = std::chrono::milliseconds(500);
 constexpr size_t kIpTextSize = 46;
 constexpr std::string_view kUnixPeer = "unix";  // who comes by a unix socket has no address
 
@@ -89,6 +91,7 @@ DownstreamConnection::~DownstreamConnection() {
 void DownstreamConnection::start() {
   opening_.reset(new Opening(transport_, listener_, *this));
   opening_->start();
+  if (context_.draining) opening_->limit(kFarewell);
 }
 
 // From now on it counts as the peer: in logs, for scripts, and for whether it is trusted.
@@ -122,6 +125,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
 
 // It was shaking hands when the drain began.
 void DownstreamConnection::leave_opened() {
+  if (lingering() || codec_->done()) return;
   if (multiplexed_) return say_farewell();
   if (exchanges_.empty() && !codec_->receiving_head()) await(Await::Farewell);
 }
@@ -253,6 +257,9 @@ void DownstreamConnection::count_streams() {
   const auto open = static_cast<uint16_t>(codec_->open_streams());  // at most 10,000 by the config
   const int more = open - std::exchange(streams_counted_, open);
   if (more != 0) context_.metrics.client_streams_active.add(more);
+  // The last one has ended; who has not acknowledged the drain by now may still have asked.
+  const bool rests = open == 0 && exchanges_.empty() && await_ == Await::Request;
+  if (rests && context_.draining) await(Await::Farewell);
 }
 
 // ---- what exchanges want ----
@@ -304,7 +311,9 @@ void DownstreamConnection::finish_if_done() {
 
 void DownstreamConnection::linger() {
   if (codec_->truncated()) return close();
+  const bool farewell = await_ == Await::Farewell;
   await(Await::ClientEnd);
+  if (farewell) context_.loop.timers().arm(timer_, kFarewellLinger);
   held_.reset();
   leave_exchanges();
   if (eof_) return close();
@@ -321,8 +330,7 @@ void DownstreamConnection::on_timeout() {
     case Await::Nothing:
       return;
     case Await::Farewell:
-      if (exchanges_.empty()) return close();
-      return await(Await::Request);
+      return end_farewell();
     case Await::ClientEnd:
       return close();
     case Await::Feeding:
@@ -367,19 +375,30 @@ void DownstreamConnection::drain() {
   // A request that stands in the kernel came before the end, so it is answered.
   transport_.read_arrived();
   if (!transport_.open()) return;
-  if (codec_ == nullptr) {
-    if (!opening_->begun()) close();
-    return;
-  }
+  // A client that has only connected, or is between two requests, may have sent the next one.
+  if (codec_ == nullptr) return opening_->limit(kFarewell);
   if (multiplexed_) return say_farewell();
+  if (exchanges_.empty() && !codec_->receiving_head()) return await(Await::Farewell);
   codec_->drain();
-  if (exchanges_.empty() && !codec_->receiving_head() && transport_.flushed()) close();
 }
 
 void DownstreamConnection::say_farewell() {
   codec_->drain();
   if (exchanges_.empty()) await(Await::Farewell);
   transport_.schedule_flush();
+}
+
+void DownstreamConnection::end_farewell() {
+  if (!exchanges_.empty() || !codec_->idle()) return await(Await::Request);
+  if (!multiplexed_) return transport_.flushed() ? close() : on_silence();
+  codec_->end_drain();
+  linger();
+}
+
+void DownstreamConnection::cut() {
+  while (!exchanges_.empty()) exchanges_.front().abandon();
+  if (transport_.open()) transport_.flush();  // what tells the client so
+  close();
 }
 
 void DownstreamConnection::close() {

@@ -29,9 +29,12 @@ class DownstreamConnection final : public net::Deferred,
   ~DownstreamConnection() override;
 
   void start();
-  /// Finish what runs, then close; at once if nothing does.
+  /// Finish what runs, then close. Whoever has nothing under way gets one answer, if the request
+  /// comes soon.
   void drain();
-  /// Close now, whatever runs.
+  /// Close now: what runs is broken off by this proxy, and logged as such.
+  void cut();
+  /// Close now, whatever runs: the client has gone, or there is nothing left to say.
   void close();
 
   // Downstream
@@ -91,6 +94,7 @@ class DownstreamConnection final : public net::Deferred,
   void finish_if_done();
   void linger();
   void say_farewell();
+  void end_farewell();
   Known& known();
   void leave_opened();
   void expire_stalled();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/opening.h"
 
+#include <algorithm>
+
 #include "net/proxy_protocol.h"
 #include "telemetry/log.h"
 
@@ -31,16 +33,20 @@ Opening::Opening(net::Transport& transport, const ListenerRuntime& listener, Own
 void Opening::start() {
   if (header_due_ || listener_.tls == nullptr) {
     transport_.start_reading();
-    transport_.loop().timers().arm(timer_, listener_.config.head_timeout);
+    arm(listener_.config.head_timeout);
   } else {
     secure();
   }
 }
 
-bool Opening::begun() const {
-  const net::Tls* tls = transport_.tls();
-  if (chooses() || (tls != nullptr && (tls->shaking_hands() || tls->has_input()))) return true;
-  return transport_.bytes_wait();
+void Opening::limit(Duration longest) {
+  longest_ = longest;
+  const net::Tls* const tls = transport_.tls();
+  if (tls == nullptr || !tls->shaking_hands()) arm(longest);
+}
+
+void Opening::arm(Duration after) {
+  transport_.loop().timers().arm(timer_, std::min(after, longest_));
 }
 
 void Opening::on_bytes(std::string_view bytes) {
@@ -69,7 +75,7 @@ void Opening::read_proxy_header(std::string_view bytes) {
   waiting_ = {};
   header_due_ = false;
   transport_.peek(false);
-  transport_.loop().timers().arm(timer_, listener_.config.head_timeout);
+  arm(listener_.config.head_timeout);
   if (parsed.header.has_addresses) {
     owner_.on_client_named(parsed.header.source);
   } else if (!parsed.header.local) {
@@ -80,13 +86,13 @@ void Opening::read_proxy_header(std::string_view bytes) {
 
 // 2.
 void Opening::secure() {
-  transport_.loop().timers().arm(timer_, listener_.config.tls->handshake_timeout);
+  arm(listener_.config.tls->handshake_timeout);
   transport_.start_tls(listener_.tls->accept());
 }
 
 void Opening::on_secured(const net::TlsFailure* failure) {
   if (failure == nullptr) {
-    transport_.loop().timers().arm(timer_, listener_.config.head_timeout);
+    arm(listener_.config.head_timeout);
     if (transport_.tls()->alpn() == "h2") finish({.protocol = Protocol::Http2, .bytes = {}});
     return;
   }
@@ -101,7 +107,7 @@ void Opening::linger() {
   lingering_ = true;
   transport_.shutdown_write_after_flush();
   transport_.resume_reading();
-  transport_.loop().timers().arm(timer_, kLinger);
+  arm(kLinger);
 }
 
 // 3. Nearly always the first byte decides, and nothing is kept.

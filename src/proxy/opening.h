@@ -49,8 +49,9 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
 
   /// Begins to read. The owner is never called from inside.
   void start();
-  /// The client has said something already, if only to the kernel.
-  bool begun() const;
+  /// From now on each step takes this long at most, the one at work counted from here; but a
+  /// handshake that has begun keeps its time.
+  void limit(Duration longest);
 
  private:
   void on_bytes(std::string_view bytes) override;
@@ -60,6 +61,7 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   void on_connected(bool) override {}
   void on_secured(const net::TlsFailure* failure) override;
   void on_timeout();
+  void arm(Duration after);
   void read_proxy_header(std::string_view bytes);
   void secure();
   /// In cleartext, with too few bytes to choose by.
@@ -72,6 +74,7 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   const ListenerRuntime& listener_;
   Owner& owner_;
   Timer timer_;
+  Duration longest_ = Duration::max();
   bool header_due_;         // of the PROXY protocol
   bool lingering_ = false;  // the last word was said; what the client still sends is dropped
   std::string waiting_;     // the beginning of that header, or of a preface, as it seems

@@ -61,7 +61,7 @@ proxy::FilterSource& Worker::filters() {
 
 void Worker::tear_down() {
   listeners_.clear();
-  while (!connections_.empty()) connections_.front().close();
+  while (!connections_.empty()) connections_.front().cut();
   while (!context_.exchanges.empty()) context_.exchanges.front().abandon();
   // Exchanges wait to be destroyed, and hold the last pins on route tables and filters.
   loop_.destroy_doomed();

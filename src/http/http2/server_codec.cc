@@ -356,8 +356,12 @@ void ServerCodec::drain() {
   session_.ping();
 }
 
+void ServerCodec::end_drain() {
+  if (!std::exchange(last_named_, true)) session_.goaway();
+}
+
 void ServerCodec::on_ping_ack() {
-  if (draining_ && !std::exchange(last_named_, true)) session_.goaway();
+  if (draining_) end_drain();
 }
 
 bool ServerCodec::write_blocked(StreamId id) const {

@@ -39,6 +39,7 @@ class ServerCodec final : public http::ServerCodec, private SessionEvents {
   void give_up_request(StreamId stream) override;
   void reset(StreamId stream, ErrorCode code) override;
   void drain() override;
+  void end_drain() override;
 
   bool pause(StreamId stream) override;
   void resume(StreamId stream) override;
