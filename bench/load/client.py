@@ -6,9 +6,10 @@ import socket
 REQUEST_HEADERS = {"X-Tenant": "blue", "X-Debug": "1"}
 
 
-def request_bytes(path="/"):
+def request_bytes(path="/", headers=None):
     lines = [f"GET {path} HTTP/1.1", "Host: bench.test"]
-    lines += [f"{name}: {value}" for name, value in REQUEST_HEADERS.items()]
+    chosen = REQUEST_HEADERS if headers is None else headers
+    lines += [f"{name}: {value}" for name, value in chosen.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
@@ -34,10 +35,10 @@ def read_reply(connection):
     return data
 
 
-def fetch(port, path="/"):
+def fetch(port, path="/", headers=None):
     """One request on a connection of its own; the whole reply."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(request_bytes(path))
+        connection.sendall(request_bytes(path, headers))
         return read_reply(connection)
 
 

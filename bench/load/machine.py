@@ -34,13 +34,13 @@ def commit():
 
 def facts():
     """(name, value) pairs."""
-    haproxy = re.search(r"version (\S+)", first_line("/usr/sbin/haproxy", "-v"))
+    haproxy = re.search(r"version (\S+)", first_line(peers.binary_of("haproxy"), "-v"))
     return [("date", datetime.date.today().isoformat()),
             ("CPU", f"{cpu_model()}, {os.cpu_count()} cores"),
             ("busy before the run", f"{os.getloadavg()[0]:.2f} runnable"),
             ("kernel", f"{platform.system()} {platform.release()}"),
             ("Tidegate", commit()),
-            ("nginx", first_line("/usr/sbin/nginx", "-v").rpartition("/")[2]
+            ("nginx", first_line(peers.binary_of("nginx"), "-v").rpartition("/")[2]
              + ", Lua module " + package("libnginx-mod-http-lua")),
             ("HAProxy", haproxy[1] if haproxy else "?"),
             ("LuaJIT", package("libluajit2-5.1-2") or package("libluajit-5.1-2")),

@@ -25,7 +25,8 @@ def arguments():
     parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS",
                         help="comma list of " + ", ".join(PARTS))
     parser.add_argument("--peers", default="", metavar="NAMES",
-                        help="comma list of tidegate, nginx, haproxy, relay; default: all")
+                        help="comma list of tidegate, nginx, haproxy, relay, and for protocols "
+                        "nghttpx; h2o where H2O_BINARY names it; default: all")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=int, default=2, help="of each run in a round")
     parser.add_argument("--path", default="/", help="for plain and lua: /size/N asks for N bytes")

@@ -12,24 +12,41 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 RELEASE = ROOT / "build" / "release"
 WORK = ROOT / "build" / "bench"
-PROXIES = ("tidegate", "nginx", "haproxy")
-CONFIGS = {"plain": {"tidegate": "tidegate.yaml", "nginx": "nginx.conf", "haproxy": "haproxy.cfg"},
+# The variable that names another build of each, and where it is without.
+BINARIES = {"tidegate": ("TIDEGATE_BINARY", str(RELEASE / "tidegate")),
+            "nginx": ("NGINX_BINARY", "/usr/sbin/nginx"),
+            "haproxy": ("HAPROXY_BINARY", "/usr/sbin/haproxy"),
+            "nghttpx": ("NGHTTPX_BINARY", "/usr/sbin/nghttpx"),
+            "h2o": ("H2O_BINARY", "")}
+
+
+def binary_of(name):
+    variable, usual = BINARIES[name]
+    return os.environ.get(variable, "") or usual
+
+
+# h2o takes part where its binary is given: no package is needed for the rest.
+PROXIES = ("tidegate", "nginx", "haproxy") + (("h2o",) if binary_of("h2o") else ())
+CONFIGS = {"plain": {"tidegate": "tidegate.yaml", "nginx": "nginx.conf", "haproxy": "haproxy.cfg",
+                     "h2o": "h2o.conf"},
            "lua": {"tidegate": "tidegate-lua.yaml", "nginx": "nginx-lua.conf", "haproxy": "haproxy-lua.cfg"},
            "protocols": {"tidegate": "tidegate-protocols.yaml", "nginx": "nginx-protocols.conf",
-                         "haproxy": "haproxy-protocols.cfg", "nghttpx": "nghttpx-protocols.conf"}}
+                         "haproxy": "haproxy-protocols.cfg", "nghttpx": "nghttpx-protocols.conf",
+                         "h2o": "h2o-protocols.conf"}}
 
 
 def command_of(name, config, port, origin):
     if name == "tidegate":
-        binary = os.environ.get("TIDEGATE_BINARY", str(RELEASE / "tidegate"))
-        return [binary, "run", "--config", str(config)]
+        return [binary_of(name), "run", "--config", str(config)]
     if name == "nginx":
-        return ["/usr/sbin/nginx", "-p", str(config.parent), "-c", str(config),
+        return [binary_of(name), "-p", str(config.parent), "-c", str(config),
                 "-e", str(config.parent / "nginx.log")]
     if name == "haproxy":
-        return ["/usr/sbin/haproxy", "-db", "-q", "-f", str(config)]
+        return [binary_of(name), "-db", "-q", "-f", str(config)]
     if name == "nghttpx":
-        return ["/usr/sbin/nghttpx", f"--conf={config}"]
+        return [binary_of(name), f"--conf={config}"]
+    if name == "h2o":
+        return [binary_of(name), "-m", "worker", "-c", str(config)]
     return [str(RELEASE / "bench" / "bench_relay"), str(port), str(origin.ports[0])]
 
 
@@ -107,6 +124,9 @@ class Peer:
         wrong = [edit for edit, there in seen.items() if there != edited]
         if wrong:
             raise RuntimeError(f"{self.label}: wrong in its answer: {', '.join(wrong)}\n{head}\n{body}")
+        bare = client.fetch(self.port, headers={})
+        if not bare.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"{self.label}: a request without X-Tenant gets {bare[:80]!r}")
 
 
 def wait_until_answers(port, started, log=None):
@@ -125,7 +145,7 @@ def wait_until_answers(port, started, log=None):
 
 def all_peers(origin, modes, only=()):
     """Every peer in every mode, in the order of a round: each one's modes side by side."""
-    peers = [Peer(name, mode, origin) for name in PROXIES for mode in modes]
+    peers = [Peer(name, mode, origin) for name in PROXIES for mode in modes if name in CONFIGS[mode]]
     if "plain" in modes:
         peers.append(Peer("relay", "plain", origin))
     return [peer for peer in peers if not only or peer.name in only]

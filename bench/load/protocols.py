@@ -8,7 +8,7 @@ import subprocess
 import peers
 import process
 
-NAMES = ("tidegate", "nginx", "haproxy", "nghttpx")
+NAMES = ("tidegate", "nginx", "haproxy", "nghttpx") + (("h2o",) if peers.binary_of("h2o") else ())
 MEGABYTE = 1024 * 1024
 
 
@@ -87,6 +87,11 @@ def certificate():
     return cert, key, both
 
 
+def fits(peer, workload):
+    """h2o's releases speak HTTP/1 to origins."""
+    return not (peer.name == "h2o" and workload.name == "grpc")
+
+
 def prepared(origin, grpc_origin, only):
     cert, key, both = certificate()
     for name in NAMES:
@@ -139,10 +144,11 @@ def run(origin, options, say):
         for peer in chosen:
             peer.start()
         for workload, by_peer in results.items():
-            for peer in chosen:
+            able = [peer for peer in chosen if fits(peer, workload)]
+            for peer in able:
                 h2load(peer, workload, grpc_origin, 1)
             for round_number in range(options.protocol_rounds):
-                for peer in chosen:
+                for peer in able:
                     result = measure(peer, workload, grpc_origin, options.seconds)
                     by_peer.setdefault(peer.name, []).append(result)
                     say(f"{workload.name:14} {round_number + 1}/{options.protocol_rounds}  {peer.name:9} "

@@ -6,9 +6,13 @@ core.register_action("on_request", { "http-req" }, function(txn)
   local http = txn.http
   local tenant = txn.f:req_fhdr("x-tenant")
   http:req_set_header("x-gateway", "bench")
-  http:req_set_header("x-plan", tenant)
+  if tenant then
+    http:req_set_header("x-plan", tenant)
+  else
+    http:req_del_header("x-plan")
+  end
   http:req_del_header("x-debug")
-  txn:set_var("txn.group", groups[tenant] or "group_a")
+  txn:set_var("txn.group", groups[tenant or ""] or "group_a")
 end)
 
 core.register_action("on_response", { "http-res" }, function(txn)
