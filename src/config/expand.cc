@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kSpecial = "{}[],:#";
 constexpr char kFirstShield = '\x0e';
+constexpr int kMaxDefaults = 16;
 
 bool is_name_char(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
@@ -21,8 +22,27 @@ bool is_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), is_name_char);
 }
 
+/// Length of the reference at the front of `text`, which starts with `${`, with those within its
+/// default; 0: it has no end.
+size_t whole_length(std::string_view text) {
+  size_t open = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i).starts_with("${")) {
+      ++open;
+      ++i;
+    } else if (text[i] == '}' && --open == 0) {
+      return i + 1;
+    }
+  }
+  return 0;
+}
+
+Fallible<std::string> expand_nested(std::string_view text, const Environment& environment,
+                                    int depth);
+
 /// Value of the text between `${` and `}`.
-Fallible<std::string> look_up(std::string_view reference, const Environment& environment) {
+Fallible<std::string> look_up(std::string_view reference, const Environment& environment,
+                              int depth) {
   size_t split = reference.find(":-");
   std::string name(reference.substr(0, split));
   if (!is_name(name)) {
@@ -38,7 +58,34 @@ Fallible<std::string> look_up(std::string_view reference, const Environment& env
         name));
   }
   if (value && !value->empty()) return *value;
-  return std::string(reference.substr(split + 2));
+  return expand_nested(reference.substr(split + 2), environment, depth + 1);
+}
+
+Fallible<std::string> expand_nested(std::string_view text, const Environment& environment,
+                                    int depth) {
+  if (depth > kMaxDefaults) {
+    return tl::unexpected(fmt::format("more than {} defaults within each other", kMaxDefaults));
+  }
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    std::string_view rest = text.substr(i);
+    if (rest.starts_with("$$")) {
+      out += '$';
+      i += 2;
+    } else if (rest.starts_with("${")) {
+      const size_t length = whole_length(rest);
+      if (length == 0) {
+        return tl::unexpected(std::string("'${' has no '}': close it, or write $$ for a $"));
+      }
+      auto value = look_up(rest.substr(2, length - 3), environment, depth);
+      if (!value) return value;
+      out += *value;
+      i += length;
+    } else {
+      out += text[i++];
+    }
+  }
+  return out;
 }
 
 /// Length of a `${…}` at the front of `text`, which must end on the same line; 0: none.
@@ -48,8 +95,7 @@ size_t reference_length(std::string_view text) {
   while (name_end < text.size() && is_name_char(text[name_end])) ++name_end;
   // What is none, such as one without its end, must not swallow the YAML behind it.
   if (name_end == text.size() || (text[name_end] != ':' && text[name_end] != '}')) return 0;
-  size_t end = text.find_first_of("}\n");
-  return end == std::string_view::npos || text[end] == '\n' ? 0 : end + 1;
+  return whole_length(text.substr(0, text.find('\n')));
 }
 
 /// Length of the `[::1]:` of an IPv6 address with port at the front of `text`; 0: none.
@@ -64,26 +110,17 @@ size_t bracketed_address_length(std::string_view text) {
 }  // namespace
 
 Fallible<std::string> expand(std::string_view text, const Environment& environment) {
-  std::string out;
-  for (size_t i = 0; i < text.size();) {
-    std::string_view rest = text.substr(i);
-    if (rest.starts_with("$$")) {
-      out += '$';
-      i += 2;
-    } else if (rest.starts_with("${")) {
-      size_t end = rest.find('}');
-      if (end == std::string_view::npos) {
-        return tl::unexpected(std::string("'${' has no '}': close it, or write $$ for a $"));
-      }
-      auto value = look_up(rest.substr(2, end - 2), environment);
-      if (!value) return value;
-      out += *value;
-      i += end + 1;
-    } else {
-      out += text[i++];
-    }
+  return expand_nested(text, environment, 0);
+}
+
+bool has_empty_default(std::string_view text) {
+  while (text.starts_with("${") && whole_length(text) == text.size()) {
+    const size_t split = text.find(":-");
+    if (split == std::string_view::npos || !is_name(text.substr(2, split - 2))) return false;
+    text = text.substr(split + 2, text.size() - split - 3);
+    if (text.empty()) return true;
   }
-  return out;
+  return false;
 }
 
 std::string shield(std::string_view text) {

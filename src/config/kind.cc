@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+
+#include "base/strings.h"
 
 namespace tidegate::config {
 namespace {
@@ -41,7 +44,21 @@ Fallible<std::string> any_text(std::string_view given) {
   return std::string(given);
 }
 
-Kind<TextMap> map_kind(std::string name, TextParser parse_key, TextParser parse_value) {
+Fallible<std::string> any_name(std::string_view given) {
+  if (!given.empty()) return std::string(given);
+  return tl::unexpected(std::string("expected a name, got nothing"));
+}
+
+/// Of a header by that name.
+bool is_credential(std::string_view name) {
+  const std::string lower = ascii_lower(name);
+  return std::ranges::any_of(
+      std::array{"authorization", "cookie", "credential", "key", "password", "secret", "token"},
+      [&](const char* word) { return lower.find(word) != std::string::npos; });
+}
+
+Kind<TextMap> map_kind(std::string name, TextParser parse_key, TextParser parse_value,
+                       EmptyValues empty_values) {
   Kind<TextMap> kind{name, "", map_schema(reference("text")), {}, {}};
   kind.read = [=](Reader& reader, const Node& node, TextMap& to) {
     if (!reader.require(node, Node::Kind::Mapping, "a " + name)) return;
@@ -49,6 +66,9 @@ Kind<TextMap> map_kind(std::string name, TextParser parse_key, TextParser parse_
       Reader::Step step(reader, child);
       auto key = parse_key(child.key);
       if (!key) reader.fail_key(child, key.error());
+      if (empty_values == EmptyValues::AsWritten && !child.written.empty() &&
+          !reader.require_text(child, "value"))
+        continue;
       if (!reader.require(child, Node::Kind::Scalar, "text")) continue;
       auto value = parse_value(child.text);
       if (!value) reader.fail(child, value.error());
@@ -60,7 +80,9 @@ Kind<TextMap> map_kind(std::string name, TextParser parse_key, TextParser parse_
   };
   kind.write = [](const TextMap& values) {
     Node mapping = Node::mapping();
-    for (const auto& [key, value] : values) mapping.put(key, Node::quoted_scalar(value));
+    for (const auto& [key, value] : values) {
+      mapping.put(key, Node::quoted_scalar(value)).secret = is_credential(key);
+    }
     return mapping.children.empty() ? Node() : mapping;
   };
   return kind;
@@ -72,27 +94,17 @@ Node write_text(const std::string& value) {
 
 }  // namespace
 
-std::string with_article(const std::string& name) {
-  if (name == "text" || name == "true or false") return name;
-  bool vowel = std::string_view("aeio").find(name.front()) != std::string_view::npos;
-  return (vowel ? "an " : "a ") + name;
-}
-
 Json or_variable(Json schema) {
   if (schema.contains("$ref")) return schema;  // the definition allows it
   return Json{{"anyOf", Json::array({std::move(schema), reference("variable")})}};
 }
 
-Kind<std::string> text() {
-  return checked_text("text", any_text);
+Kind<std::string> free_text() {
+  return or_empty(text("text"));
 }
 
-Kind<std::string> secret() {
-  Kind<std::string> kind = text();
-  kind.write = [](const std::string& value) {
-    return value.empty() ? Node() : Node::quoted_scalar("***");
-  };
-  return kind;
+Kind<std::string> text(std::string name) {
+  return checked_text(std::move(name), any_text);
 }
 
 Kind<std::string> checked_text(std::string name, TextParser parse) {
@@ -156,12 +168,13 @@ Kind<std::string> choice(std::vector<std::string> now, std::vector<std::string> 
   return kind;
 }
 
-Kind<TextMap> header_map() {
-  return map_kind("mapping of header name to value", parse_header_name, parse_header_value);
+Kind<TextMap> header_map(EmptyValues empty_values) {
+  return map_kind("mapping of header name to value", parse_header_name, parse_header_value,
+                  empty_values);
 }
 
 Kind<TextMap> text_map() {
-  return map_kind("mapping of name to text", any_text, any_text);
+  return map_kind("mapping of name to text", any_name, any_text, EmptyValues::Any);
 }
 
 }  // namespace tidegate::config

@@ -27,10 +27,22 @@ struct Kind {
   /// A null node leaves the key out.
   std::function<Node(const V&)> write;
   const Section* section = nullptr;  // of the structs inside, if any
+  /// Only where the empty text means something of its own. Every other kind refuses it before
+  /// `read` sees it: a name that turned out empty must not come to mean "none" or "any".
+  bool takes_empty = false;
 };
 
-/// A kind's name within a sentence: "a duration", "an address".
-std::string with_article(const std::string& name);
+template <class V>
+Kind<V> or_empty(Kind<V> kind) {
+  kind.takes_empty = true;
+  return kind;
+}
+
+/// Refuses an empty text where `kind` does not take it, else reads.
+template <class V>
+void read_value(const Kind<V>& kind, Reader& reader, const Node& node, V& to) {
+  if (kind.takes_empty || reader.require_text(node, kind.name)) kind.read(reader, node, to);
+}
 
 /// Schema of a scalar, which may always come from `${NAME}`.
 Json or_variable(Json schema);
@@ -57,9 +69,10 @@ Kind<V> scalar_kind(std::string name, Json schema,
   return kind;
 }
 
-Kind<std::string> text();
-/// Text that dumps show as ***.
-Kind<std::string> secret();
+/// Any text, the empty one too: what is said, not what is meant by a name.
+Kind<std::string> free_text();
+/// Any text but the empty one; `name` is the kind's, as in "policy name".
+Kind<std::string> text(std::string name);
 /// Text that a parser of values.h judges.
 Kind<std::string> checked_text(std::string name, Fallible<std::string> (*parse)(std::string_view));
 Kind<bool> flag();
@@ -70,7 +83,9 @@ Kind<uint64_t> count(uint64_t min, uint64_t max);
 Kind<double> share(uint32_t min_percent, uint32_t max_percent);
 /// One of `now`; one of `later` is refused as not available.
 Kind<std::string> choice(std::vector<std::string> now, std::vector<std::string> later = {});
-Kind<std::map<std::string, std::string>> header_map();
+/// Whether a value that a variable leaves empty is taken; one that is written empty always is.
+enum class EmptyValues : bool { AsWritten, Any };
+Kind<std::map<std::string, std::string>> header_map(EmptyValues empty_values);
 Kind<std::map<std::string, std::string>> text_map();
 
 /// The same in a narrower integer; the kind's range must fit it.
@@ -126,7 +141,7 @@ Kind<std::vector<V>> list_of(Kind<V> item) {
     to.clear();
     for (size_t i = 0; i < node.children.size(); ++i) {
       Reader::Step step(reader, node.children[i], i);
-      item.read(reader, node.children[i], to.emplace_back());
+      read_value(item, reader, node.children[i], to.emplace_back());
     }
   };
   kind.write = [item](const std::vector<V>& values) {
@@ -165,7 +180,8 @@ Kind<std::vector<V>> named(Kind<V> item) {
 
 template <class V>
 Kind<std::optional<V>> optional(Kind<V> item) {
-  Kind<std::optional<V>> kind{item.name, item.range, item.schema, {}, {}, item.section};
+  Kind<std::optional<V>> kind{item.name, item.range,   item.schema,     {},
+                              {},        item.section, item.takes_empty};
   kind.read = [item](Reader& reader, const Node& node, std::optional<V>& to) {
     item.read(reader, node, to.emplace());
   };

@@ -59,6 +59,11 @@ Fallible<Address> to_unix_address(std::string_view path) {
   return Address{std::string(path), 0, true};
 }
 
+std::string_view without_final_dot(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return name;
+}
+
 bool is_visible(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) > ' ' && c != 127; });
@@ -106,6 +111,16 @@ bool is_host_name(std::string_view host) {
   bool numeric = std::all_of(host.begin(), host.end(),
                              [](char c) { return c == '.' || (c >= '0' && c <= '9'); });
   return !numeric || IpAddress::parse(host).has_value();
+}
+
+std::string with_article(const std::string& name) {
+  // A choice of forms, as in "URL, or environment", is a list already.
+  const bool is_choice =
+      name.find(',') != std::string::npos || name.find(" or ") != std::string::npos;
+  if (name == "text" || name == "statuses" || is_choice) return name;
+  if (name.starts_with("path of ")) return "the " + name;
+  bool vowel = std::string_view("aeio").find(name.front()) != std::string_view::npos;
+  return (vowel ? "an " : "a ") + name;
 }
 
 std::string not_available(std::string_view what) {
@@ -222,7 +237,8 @@ Fallible<std::string> parse_host(std::string_view text, bool wildcard) {
   std::string_view name = text;
   if (wildcard && name.starts_with("*.")) name.remove_prefix(2);
   bool literal_v6 = name.size() == text.size() && is_bracketed_v6(name);
-  if (literal_v6 || is_host_name(name)) return ascii_lower(text);
+  // Requests are compared without the dot that a full name may end with.
+  if (literal_v6 || is_host_name(name)) return ascii_lower(without_final_dot(text));
   std::string why;
   if (text == "*" && wildcard) {
     why = ": leave hosts out to match any";
@@ -237,7 +253,7 @@ Fallible<std::string> parse_host(std::string_view text, bool wildcard) {
 }
 
 Fallible<std::string> parse_tls_name(std::string_view text) {
-  if (is_host_name(text) || IpAddress::parse(text)) return ascii_lower(text);
+  if (is_host_name(text) || IpAddress::parse(text)) return ascii_lower(without_final_dot(text));
   return tl::unexpected(
       fmt::format("expected a host name such as api.example.com, without port, got '{}'", text));
 }

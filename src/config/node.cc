@@ -26,6 +26,12 @@ Node Node::quoted_scalar(std::string text) {
   return node;
 }
 
+Node Node::secret_scalar(std::string text) {
+  Node node = quoted_scalar(std::move(text));
+  node.secret = true;
+  return node;
+}
+
 Node Node::sequence(Mark mark) {
   Node node;
   node.kind = Kind::Sequence;
@@ -68,6 +74,8 @@ std::string Node::describe() const {
     case Kind::Scalar:
       break;
   }
+  // What a variable holds may be a secret.
+  if (!written.empty()) return fmt::format("'{}'", written);
   return fmt::format("'{}'", text.size() <= 60 ? text : text.substr(0, 57) + "...");
 }
 

@@ -16,8 +16,11 @@ struct Node {
 
   Kind kind = Kind::Null;
   bool quoted = false;  // a scalar in quotes or a block: never a number, boolean or null
+  bool secret = false;  // dumps show ***
   bool broken = false;  // already reported: bind nothing, complain no more
+  bool absent = false;  // `${NAME:-}` that gave nothing: as if its key or item were not there
   std::string text;     // of a scalar
+  std::string written;  // the same before variables were put in; empty: it names none
   Mark mark;            // of the value
   std::string key;      // when the child of a mapping
   Mark key_mark;
@@ -25,6 +28,7 @@ struct Node {
 
   static Node scalar(std::string text, Mark mark = {});
   static Node quoted_scalar(std::string text);
+  static Node secret_scalar(std::string text);
   static Node sequence(Mark mark = {});
   static Node mapping(Mark mark = {});
 

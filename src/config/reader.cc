@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "config/values.h"
+
 namespace tidegate::config {
 
 void Reader::fail(const Node& node, std::string message) {
@@ -19,6 +21,18 @@ bool Reader::require(const Node& node, Node::Kind kind, const std::string& expec
   if (node.broken) return false;
   if (node.kind == kind) return true;
   fail(node, fmt::format("expected {}, got {}", expected, node.describe()));
+  return false;
+}
+
+bool Reader::require_text(const Node& node, const std::string& expected) {
+  if (node.broken || !node.is_scalar() || !node.text.empty()) return true;
+  const std::string what = fmt::format("expected {}, got nothing", with_article(expected));
+  if (node.written.empty()) {
+    fail(node, what);
+  } else {
+    fail(node, fmt::format("{}: {} is empty; set it, or write ${{NAME:-}} if there may be none",
+                           what, node.written));
+  }
   return false;
 }
 

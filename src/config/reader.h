@@ -22,6 +22,10 @@ class Reader {
   /// `expected` reads as in "a list of addresses".
   bool require(const Node& node, Node::Kind kind, const std::string& expected);
 
+  /// False, and a message, when `node` is the empty text: `expected` names what it should hold, as
+  /// in "policy name".
+  bool require_text(const Node& node, const std::string& expected);
+
   const std::string& path() const { return path_; }
   std::string absolute_path(const std::string& path) const;
 

@@ -29,6 +29,7 @@ struct Field {
   Presence presence = Presence::Optional;
   Json schema;
   const Section* section = nullptr;  // of the structs inside
+  bool takes_empty = false;          // `Kind::takes_empty`
   std::function<void(Reader&, const Node&, void*)> read;
   std::function<Node(const void*)> write;
 };
@@ -54,7 +55,7 @@ class SectionOf {
 
   template <class V>
   SectionOf& field(std::string key, V T::*member, Kind<V> kind, std::string doc) {
-    Kind<T> whole{kind.name, kind.range, kind.schema, {}, {}, kind.section};
+    Kind<T> whole{kind.name, kind.range, kind.schema, {}, {}, kind.section, kind.takes_empty};
     whole.read = [=](Reader& reader, const Node& node, T& to) {
       kind.read(reader, node, to.*member);
     };
@@ -75,8 +76,9 @@ class SectionOf {
       added.default_value = to_json(initial);
     }
     added.initial = std::move(initial);
+    added.takes_empty = kind.takes_empty;
     added.read = [=](Reader& reader, const Node& node, void* object) {
-      kind.read(reader, node, *static_cast<T*>(object));
+      read_value(kind, reader, node, *static_cast<T*>(object));
     };
     added.write = [=](const void* object) { return kind.write(*static_cast<const T*>(object)); };
     return *this;

@@ -54,8 +54,9 @@ const Section& locality_section() {
       SectionOf<Locality>("clusters.NAME.locality",
                           "Endpoints with this tag go before others, as long as enough of them are "
                           "available. A retry goes further away before it goes where it has been.")
-          .required("tag", &Locality::tag, text(), "Name of the tag, such as `zone`.")
-          .required("value", &Locality::value, text(), "Its value, such as `eu` or `${ZONE}`.")
+          .required("tag", &Locality::tag, text("tag name"), "Name of the tag, such as `zone`.")
+          .required("value", &Locality::value, text("tag value"),
+                    "Its value, such as `eu` or `${ZONE}`.")
           .field("min_available", &Locality::min_available, share(0, 100),
                  "With a smaller share of them available, all endpoints are used alike.");
   return kSection;

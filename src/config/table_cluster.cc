@@ -26,8 +26,7 @@ Kind<Endpoint> url_kind() {
 
 /// Judged when all is read; a password in it is not shown.
 Kind<std::string> proxy_url_kind() {
-  Kind<std::string> kind = text();
-  kind.name = "URL, or environment";
+  Kind<std::string> kind = or_empty(text("URL, or environment"));
   kind.write = [](const std::string& url) {
     if (url.empty()) return Node();
     const size_t at = url.rfind('@');
@@ -151,8 +150,9 @@ const Section& cluster_section() {
                  "TLS with `https://` endpoints.")
           .field("outbound_proxy", &Cluster::outbound_proxy, proxy_url_kind(),
                  "An HTTP proxy on the way to the origins, `http://user:password@proxy:3128`, or "
-                 "`environment`: that of `HTTP_PROXY` or `HTTPS_PROXY`, by the endpoint's scheme.")
-          .field("no_proxy", &Cluster::no_proxy, list_of(text()),
+                 "`environment`: that of `HTTP_PROXY` or `HTTPS_PROXY`, by the endpoint's scheme. "
+                 "Empty: none.")
+          .field("no_proxy", &Cluster::no_proxy, list_of(text("host, address or block")),
                  "Endpoints reached without it: hosts with all below them, addresses, CIDR blocks, "
                  "each with or without `:port`, or `*`. By default what `NO_PROXY` says.")
           .field("outbound_tunnel", &Cluster::outbound_tunnel, flag(),

@@ -86,12 +86,9 @@ Kind<Cluster> endpoint_list_kind() {
 }
 
 Kind<std::string> endpoint_file_kind() {
-  Kind<std::string> kind = text();
-  kind.name = "path of a YAML file";
+  Kind<std::string> kind = text("path of a YAML file");
   kind.read = [](Reader& reader, const Node& node, std::string& to) {
     if (!reader.require(node, Node::Kind::Scalar, "the path of a YAML file")) return;
-    if (node.text.empty())
-      return reader.fail(node, "expected the path of a YAML file, got nothing");
     const std::string path = reader.absolute_path(node.text);
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(path, ignored)) {

@@ -114,9 +114,9 @@ const Section& health_check_section() {
           .field("host", &HealthCheck::host, check_host_kind(),
                  "The Host it asks with; none: the endpoint's own.")
           .field("status", &HealthCheck::status, status_set_kind(), "Statuses that pass.")
-          .field("body", &HealthCheck::body, text(),
+          .field("body", &HealthCheck::body, text("text to find"),
                  "Text that must stand in the first 64 KiB of the body; none: any body will do.")
-          .field("service", &HealthCheck::service, checked_text("text", parse_service),
+          .field("service", &HealthCheck::service, checked_text("service name", parse_service),
                  "The service that `grpc` asks about; none: the server as a whole.")
           .field("interval", &HealthCheck::interval, duration(10ms, 24h),
                  "From the end of a check to the next.")

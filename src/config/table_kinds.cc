@@ -14,24 +14,10 @@
 namespace tidegate::config {
 namespace {
 
-bool is_secret_key(const std::string& key) {
-  std::string lower = ascii_lower(key);
-  return lower.find("secret") != std::string::npos || lower.find("token") != std::string::npos ||
-         lower.find("password") != std::string::npos;
-}
-
-void mask_secrets(Node& node) {
-  for (Node& child : node.children) {
-    if (is_secret_key(child.key)) {
-      child = [&] {
-        Node masked = Node::quoted_scalar("***");
-        masked.key = child.key;
-        return masked;
-      }();
-    } else {
-      mask_secrets(child);
-    }
-  }
+/// Whatever a script is told may be a key to something, under whichever name.
+void mask_leaves(Node& node) {
+  if (node.children.empty()) node.secret = true;
+  for (Node& child : node.children) mask_leaves(child);
 }
 
 /// Something broken inside leaves the options as they were.
@@ -46,18 +32,20 @@ struct FileKind {
 
 void read_path(const FileKind& kind, Reader& reader, const Node& node, std::string& to) {
   if (!reader.require(node, Node::Kind::Scalar, kind.expected)) return;
-  if (node.text.empty() || node.text.find('\0') != std::string::npos) {
-    return reader.fail(node, fmt::format("expected {}, got nothing", kind.expected));
+  if (node.text.find('\0') != std::string::npos) {
+    return reader.fail(node, fmt::format("expected {}, got a NUL in it", kind.expected));
   }
   to = reader.absolute_path(node.text);
   std::error_code error;
   auto status = std::filesystem::status(to, error);
   if (!std::filesystem::exists(status)) {
-    reader.fail(node, fmt::format("{} '{}' does not exist (looked for {})", kind.what, node.text, to));
+    reader.fail(node,
+                fmt::format("{} '{}' does not exist (looked for {})", kind.what, node.text, to));
   } else if (!std::filesystem::is_regular_file(status)) {
     reader.fail(node, fmt::format("{} '{}' is not a file", kind.what, node.text));
   } else if (access(to.c_str(), R_OK) != 0) {
-    reader.fail(node, fmt::format("{} '{}' cannot be read: {}", kind.what, node.text, strerror(errno)));
+    reader.fail(node,
+                fmt::format("{} '{}' cannot be read: {}", kind.what, node.text, strerror(errno)));
   }
 }
 
@@ -117,8 +105,7 @@ Kind<Redirect> redirect_kind() {
 }
 
 Kind<std::string> script_path_kind() {
-  Kind<std::string> kind = text();
-  kind.name = "path of a Lua file";
+  Kind<std::string> kind = text("path of a Lua file");
   kind.read = [](Reader& reader, const Node& node, std::string& to) {
     read_path({"the path of a Lua file", "script"}, reader, node, to);
   };
@@ -126,8 +113,7 @@ Kind<std::string> script_path_kind() {
 }
 
 Kind<std::string> readable_file_kind(const std::string& what) {
-  Kind<std::string> kind = text();
-  kind.name = "path of a file";
+  Kind<std::string> kind = text("path of a file");
   kind.read = [what](Reader& reader, const Node& node, std::string& to) {
     read_path({"the path of a file", what}, reader, node, to);
   };
@@ -143,8 +129,9 @@ Kind<std::string> options_kind() {
   };
   kind.write = [](const std::string& json) {
     Node options = from_json(Json::parse(json));
-    mask_secrets(options);
-    return options.children.empty() ? Node() : options;
+    if (options.children.empty()) return Node();
+    mask_leaves(options);
+    return options;
   };
   return kind;
 }

@@ -2,6 +2,8 @@
 // Listeners, admin and log.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/table.h"
 
 namespace tidegate::config {
@@ -81,10 +83,28 @@ Kind<std::optional<Address>> address_or_off() {
   return kind;
 }
 
+/// What an Authorization field can carry, since nothing else could ever match. The message does not
+/// show it.
+Fallible<std::string> parse_token(std::string_view given) {
+  const bool fine = std::ranges::all_of(given, [](char c) { return c > ' ' && c < 0x7f; });
+  if (fine) return std::string(given);
+  return tl::unexpected(std::string(
+      "holds a space, a line break or another byte that no request can show as a bearer token; "
+      "is there one at its end?"));
+}
+
+Kind<std::string> token_kind() {
+  Kind<std::string> kind = checked_text("token", parse_token);
+  kind.write = [](const std::string& value) {
+    return value.empty() ? Node() : Node::secret_scalar(value);
+  };
+  return kind;
+}
+
 Kind<Log> access_log_kind() {
-  Kind<std::string> word = text();
+  Kind<std::string> word = text("word or path");
   Kind<Log> kind{"off, stdout, stderr or a file's path", "", word.schema, {}, {}};
-  kind.read = [word](Reader& reader, const Node& node, Log& to) {
+  kind.read = [](Reader& reader, const Node& node, Log& to) {
     if (!reader.require(node, Node::Kind::Scalar, "off, stdout, stderr or a file's path")) return;
     to.access_file.clear();
     if (node.text == "off") {
@@ -93,8 +113,6 @@ Kind<Log> access_log_kind() {
       to.access = AccessLogTarget::Stdout;
     } else if (node.text == "stderr") {
       to.access = AccessLogTarget::Stderr;
-    } else if (node.text.empty()) {
-      reader.fail(node, "expected off, stdout, stderr or a file's path, got nothing");
     } else {
       to.access = AccessLogTarget::File;
       to.access_file = reader.absolute_path(node.text);
@@ -120,9 +138,10 @@ Kind<Log> access_log_kind() {
 
 const Section& http2_section() {
   static const Section kSection =
-      SectionOf<Http2>("listeners[].http2",
-                       "HTTP/2 towards clients: by ALPN on TLS, with prior knowledge in cleartext, on "
-                       "the same port as HTTP/1.")
+      SectionOf<Http2>(
+          "listeners[].http2",
+          "HTTP/2 towards clients: by ALPN on TLS, with prior knowledge in cleartext, on "
+          "the same port as HTTP/1.")
           .field("enabled", &Http2::enabled, flag(), "Speak it; otherwise HTTP/1 only.")
           .field("max_concurrent_streams", &Http2::max_concurrent_streams, count32(1, 10'000),
                  "Requests at once on one connection.")
@@ -173,7 +192,8 @@ const Section& listener_section() {
                  "Number of headers; over it: 431.")
           .field("underscores_in_headers", &Listener::underscores_in_headers, flag(),
                  "Keep headers with `_` in their name; otherwise they are dropped.")
-          .field("http2", &Listener::http2, nested<Http2>(http2_section()), "HTTP/2 and its limits.");
+          .field("http2", &Listener::http2, nested<Http2>(http2_section()),
+                 "HTTP/2 and its limits.");
   return kSection;
 }
 
@@ -182,8 +202,9 @@ const Section& admin_section() {
       SectionOf<Admin>("admin", "The address that operators and monitoring talk to.")
           .field("address", &Admin::address, address_or_off(),
                  "Where the admin API and `/metrics` listen.")
-          .field("token", &Admin::token, secret(),
-                 "Bearer token that anything which changes state must give.");
+          .field("token", &Admin::token, token_kind(),
+                 "Bearer token that every request must show but those for `/health`, `/ready` and "
+                 "`/metrics`; without one, anybody who reaches the address may do anything.");
   return kSection;
 }
 

@@ -59,7 +59,7 @@ const Section& snapshot_section() {
                  "Who answers DNS.")
           .required("routes", &Snapshot::routes, list_of(nested<Route>(route_section())),
                     "What to do with a request.")
-          .field("default_policies", &Snapshot::default_policies, list_of(text()),
+          .field("default_policies", &Snapshot::default_policies, list_of(text("policy name")),
                  "Policies of every route, before its own.")
           .field("admin", &Snapshot::admin, nested<Admin>(admin_section()), "The admin address.")
           .field("log", &Snapshot::log, nested<Log>(log_section()), "Logging.")

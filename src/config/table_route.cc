@@ -63,8 +63,10 @@ const Section& match_section() {
                  "The path's first segments: `/api` takes `/api` and `/api/x`, not `/apix`.")
           .field("methods", &Match::methods, list_of(checked_text("method", parse_method)),
                  "Methods; none: any.")
-          .field("headers", &Match::headers, header_map(), "Headers and their exact values.")
-          .field("listener", &Match::listener, text(), "Name of the listener it came in by.");
+          .field("headers", &Match::headers, header_map(EmptyValues::AsWritten),
+                 "Headers and their exact values.")
+          .field("listener", &Match::listener, text("listener name"),
+                 "Name of the listener it came in by.");
   return kSection;
 }
 
@@ -72,10 +74,10 @@ const Section& respond_section() {
   static const Section kSection =
       SectionOf<Respond>("routes[].respond", "A fixed answer.")
           .field("status", &Respond::status, status_kind(200, 599), "Status code.")
-          .field("body", &Respond::body, text(), "The body.")
-          .field("content_type", &Respond::content_type, checked_text("text", parse_header_value),
-                 "Its `content-type`.")
-          .field("headers", &Respond::headers, header_map(), "Further headers.");
+          .field("body", &Respond::body, free_text(), "The body.")
+          .field("content_type", &Respond::content_type,
+                 or_empty(checked_text("text", parse_header_value)), "Its `content-type`.")
+          .field("headers", &Respond::headers, header_map(EmptyValues::Any), "Further headers.");
   return kSection;
 }
 
@@ -99,7 +101,7 @@ const Section& route_section() {
                  "What logs and metrics call it; by default `routes.INDEX`.")
           .field("match", &Route::match, nested<Match>(match_section()),
                  "Which requests; left out: all.")
-          .field("cluster", &Route::cluster, text(), "Forward to this cluster.")
+          .field("cluster", &Route::cluster, text("cluster name"), "Forward to this cluster.")
           .field("respond", &Route::respond, optional(nested<Respond>(respond_section())),
                  "Answer with this.")
           .field("redirect", &Route::redirect, optional(redirect_kind()), "Redirect there.")
@@ -120,9 +122,9 @@ const Section& route_section() {
                  checked_text("header name", parse_header_name),
                  "Header that tells the origin how many milliseconds are left for its response; "
                  "none by default. gRPC requests carry `grpc-timeout`, which is kept true anyway.")
-          .field("policies", &Route::policies, list_of(text()),
+          .field("policies", &Route::policies, list_of(text("policy name")),
                  "After `default_policies`, in order for requests, reversed for responses.")
-          .field("limits", &Route::limits, list_of(text()),
+          .field("limits", &Route::limits, list_of(text("limit name")),
                  "Rate limits by name, taken in this order, before the policies; one that refuses "
                  "leaves those before it charged.")
           .field("max_requests", &Route::max_requests, count(0, UINT32_MAX),

@@ -60,6 +60,8 @@ std::string not_available(std::string_view what);
 /// A DNS name or IPv4 address; what looks like an address must be one.
 bool is_host_name(std::string_view host);
 
+/// A kind's name within a sentence: "a duration", "an address".
+std::string with_article(const std::string& name);
 /// ", did you mean 'x'?" for the nearest of `known`, or nothing when none is near.
 std::string did_you_mean(std::string_view given, const std::vector<std::string>& known);
 

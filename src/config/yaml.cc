@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <istream>
 #include <map>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -80,7 +79,7 @@ class TreeBuilder : public YAML::EventHandler {
     size_t nodes_before = 0;
     bool has_key = false;  // a mapping's key was read, its value comes next
     Node key;
-    std::set<std::string> keys{};
+    std::map<std::string, int> keys{};  // and the line of each
   };
   struct Anchored {
     Node node;
@@ -100,6 +99,8 @@ class TreeBuilder : public YAML::EventHandler {
     if (node.text.find('$') == std::string::npos) return;
     auto expanded = expand(node.text, environment_);
     if (expanded) {
+      node.absent = expanded->empty() && has_empty_default(node.text);
+      if (node.text.find("${") != std::string::npos) node.written = std::move(node.text);
       node.text = std::move(*expanded);
     } else {
       node.broken = true;
@@ -142,7 +143,7 @@ class TreeBuilder : public YAML::EventHandler {
     Frame& frame = frames_.back();
     frame.height = std::max(frame.height, height + 1);
     if (frame.node.is_sequence()) {
-      frame.node.children.push_back(std::move(node));
+      if (!node.absent) frame.node.children.push_back(std::move(node));
     } else if (frame.has_key) {
       place_value(frame, std::move(node));
     } else {
@@ -158,14 +159,15 @@ class TreeBuilder : public YAML::EventHandler {
     value.key_mark = frame.key.mark;
     // yaml-cpp marks an absent value where the next token is, often lines below.
     if (value.kind == Node::Kind::Null) value.mark = value.key_mark;
-    if (!frame.keys.insert(value.key).second) {
+    const auto [first, added] = frame.keys.emplace(value.key, value.key_mark.line);
+    if (!added) {
       errors_.push_back(Error{value.key_mark, "",
                               fmt::format("'{}' is given twice in this mapping (first in line {}): "
                                           "remove one",
-                                          value.key, frame.node.find(value.key)->key_mark.line)});
+                                          value.key, first->second)});
       return;
     }
-    frame.node.children.push_back(std::move(value));
+    if (!value.absent) frame.node.children.push_back(std::move(value));
   }
 
   /// `<<`: the keys of the mapping, or list of mappings, it names, where not given here.

@@ -77,7 +77,7 @@ void remove_defaults(Node& struct_node, const Section& section) {
 }
 
 std::string dump_without_defaults(const Snapshot& snapshot) {
-  Node root = snapshot_section().write(&snapshot);
+  Node root = masked_tree(snapshot);
   remove_defaults(root, snapshot_section());
   return to_yaml(root);
 }
@@ -162,10 +162,11 @@ TEST_CASE("a dump loads as the same configuration, but for what it masks") {
     CAPTURE(file.filename().string());
     auto loaded = load_file(file.string(), kEnvironment);
     REQUIRE(loaded);
-    std::string first = dump(*loaded);
+    // Without the mask, since it hides what has to be there.
+    std::string first = to_yaml(snapshot_section().write(&*loaded));
     auto again = load_text(first, file.string(), environment_of({}));
     REQUIRE_MESSAGE(again, (again ? "" : to_string(again.error())));
-    CHECK(dump(*again) == first);
+    CHECK(to_yaml(snapshot_section().write(&*again)) == first);
   }
 }
 
