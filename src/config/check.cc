@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/strings.h"
+#include "config/unmatchable.h"
 #include "config/values.h"
 
 namespace tidegate::config {
@@ -259,7 +260,7 @@ class Checker {
     std::vector<std::string> known = names_of(snapshot_.policies);
     for (size_t i = 0; i < policies.size(); ++i) {
       std::string at = fmt::format("{}[{}]", path, i);
-      if (policies[i].empty()) continue;
+      if (any_fault_in(at)) continue;
       require_known(at, "policy", policies[i], known);
       if (std::find(policies.begin(), policies.begin() + static_cast<std::ptrdiff_t>(i),
                     policies[i]) != policies.begin() + static_cast<std::ptrdiff_t>(i)) {
@@ -285,7 +286,7 @@ class Checker {
     const std::vector<std::string> known = names_of(snapshot_.limits);
     for (size_t i = 0; i < route.limits.size(); ++i) {
       const std::string at = fmt::format("{}[{}]", path, i);
-      if (route.limits[i].empty()) continue;
+      if (any_fault_in(at)) continue;
       require_known(at, "limit", route.limits[i], known);
       const Limit* limit = snapshot_.find_limit(route.limits[i]);
       if (limit != nullptr && limit->key == LimitKey::Script) {
@@ -355,7 +356,8 @@ class Checker {
     } else if (actions.size() > 1) {
       fail_key(path, fmt::format("takes only one of {}", fmt::join(actions, ", ")));
     }
-    if (!route.cluster.empty() && snapshot_.find_cluster(route.cluster) == nullptr) {
+    const bool unknown = snapshot_.find_cluster(route.cluster) == nullptr;
+    if (unknown && given(path + ".cluster") && !any_fault_in(path + ".cluster")) {
       require_known(path + ".cluster", "cluster", route.cluster, names_of(snapshot_.clusters));
     }
   }
@@ -371,9 +373,23 @@ class Checker {
     if (!route.replace_prefix.empty() && !route.strip_prefix) {
       fail_key(path + ".replace_prefix", "needs strip_prefix: true");
     }
-    if (!route.match.listener.empty()) {
+    check_match_headers(route.match, match + ".headers");
+    if (given(match + ".listener") && !any_fault_in(match + ".listener")) {
       require_known(match + ".listener", "listener", route.match.listener,
                     names_of(snapshot_.listeners));
+    }
+  }
+
+  void check_match_headers(const Match& match, const std::string& path) {
+    if (match.headers.empty() || any_fault_in("listeners")) return;
+    std::vector<const Listener*> listeners;
+    for (const Listener& listener : snapshot_.listeners) {
+      if (match.listener.empty() || match.listener == listener.name) listeners.push_back(&listener);
+    }
+    if (listeners.empty()) return;  // which has been said
+    for (const auto& [name, value] : match.headers) {
+      const std::string why = why_never_there(name, listeners);
+      if (!why.empty()) fail_key(path, why);
     }
   }
 
