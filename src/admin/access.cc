@@ -65,6 +65,9 @@ Access may_change(const Request& request, const config::Admin& admin) {
 }
 
 Access may_read(const Request& request, const config::Admin& admin) {
+  if (!admin.token.empty()) {
+    return shows_token(request.authorization, admin.token) ? Access::Granted : Access::TokenNeeded;
+  }
   if (!admin.address.has_value() || admin.address->is_unix) return Access::Granted;
   const auto bound = IpAddress::parse(admin.address->host);
   const bool local =

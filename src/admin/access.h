@@ -19,8 +19,9 @@ enum class Access : uint8_t {
 /// the admin address by its owner (DNS rebinding).
 Access may_change(const Request& request, const config::Admin& admin);
 
-/// May `request` read what says more than health and metrics? Refuses rebound names where the
-/// address is a loopback one, so that pages cannot read what only this machine should.
+/// May `request` read what says more than health and metrics? With a token set, whoever shows it
+/// may. Without one, rebound names are refused where the address is a loopback one, so that pages
+/// cannot read what only this machine should.
 Access may_read(const Request& request, const config::Admin& admin);
 
 /// Compares without telling by the time it takes where the texts differ.

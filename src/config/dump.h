@@ -2,12 +2,16 @@
 #pragma once
 #include <string>
 
+#include "config/node.h"
 #include "config/snapshot.h"
 
 namespace tidegate::config {
 
-/// The whole configuration in one canonical YAML form, defaults spelled out, secrets masked: the
-/// admin token, and options whose key holds secret, token or password.
+/// The whole configuration as a tree, defaults spelled out, with *** in place of what may be a
+/// secret: the admin token, a proxy's password, policies' options, and headers such as
+/// authorization.
+Node masked_tree(const Snapshot& snapshot);
+/// The same in one canonical YAML form.
 std::string dump(const Snapshot& snapshot);
 /// The same as JSON.
 std::string dump_json(const Snapshot& snapshot);

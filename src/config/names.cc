@@ -237,8 +237,10 @@ Fallible<std::string> parse_host(std::string_view text, bool wildcard) {
   std::string_view name = text;
   if (wildcard && name.starts_with("*.")) name.remove_prefix(2);
   bool literal_v6 = name.size() == text.size() && is_bracketed_v6(name);
-  // Requests are compared without the dot that a full name may end with.
-  if (literal_v6 || is_host_name(name)) return ascii_lower(without_final_dot(text));
+  // Where requests are compared with it, they are without the dot that a full name may end with.
+  if (literal_v6 || is_host_name(name)) {
+    return ascii_lower(wildcard ? without_final_dot(text) : text);
+  }
   std::string why;
   if (text == "*" && wildcard) {
     why = ": leave hosts out to match any";

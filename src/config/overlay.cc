@@ -83,8 +83,9 @@ class Assignment {
 
 void apply_set(Node& root, const std::string& assignment, const Environment& environment,
                Errors& errors) {
-  Mark mark = flag_mark("--set " + assignment);
   size_t equals = assignment.find('=');
+  // Without the value: messages end in logs, and it may be a secret.
+  Mark mark = flag_mark("--set " + (equals == 0 ? "=" : assignment.substr(0, equals)));
   if (equals == std::string::npos || equals == 0) {
     errors.push_back(
         Error{mark, "", "expected key=value, as in --set listeners.0.max_connections=5"});
@@ -96,7 +97,7 @@ void apply_set(Node& root, const std::string& assignment, const Environment& env
     fault.mark = mark;
     errors.push_back(std::move(fault));
   }
-  if (!value) return;
+  if (!value || value->absent) return;
   Assignment(assignment.substr(0, equals), std::move(*value), mark, errors).apply(root);
 }
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support import Client, config_for, eventually
+from support import Client, config_for, eventually, run_tidegate
 from support.proxy import MEASURES_MEMORY
 
 ECHO = {"route": {"echo": True}}
@@ -86,6 +86,30 @@ def test_the_token_is_shown_nowhere(scripted):
     for path in ("/status", "/policies", "/metrics", "/config"):
         assert "s3cret-token" not in proxy.admin(path).text
     assert "s3cret-token" not in str(proxy.log_lines)
+
+
+def test_o15_with_a_token_reads_need_it_too(proxy_to):
+    proxy = proxy_to(**ECHO, admin={"address": "127.0.0.1:0", "token": "s3cret"})
+    for path in ("/config", "/status", "/policies", "/routes", "/clusters", "/breakers", "/log-level"):
+        assert proxy.admin(path).status == 401, path
+        assert proxy.admin(path, headers={"Authorization": "Bearer wrong"}).status == 401, path
+        assert proxy.admin(path, headers={"Authorization": "Bearer s3cret"}).status == 200, path
+    for path in ("/health", "/ready", "/metrics"):
+        assert proxy.admin(path).status == 200, path
+
+
+def test_o15_the_config_shows_no_secret(scripted):
+    proxy = scripted("function on_request() end", options={"api_key": "hush", "deep": {"auth": ["hush"]}},
+                     config={"route": {"respond": {"headers": {"Authorization": "hush"}, "body": "seen"}}})
+    text = proxy.admin("/config").text
+    assert "hush" not in text and "seen" in text and "api_key" in text
+
+
+def test_o15_a_refused_set_does_not_show_its_value():
+    done = run_tidegate("check", "--set", "admin.token=hush hush", "--set", "listeners.0.address=127.0.0.1:1",
+                        "--set", "routes.0.echo=true")
+    assert done.returncode == 2
+    assert "--set admin.token: " in done.stderr and "hush" not in done.stderr + done.stdout
 
 
 def test_the_admin_address_can_be_off(tidegate, connect):

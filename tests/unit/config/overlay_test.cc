@@ -52,17 +52,17 @@ TEST_CASE("faults of --set name the flag") {
                            "listeners.first.name=x", "routes.0.cluster.name=x", "log=[}",
                            "routes.0.clutser=x", "workers=${NOT_SET}"})) ==
       "--set nonsense: expected key=value, as in --set listeners.0.max_connections=5\n"
-      "--set =1: expected key=value, as in --set listeners.0.max_connections=5\n"
-      "--set a..b=1: a..b: an empty name in its path\n"
-      "--set listeners.7.name=x: listeners.7.name: '7' is not an element of this list of 1\n"
-      "--set listeners.first.name=x: listeners.first.name: 'first' is not an element of this list "
+      "--set =: expected key=value, as in --set listeners.0.max_connections=5\n"
+      "--set a..b: a..b: an empty name in its path\n"
+      "--set listeners.7.name: listeners.7.name: '7' is not an element of this list of 1\n"
+      "--set listeners.first.name: listeners.first.name: 'first' is not an element of this list "
       "of 1\n"
-      "--set routes.0.cluster.name=x: routes.0.cluster.name: 'name' leads into a value, not a "
+      "--set routes.0.cluster.name: routes.0.cluster.name: 'name' leads into a value, not a "
       "mapping or list\n"
-      "--set log=[}: not valid YAML: illegal flow end\n"
-      "--set workers=${NOT_SET}: environment variable 'NOT_SET' is not set: set it, or give a "
+      "--set log: not valid YAML: illegal flow end\n"
+      "--set workers: environment variable 'NOT_SET' is not set: set it, or give a "
       "default as ${NOT_SET:-default}\n"
-      "--set routes.0.clutser=x: routes[0].clutser: unknown key, did you mean 'cluster'?\n");
+      "--set routes.0.clutser: routes[0].clutser: unknown key, did you mean 'cluster'?\n");
 }
 
 TEST_CASE("--listen sets the first listener's address") {
