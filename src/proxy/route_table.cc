@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <random>
 
+#include "proxy/exchange.h"
+
 namespace tidegate::proxy {
 namespace {
 
@@ -11,6 +13,12 @@ namespace {
 uint64_t random_seed() {
   return std::random_device{}();
 }
+
+/// For a route that names what is not there, which the configuration's checks are to refuse.
+class RefusingHandler final : public Handler {
+ public:
+  void handle(Exchange& exchange) override { exchange.reject(ErrorCode::Internal); }
+};
 
 }  // namespace
 
@@ -112,9 +120,16 @@ void RouteTable::add_routes(const RouteTable* previous) {
          nullptr});
     const auto index = routes_.size() - 1;
     routes_.back().load = snapshot_->route_loads[index];
+    bool whole = routes_.back().cluster != nullptr || routes_.back().handler != nullptr;
     for (const std::string& name : route.limits) {
-      routes_.back().limits.push_back(find_limit(name));
+      LimitRuntime* limit = find_limit(name);
+      whole = whole && limit != nullptr;
+      if (limit != nullptr) routes_.back().limits.push_back(limit);
     }
+    if (whole) continue;
+    // No request may pass without what it should meet, nor take the worker down.
+    routes_.back().cluster = nullptr;
+    routes_.back().handler = std::make_unique<RefusingHandler>();
   }
 }
 
