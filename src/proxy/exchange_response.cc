@@ -211,7 +211,7 @@ void Exchange::send_response() {
 }
 
 void Exchange::on_attempt_body(std::string_view bytes) {
-  if (response_replaced_) return drop_origin_body(bytes.size());
+  if (response_replaced_ || stage_ == Stage::Finished) return drop_origin_body(bytes.size());
   if (response_started_) {
     arm(TimerKind::Idle);
     bytes_out_ += bytes.size();

@@ -91,6 +91,16 @@ end
 local function index(handle, name) return handle[name] end
 local function assign(handle, name, value) handle[name] = value end
 
+-- One of the handle's methods, if it has any.
+local function method_of(ctx, handle)
+  local methods = {}
+  for _, name in ipairs(names) do
+    local fine, value = pcall(index, handle, name)
+    if fine and type(value) == "function" then methods[#methods + 1] = value end
+  end
+  return methods[1] and one_of(ctx.dice, methods)
+end
+
 local function use(ctx, handle)
   local dice = ctx.dice
   local name = one_of(dice, names)
@@ -116,9 +126,8 @@ local function misuse(ctx, entry)
   elseif how == 2 then
     fine, result = pcall(assign, entry.value, name, ctx.marker)
   else
-    local own = ctx.own[ctx.dice(#ctx.own)]
-    local known, method = pcall(index, own, name)
-    if not known or type(method) ~= "function" then return end
+    local method = method_of(ctx, one_of(ctx.dice, ctx.own))
+    if not method then return end
     fine, result = pcall(method, entry.value, ctx.marker)
     back(ctx)
   end
@@ -154,12 +163,11 @@ end
 
 -- A method of one handle on whatever else there is.
 function actions.mix_up(ctx)
-  local known, method = pcall(index, ctx.own[ctx.dice(#ctx.own)], one_of(ctx.dice, names))
-  if known and type(method) == "function" then call(ctx, "mixed", method, value_for(ctx), value_for(ctx), value_for(ctx)) end
-  for _, made in ipairs(forged) do
-    if known and type(method) == "function" then pcall(method, made) end
+  local method = method_of(ctx, one_of(ctx.dice, ctx.own))
+  if not method then return end
+  for _, list in ipairs({ ctx.own, forged, { value_for(ctx), value_for(ctx) } }) do
+    for i = 1, math.min(#list, 40) do call(ctx, "mixed", method, list[i], value_for(ctx)) end
   end
-  back(ctx)
 end
 
 function actions.sleep(ctx)
@@ -264,8 +272,8 @@ local function run(hook, request, response, cluster)
   local ctx = { marker = marker, hook = hook, request = request, response = response, own = {} }
   running = marker
   ctx.dice = dice_of(tonumber(marker:match("%d+")) * 8 + #hook + options.salt)
-  for _, handle in pairs({ request, request.headers, request.trailers, request.vars, cluster,
-    response and response.headers, response and response.trailers, response }) do
+  for _, handle in pairs({ request, request.headers, request.trailers, request.vars, cluster, cluster and cluster.endpoints[1],
+    cluster and cluster.endpoints[1].breaker, response and response.headers, response and response.trailers, response }) do
     remember(ctx, handle)
   end
   actions.use_last(ctx)
