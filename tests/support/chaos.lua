@@ -69,7 +69,7 @@ local function look(ctx, value, from)
     end
   elseif type(value) == "userdata" then
     remember(ctx, value)
-  elseif type(value) == "table" then
+  elseif type(value) == "table" and not value.dice then -- what a stolen coroutine was resumed with is no answer
     local count = 0
     for _, item in pairs(value) do
       count = count + 1

@@ -149,11 +149,12 @@ class Load:
         self.plans = [Plan(rng, seed * 1_000_000 + number) for number in range(1, count + 1)]
         self.plans.reverse()
         self.under_way = {}  # plan -> when it began
-        self.answered = 0
+        self.begun = self.answered = 0
         self.statuses = {}
 
     def begin(self):
         plan = self.plans.pop()
+        self.begun += 1
         self.under_way[plan] = time.monotonic()
         return plan
 

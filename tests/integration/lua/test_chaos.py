@@ -20,7 +20,7 @@ from support.clock import ROOT, SANITIZER, eventually
 SCRIPT = (ROOT / "tests/support/chaos.lua").read_text(encoding="utf-8")
 SECONDS = float(os.environ.get("TIDEGATE_CHAOS_SECONDS", 60 if SANITIZER else 8))
 REQUESTS = int(os.environ.get("TIDEGATE_CHAOS_REQUESTS", 1000))
-RELOAD_EVERY = 0.4
+RELOAD_EVERY = 100  # requests
 
 
 def seeds():
@@ -67,12 +67,13 @@ def config(urls, seed, functions):
     }
 
 
-async def reload_all_the_time(proxy):
-    count = 0
+async def reload_all_the_time(proxy, load):
+    version = 0
     while True:
-        await asyncio.sleep(RELOAD_EVERY)
-        count += 1
-        proxy.write_script("chaos.lua", f"{SCRIPT}\n-- version {count}\n")
+        await asyncio.sleep(0.05)
+        if load.begun // RELOAD_EVERY > version:
+            version = load.begun // RELOAD_EVERY
+            proxy.write_script("chaos.lua", f"{SCRIPT}\n-- version {version}\n")
 
 
 def expect_nothing_wrong(proxy, origins):
@@ -107,7 +108,7 @@ async def one_seed(tidegate, seed, functions):
     urls = [await origin.start() for origin in origins]
     proxy = tidegate(config(urls, seed, functions), {"chaos.lua": SCRIPT})
     load = Load(proxy.port(), seed, REQUESTS, lambda: expect_nothing_wrong(proxy, origins))
-    reloads = asyncio.ensure_future(reload_all_the_time(proxy))
+    reloads = asyncio.ensure_future(reload_all_the_time(proxy, load))
     try:
         await load.run()
     finally:
