@@ -60,6 +60,25 @@ void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapsh
   }
 }
 
+/// One listener and one route. Whoever asks slowly, or does not take the answer, makes way soon,
+/// and never has all descriptors.
+config::Snapshot admin_snapshot(const config::Address& address) {
+  config::Snapshot snapshot;
+  config::Listener& listener = snapshot.listeners.emplace_back();
+  listener.name = "admin";
+  listener.address = address;
+  listener.max_connections = 32;
+  listener.http2.max_concurrent_streams = 4;
+  listener.head_timeout = listener.body_timeout = std::chrono::seconds(5);
+  listener.idle_timeout = std::chrono::seconds(15);
+  config::Route& route = snapshot.routes.emplace_back();
+  route.name = "admin";
+  route.max_body = 64 * 1024;
+  route.idle_timeout = std::chrono::seconds(10);
+  route.exchange_timeout = std::chrono::seconds(60);
+  return snapshot;
+}
+
 }  // namespace
 
 Server::Server(const config::Source& source)
@@ -144,12 +163,14 @@ bool Server::start(config::Snapshot snapshot) {
   telemetry::add_process_metrics(registry_);
   start_workers(snapshot);
   health_checks_.when_exhausted([this] { spare_descriptors(); });
-  // First, so that connections and health checks find it in place.
-  if (!start_admin(snapshot.admin)) return false;
-  const std::vector<std::string> errors = apply(std::move(snapshot));
+  // First, so that health checks and connections find its socket in place.
+  const auto serve_admin = open_admin(snapshot.admin);
+  const std::vector<std::string> errors =
+      serve_admin ? apply(std::move(snapshot)) : std::vector{serve_admin.error()};
   for (const std::string& error : errors) log::error("cannot start", {{"error", error}});
   if (!errors.empty()) return false;
   wait_for_discovery();
+  (*serve_admin)();
   for (const auto& worker : workers_) {
     threads_.emplace_back([&one = *worker] { one.run(); });
   }
@@ -311,42 +332,28 @@ void Server::keep_script_endpoints(const config::Snapshot& snapshot, upstream::E
   by_script_ = std::move(kept);
 }
 
-bool Server::start_admin(const config::Admin& config) {
-  if (!config.address) return true;
-  config::Snapshot snapshot;
-  config::Listener& listener = snapshot.listeners.emplace_back();
-  listener.name = "admin";
-  listener.address = *config.address;
-  // Whoever asks slowly, or does not take the answer, makes way soon, and never has all
-  // descriptors.
-  listener.max_connections = 32;
-  listener.head_timeout = listener.body_timeout = std::chrono::seconds(5);
-  listener.idle_timeout = std::chrono::seconds(15);
-  config::Route& route = snapshot.routes.emplace_back();
-  route.name = "admin";
-  route.max_body = 64 * 1024;
-  route.idle_timeout = std::chrono::seconds(10);
-  route.exchange_timeout = std::chrono::seconds(60);
-  auto shared =
-      std::make_shared<const proxy::SharedSnapshot>(std::move(snapshot), upstream::EndpointSet());
+Fallible<std::function<void()>> Server::open_admin(const config::Admin& config) {
+  if (!config.address) return [] {};
+  auto shared = std::make_shared<const proxy::SharedSnapshot>(admin_snapshot(*config.address),
+                                                              upstream::EndpointSet());
   auto handovers = admin_listeners_.prepare(shared->config, 1);
-  if (!handovers) {
-    log::error("cannot start", {{"error", handovers.error()}});
-    return false;
-  }
+  if (!handovers) return tl::unexpected(handovers.error());
   admin_listeners_.commit(shared->config);
   if (!config.address->is_unix) {
     listeners_.keep_off("the admin address", admin_listeners_.only_address());
   }
-  handovers->front().front().uses_reserve = true;
-  admin::add_gauges(
-      registry_, [this] { return snapshot_; }, workers_.size());
-  admin_ = std::make_unique<admin::AdminApi>(admin_sources(*config.address));
-  control_.adopt(shared, std::move(handovers->front()));
-  control_.routes()->replace_handler(0, std::make_unique<admin::AdminHandler>(*admin_));
-  log::info("listening",
-            {{"listener", "admin"}, {"address", admin_listeners_.bound().front().address}});
-  return true;
+  // A std::function must be copyable, which descriptors are not.
+  auto share = std::make_shared<std::vector<ListenerHandover>>(std::move(handovers->front()));
+  share->front().uses_reserve = true;
+  return [this, shared, share, bound = *config.address] {
+    admin::add_gauges(
+        registry_, [this] { return snapshot_; }, workers_.size());
+    admin_ = std::make_unique<admin::AdminApi>(admin_sources(bound));
+    control_.adopt(shared, std::move(*share));
+    control_.routes()->replace_handler(0, std::make_unique<admin::AdminHandler>(*admin_));
+    log::info("listening",
+              {{"listener", "admin"}, {"address", admin_listeners_.bound().front().address}});
+  };
 }
 
 admin::Sources Server::admin_sources(const config::Address& bound) {
@@ -379,7 +386,6 @@ std::vector<std::string> Server::reload() {
     log::warn("reload ignored: the proxy is draining");
     return {kDraining};
   }
-  if (threads_.empty()) return {kStarting};
   auto loaded = source_.load();
   std::vector<std::string> errors;
   if (!loaded) {
@@ -448,6 +454,19 @@ void Server::stop_all() {
   control_.stop();
 }
 
+// Loops and threads are made in constructors, which can say only by an exception that the system
+// has no descriptor or thread for them.
+static bool start_server(std::unique_ptr<Server>& server, const config::Source& source,
+                         config::Snapshot snapshot) {
+  try {
+    server = std::make_unique<Server>(source);
+    return server->start(std::move(snapshot));
+  } catch (const std::exception& error) {
+    log::error("cannot start", {{"error", error.what()}});
+    return false;
+  }
+}
+
 int serve(const config::Source& source) {
   prepare_process();
   auto loaded = source.load();
@@ -457,8 +476,8 @@ int serve(const config::Source& source) {
   }
   int status = kFailed;
   {
-    Server server(source);
-    if (server.start(std::move(*loaded))) status = server.run();
+    std::unique_ptr<Server> server;
+    if (start_server(server, source, std::move(*loaded))) status = server->run();
   }
   log::stop_background();
   return status;

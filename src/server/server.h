@@ -42,13 +42,13 @@ class Server {
 
  private:
   static constexpr const char* kDraining = "the proxy is draining";
-  static constexpr const char* kStarting = "the proxy is starting";
   void watch_signals();
   /// At most one reload waits, however often it is asked for.
   void reload_soon();
   void reload_if_due();
   void start_workers(const config::Snapshot& snapshot);
-  bool start_admin(const config::Admin& admin);
+  /// Opens the admin address; what it gives begins to serve there.
+  Fallible<std::function<void()>> open_admin(const config::Admin& admin);
   admin::Sources admin_sources(const config::Address& bound);
   /// Resolves names, opens listeners, hands all to the workers; what is wrong, or nothing.
   std::vector<std::string> apply(config::Snapshot snapshot);

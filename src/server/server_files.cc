@@ -82,7 +82,6 @@ void Server::reload_scripts() {
 
 std::vector<std::string> Server::reload_policy(const std::string& policy) {
   if (draining_) return {kDraining};
-  if (threads_.empty()) return {kStarting};
   std::vector<std::string> errors = scripts_.reload(policy);
   if (errors.empty()) adopt_generations();
   report_policies();

@@ -217,3 +217,28 @@ def test_o11_a_huge_body_is_refused(proxy_to, path):
         client.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n")
         assert client.response().status == 413
     assert proxy.admin("/ready").status == 200
+
+
+@pytest.mark.parametrize("body", [
+    "[" * 60000, "[" * 30000 + "]" * 30000, '{"a":' * 10000 + "1" + "}" * 10000, '{"level": "' + "x" * 60000 + '"}',
+    '{"level": "\xff\xfe"}', '{"level": 1e999}', "\x00", ""], ids=lambda body: ascii(body[:12]))
+def test_o11_no_body_ends_the_process(proxy_to, body):
+    proxy = proxy_to(**ECHO)
+    assert proxy.admin("/log-level", "POST", body=body.encode("latin-1")).status == 400
+    assert proxy.admin("/health").status == 200
+
+
+@pytest.mark.parametrize("how", ["file", "variable"])
+def test_o11_texts_that_are_no_utf8_end_nothing(tidegate, how):
+    """JSON must be UTF-8, and metrics too."""
+    config = config_for(route={"respond": {"body": "${ODD}", "headers": {"x-odd": "${ODD}"}}})
+    config["routes"][0]["name"] = "${ODD:-all}"
+    proxy = tidegate(config_for(**ECHO), env={"ODD": "\udcff\udcfea"})
+    proxy.write_config(config)
+    if how == "file":
+        proxy.config_file.write_bytes(proxy.config_file.read_bytes().replace(b"${ODD:-all}", b"\xff\xfea"))
+    reply = proxy.admin("/reload", "POST")
+    assert reply.status in (200, 422), reply
+    assert proxy.get("/").status == 200
+    for path in ("/config", "/routes", "/status", "/metrics", "/clusters"):
+        assert proxy.admin(path).status == 200

