@@ -176,7 +176,7 @@ def test_o21_ready_says_no_while_memory_refuses_connections(proxy_to):
     assert proxy.admin("/health").status == 200
     proxy.write_config(config_for(**ECHO))
     assert proxy.admin("/reload", "POST").json() == {"reloaded": True}
-    assert proxy.admin("/ready").status == 200
+    eventually(lambda: proxy.admin("/ready").status == 200)
 
 
 def trickle(proxy):
@@ -216,7 +216,7 @@ def test_o11_a_huge_body_is_refused(proxy_to, path):
     with Client(proxy.port("admin")) as client:
         client.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n")
         assert client.response().status == 413
-    assert proxy.admin("/ready").status == 200
+    eventually(lambda: proxy.admin("/ready").status == 200)
 
 
 @pytest.mark.parametrize("body", [
