@@ -27,7 +27,7 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   ticket_ = admission.ticket;
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
-  tunnel_ = request_ended_ = response_ended_ = false;
+  tunnel_ = request_ended_ = response_ended_ = learnt_http1_ = false;
   started_ = pool_->now();
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
@@ -70,6 +70,8 @@ void Attempt::on_connection(upstream::Connection& connection) {
 
 void Attempt::on_connection_failed(ErrorCode code) {
   leave();
+  // No stream was opened yet, so nothing else refuses one.
+  learnt_http1_ = code == ErrorCode::StreamRefused;
   if (shared_pool_ != nullptr && code == ErrorCode::UpgradeUnsupported) {
     shared_pool_->note_no_upgrades();
     forgo_settling();
@@ -198,7 +200,14 @@ void Attempt::on_response_end() {
   owner_.on_attempt_end();
 }
 
+// An origin may take requests by HTTP/2 and upgrades by HTTP/1.1 only.
+bool Attempt::learn_http1() {
+  if (!connection_->asks_for_http1()) return false;
+  return upgrade_ ? pool_->learn_upgrades_apart() : pool_->learn_http1();
+}
+
 void Attempt::on_response_error(ErrorCode code) {
+  learnt_http1_ = code == ErrorCode::StreamRefused && learn_http1();
   leave();
   owner_.on_attempt_error(*this, code);
 }

@@ -89,6 +89,8 @@ class Attempt final : private http::ResponseReceiver,
   bool on_reused_connection() const { return reused_; }
   /// The connection is HTTP/2. REQUIRES: open().
   bool multiplexed() const { return connection_->multiplexed(); }
+  /// It failed since the origin wants HTTP/1.1, which the next attempt there will speak.
+  bool learnt_http1() const { return learnt_http1_; }
   /// Something of a response has arrived.
   bool response_begun() const { return response_begun_; }
   /// Some of the request may have left the machine.
@@ -119,6 +121,7 @@ class Attempt final : private http::ResponseReceiver,
   void on_response_error(ErrorCode code) override;
   void on_request_writable() override;
   void on_pending_timeout();
+  bool learn_http1();
   void leave();
 
   AttemptOwner& owner_;
@@ -141,6 +144,7 @@ class Attempt final : private http::ResponseReceiver,
   bool sent_on_closed_ = false;  // request_sent() of a stream that has ended
   bool drain_wait_ = false;
   bool upgrade_ = false;
+  bool learnt_http1_ = false;
   bool tunnel_ = false;
   bool request_ended_ = false;  // of a tunnel
   bool response_ended_ = false;

@@ -286,8 +286,10 @@ void Exchange::on_attempt_drained() {
 }
 
 bool Exchange::may_retry_for_free(const Attempt& attempt, ErrorCode code) const {
-  if (free_retry_used_ || request_broken_ || tunnel_) return false;
+  if (request_broken_ || tunnel_) return false;
   if (request_.body != http::BodyKind::None && body_lost_) return false;
+  if (attempt.learnt_http1()) return true;  // once for each endpoint
+  if (free_retry_used_) return false;
   if (code == ErrorCode::StreamRefused) return true;  // see may_repeat
   if (!attempt.on_reused_connection() || attempt.response_begun()) return false;
   if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;

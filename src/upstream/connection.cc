@@ -135,7 +135,8 @@ bool Connection::worn_out() const {
 }
 
 void Connection::leave_outdated() {
-  codec_->idle() ? close() : pool_.streams_changed(*this);
+  // With the codec on the stack it is closed when that has returned (`settle`).
+  codec_->idle() && !receiving_ ? close() : pool_.streams_changed(*this);
 }
 
 bool Connection::can_open() const {
@@ -214,6 +215,8 @@ void Connection::settle() {
   // What the codec says by itself (HTTP/2: settings, acknowledgements, windows, resets).
   if (multiplexed_) transport_.schedule_flush();
   if (state_ == State::Connecting) {
+    const bool refused = codec_->asks_for_http1() && pool_.learn_http1();
+    if (refused) return fail_connecting(ErrorCode::StreamRefused);
     if (codec_->done()) return fail_connecting(ErrorCode::BadResponse);
     if (!codec_->can_open()) return;
     // In case that nobody waits for it any more.

@@ -66,6 +66,8 @@ class Connection final : public net::Deferred,
   uint64_t bytes_appended() { return transport_.bytes_written() + transport_.bytes_unwritten(); }
   /// An Upgrade can be asked for.
   bool takes_upgrades() const { return codec_->takes_upgrades(); }
+  /// The origin wants HTTP/1.1 (see http::ClientCodec).
+  bool asks_for_http1() const { return codec_->asks_for_http1(); }
   /// Copies output that was only borrowed.
   void keep_output() { transport_.output().settle(); }
   /// Calls back once what waits has been written.

@@ -115,7 +115,8 @@ void Dialer::introduce() {
 void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
-  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(), settings.http1_only);
+  const bool http1 = settings.http1_only || pool_.http1_learnt();
+  auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(), http1);
   if (tls == nullptr) {
     transport_.close();
     return owner_.on_dial_failed(ErrorCode::CertificateInvalid,
@@ -142,6 +143,7 @@ void Dialer::on_secured(const net::TlsFailure* failure) {
 bool Dialer::agreed() const {
   const Pool::Settings& settings = pool_.settings();
   if (settings.http1_only) return transport_.tls()->alpn() == "http/1.1";
+  if (pool_.http1_learnt()) return transport_.tls()->alpn() != "h2";
   return settings.protocol != Pool::Protocol::Http2 || transport_.tls()->alpn() == "h2";
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "net/proxy_protocol.h"
+#include "telemetry/log.h"
 #include "upstream/client_pools.h"
 
 namespace tidegate::upstream {
@@ -65,7 +66,7 @@ Pool::Protocol Pool::protocol_of(std::string_view name) {
 
 void Pool::forget_streams() {
   // Where ALPN will tell, one connection finds out; if it is HTTP/1, the others follow at once.
-  const bool many = settings_.protocol == Protocol::Http2 || by_alpn();
+  const bool many = settings_.protocol == Protocol::Http2 || (by_alpn() && !http1_learnt_);
   streams_expected_ = many ? kStreamsExpected : 1;
 }
 
@@ -88,9 +89,9 @@ void Pool::configure(Settings settings, std::string proxy_header) {
   settings_ = std::move(settings);
   introduce_by(std::move(proxy_header));
   if (other || !same_tls) {
-    forget_streams();
-    upgrades_apart_ = false;
+    upgrades_apart_ = http1_learnt_ = false;
     no_upgrades_until_ = {};
+    forget_streams();
   }
   if (!same_tls) forget_tls();
   if (tunnels_ != nullptr) tunnels_->configure(tunnel_settings(settings_), proxy_header_);
@@ -123,6 +124,21 @@ void Pool::note_no_upgrades() {
   constexpr Duration kHolds = std::chrono::seconds(60);
   upgrades_apart_ = false;
   no_upgrades_until_ = now() + kHolds;
+}
+
+bool Pool::learn_http1() {
+  if (!by_alpn()) {
+    log::log_limited(endpoint_->address, log::Level::Warn,
+                     "an origin asks for HTTP/1.1, which the cluster's protocol does not allow",
+                     {{"endpoint", endpoint_->address}});
+    return false;
+  }
+  if (std::exchange(http1_learnt_, true)) return true;
+  log::info("an origin asks for HTTP/1.1, and gets it from now on",
+            {{"endpoint", endpoint_->address}});
+  forget_streams();
+  forget_tls();
+  return true;
 }
 
 // What was verified by other rules is neither resumed nor used for a further request.

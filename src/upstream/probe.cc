@@ -117,7 +117,12 @@ void Probe::on_response_end() {
 
 void Probe::on_response_error(ErrorCode code) {
   state_ = State::Idle;
-  finish(describe(code).token);
+  const bool other_protocol = code == ErrorCode::StreamRefused && connection_->asks_for_http1();
+  if (!other_protocol || !pool_->learn_http1()) return finish(describe(code).token);
+  // That is no fault of the endpoint: the same check, by HTTP/1.1, in the time that is left.
+  state_ = State::Waiting;
+  refused_ = pool_->wait(*this);
+  if (refused_ != ErrorCode::None) loop_.timers().arm(timer_, kSoon);
 }
 
 void Probe::judge() {

@@ -248,6 +248,7 @@ void ClientCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   auto& stream = static_cast<ClientStream&>(base);
   ResponseReceiver* const receiver = stream.receiver;
   if (receiver != nullptr) leave(stream);
+  asks_for_http1_ |= by_peer && code == NGHTTP2_HTTP_1_1_REQUIRED;
   if (by_peer && code != NGHTTP2_NO_ERROR) session_.budget().spend_reset();
   if (code == NGHTTP2_NO_ERROR && !stream.peer_reset) session_.budget().earn_reset();
   const bool unsendable = stream.unsendable;
@@ -256,7 +257,7 @@ void ClientCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
   ErrorCode error = ErrorCode::OriginReset;
   if (unsendable) {
     error = ErrorCode::Internal;
-  } else if (code == NGHTTP2_REFUSED_STREAM) {
+  } else if (code == NGHTTP2_REFUSED_STREAM || code == NGHTTP2_HTTP_1_1_REQUIRED) {
     error = ErrorCode::StreamRefused;
   } else if (session_.over()) {
     error = failure_;
@@ -264,6 +265,10 @@ void ClientCodec::on_closed(Stream& base, uint32_t code, bool by_peer) {
     error = ErrorCode::BadResponse;
   }
   receiver->on_response_error(error);
+}
+
+void ClientCodec::on_goaway() {
+  asks_for_http1_ |= session_.goaway_code() == NGHTTP2_HTTP_1_1_REQUIRED;
 }
 
 void ClientCodec::fail(ErrorCode code) {

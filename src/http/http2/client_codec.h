@@ -20,7 +20,8 @@ namespace tidegate::http::http2 {
 /// The receiver may send, cancel, or open other streams from inside any of its callbacks. A stream
 /// is over when its response is. Errors beside those of any codec: StreamRefused, the origin has
 /// not processed the request (REFUSED_STREAM, or a GOAWAY that does not cover it), so any request
-/// may be sent again elsewhere; UpgradeUnsupported, it does not take extended CONNECT.
+/// may be sent again elsewhere, or it wants HTTP/1.1 (HTTP_1_1_REQUIRED); UpgradeUnsupported, it
+/// does not take extended CONNECT.
 ///
 /// A request with `upgrade` goes out as extended CONNECT (RFC 8441), and a 2xx to it comes up as
 /// 101.
@@ -51,6 +52,8 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
   size_t streams_allowed() const override;
   bool takes_upgrades() const override { return session_.peer_takes_tunnels(); }
 
+  bool asks_for_http1() const override { return asks_for_http1_; }
+
   bool idle() const override { return streams_ == 0; }
   bool done() const override {
     return session_.terminating() || session_.goaway_received() || ids_spent_ ||
@@ -74,6 +77,7 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
   void on_closed(Stream& stream, uint32_t code, bool by_peer) override;
   void on_writable(Stream& stream) override;
   void on_ping_ack() override { ping_pending_ = false; }
+  void on_goaway() override;
   void on_over() override {}
 
   ClientStream* find(StreamId stream) const;
@@ -95,6 +99,7 @@ class ClientCodec final : public http::ClientCodec, private SessionEvents {
   uint16_t generation_ = 0;
   ErrorCode failure_ = ErrorCode::BadResponse;  // what ends the streams that are left
   bool ids_spent_ = false;
+  bool asks_for_http1_ = false;
   bool ping_pending_ = false;
 };
 

@@ -7,6 +7,7 @@ namespace {
 constexpr size_t kFieldExtra = 4;  // what HTTP/1 would put around a field
 constexpr size_t kFirstFields = 16;
 constexpr size_t kPseudoFields = 5;
+constexpr std::string_view kCookie = "cookie";
 
 std::string_view text(nghttp2_rcbuf* buffer) {
   const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
@@ -25,11 +26,15 @@ void FieldBlock::add(nghttp2_rcbuf* name, nghttp2_rcbuf* value, const Limits& li
   const bool target = !has_target_ && field.name == ":path";
   has_target_ |= target;
   if (!target) bytes_ += field.name.size() + field.value.size() + kFieldExtra;
-  if (bytes_ > limits.header_bytes || fields_.size() >= limits.header_count + kPseudoFields) {
+  const bool crumb = cookies_ > 0 && field.name == kCookie;
+  const size_t counted = fields_.size() - (cookies_ > 1 ? cookies_ - 1 : 0);
+  const bool too_many = !crumb && counted >= limits.header_count + kPseudoFields;
+  if (bytes_ > limits.header_bytes || too_many) {
     too_large_ = true;
     return;
   }
   if (fields_.capacity() == 0) fields_.reserve(kFirstFields);
+  if (field.name == kCookie) ++cookies_;
   nghttp2_rcbuf_incref(name);
   nghttp2_rcbuf_incref(value);
   fields_.push_back(field);
@@ -41,7 +46,7 @@ void FieldBlock::clear() {
     nghttp2_rcbuf_decref(field.value_buffer);
   }
   fields_.clear();
-  bytes_ = dropped_ = 0;
+  bytes_ = dropped_ = cookies_ = 0;
   has_target_ = too_large_ = false;
 }
 

@@ -12,7 +12,8 @@ namespace tidegate::http::http2 {
 
 /// The header block that a session is receiving, field by field. What the limits do not allow is
 /// counted and not held, so that a small block can not unfold into much memory (RFC 9113 10.5.1).
-/// Texts are nghttp2's own, referenced until `clear`.
+/// Cookies, which may come in crumbs (RFC 9113 8.2.3), count as one field. Texts are nghttp2's own,
+/// referenced until `clear`.
 class FieldBlock {
  public:
   struct Field {
@@ -35,6 +36,8 @@ class FieldBlock {
   const Field* begin() const { return fields_.data(); }
   const Field* end() const { return fields_.data() + fields_.size(); }
   size_t size() const { return fields_.size(); }
+  /// Fields of the name cookie among them.
+  size_t cookies() const { return cookies_; }
   /// Limits::header_bytes or header_count were passed.
   bool too_large() const { return too_large_; }
   /// Fields that came after that.
@@ -44,6 +47,7 @@ class FieldBlock {
   std::vector<Field> fields_;
   size_t bytes_ = 0;
   size_t dropped_ = 0;
+  size_t cookies_ = 0;
   bool has_target_ = false;
   bool too_large_ = false;
 };

@@ -2,6 +2,7 @@
 #include "http/http2/head_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/strings.h"
 #include "http/authority.h"
@@ -80,11 +81,35 @@ bool read_line(const FieldBlock& block, Arena& arena, const Field*& at, RequestL
   return true;
 }
 
+/// The crumbs of a cookie (RFC 9113 8.2.3), from `first` on, as the one field that it is elsewhere.
+Added add_cookie(const FieldBlock& block, const Field* first, const Limits& limits, Headers& to) {
+  if (to.size() >= limits.header_count) return Added::TooMany;
+  size_t size = 0;
+  for (const Field* at = first; at != block.end(); ++at) {
+    if (at->name != name_of(HeaderId::Cookie)) continue;
+    if (!is_field_value(at->value)) return Added::Malformed;
+    size += at->value.size() + 2;
+  }
+  char* const text = to.arena().chars(size);
+  char* end = text;
+  for (const Field* at = first; at != block.end(); ++at) {
+    if (at->name != name_of(HeaderId::Cookie)) continue;
+    if (end != text) end = std::copy_n("; ", 2, end);
+    end = std::copy(at->value.begin(), at->value.end(), end);
+  }
+  to.add(HeaderId::Cookie, name_of(HeaderId::Cookie), {text, static_cast<size_t>(end - text)});
+  return Added::Fine;
+}
+
 ErrorCode read_fields(const FieldBlock& block, const Limits& limits, const Field* at, Headers& to) {
-  to.reserve(static_cast<size_t>(block.end() - at) + 1);
+  const size_t crumbs = block.cookies() > 1 ? block.cookies() : 0;
+  to.reserve(static_cast<size_t>(block.end() - at) + 1 - (crumbs == 0 ? 0 : crumbs - 1));
+  bool cookie_added = false;
   for (; at != block.end(); ++at) {
     if (is_pseudo(*at)) return ErrorCode::BadRequest;
-    switch (add_field(*at, limits, to)) {
+    const bool crumb = crumbs > 0 && at->name == name_of(HeaderId::Cookie);
+    if (crumb && std::exchange(cookie_added, true)) continue;
+    switch (crumb ? add_cookie(block, at, limits, to) : add_field(*at, limits, to)) {
       case Added::Fine:
         break;
       case Added::Malformed:
@@ -163,24 +188,6 @@ bool settle_authority(std::string_view authority, RequestHead& head) {
   return is_authority(head.authority);
 }
 
-/// Cookies may come in crumbs, for the sake of compression (RFC 9113 8.2.3).
-void join_cookies(Headers& headers) {
-  if (headers.count(HeaderId::Cookie) < 2) return;
-  size_t size = 0;
-  for (const HeaderField& field : headers) {
-    if (field.id() == HeaderId::Cookie) size += field.value_size + size_t{2};
-  }
-  Arena& arena = headers.arena();
-  char* const text = arena.chars(size);
-  char* at = text;
-  for (const HeaderField& field : headers) {
-    if (field.id() != HeaderId::Cookie) continue;
-    if (at != text) at = std::copy_n("; ", 2, at);
-    at = std::copy_n(field.value_data, field.value_size, at);
-  }
-  headers.set(HeaderId::Cookie, {text, static_cast<size_t>(at - text)});
-}
-
 /// False: a length that is none, or that promises a body which does not come.
 bool settle_body(bool end, RequestHead& head) {
   const HeaderField* field = head.headers.find(HeaderId::ContentLength);
@@ -218,7 +225,6 @@ ErrorCode read_request(const FieldBlock& block, const Limits& limits, bool end, 
   if (error != ErrorCode::None) return error;
   if (!settle_authority(line.authority, head)) return ErrorCode::BadRequest;
   if (block.too_large()) return ErrorCode::HeadersTooLarge;
-  join_cookies(head.headers);
   // A CONNECT's DATA is no body, but what goes through the tunnel.
   const bool tunnel = !head.upgrade.empty() || head.method == Method::Connect;
   if (!settle_body(end || tunnel, head)) return ErrorCode::BadRequest;

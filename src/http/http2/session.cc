@@ -28,7 +28,12 @@ uint8_t* bytes_of(std::string_view text) {
 
 Session::Session(Role role, OutputBuffer& output, SessionEvents& events, const Settings& settings,
                  const Limits& limits)
-    : role_(role), output_(output), events_(events), limits_(limits), budget_(settings) {
+    : role_(role),
+      output_(output),
+      events_(events),
+      limits_(limits),
+      ledger_(settings.max_concurrent_streams),
+      budget_(settings) {
   session_ = new_session(role == Role::Server, settings, *this);
   submit_settings(role, settings);
 }
@@ -66,6 +71,9 @@ void Session::receive(std::string_view bytes) {
   read_.clear();
   if (terminating_) return;
   assert(!receiving_ && !producing_);
+  StreamLedger::Breach breach;
+  if (role_ == Role::Server) breach = ledger_.read(bytes);
+  if (breach.code != NGHTTP2_NO_ERROR) bytes = bytes.substr(0, breach.at);
   budget_.earn_frames(1);
   budget_.read(bytes.size());
   if (budget_.spent()) return terminate(NGHTTP2_ENHANCE_YOUR_CALM);
@@ -78,6 +86,7 @@ void Session::receive(std::string_view bytes) {
     terminate(taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
                                                     : NGHTTP2_ENHANCE_YOUR_CALM);
   }
+  if (breach.code != NGHTTP2_NO_ERROR) terminate(breach.code);
 }
 
 void Session::on_begin_frame(const nghttp2_frame_hd& header) {
@@ -86,13 +95,12 @@ void Session::on_begin_frame(const nghttp2_frame_hd& header) {
     case NGHTTP2_HEADERS:
       continuations_ = 0;
       budget_.begin_stream();
+      // Of a stream that an origin has ended, or was told to end, they get nothing done.
+      if (role_ == Role::Client && !awaited(header.stream_id)) break;
       budget_.earn_frames(kHeadEarns);
       return;
     case NGHTTP2_DATA:
       chunk_seen_ = false;
-      // Origins are trusted with empty ones: some send them between a body and its trailers.
-      if (header.length > 0 || role_ == Role::Client) return;
-      if ((header.flags & NGHTTP2_FLAG_END_STREAM) == 0) charge(kEmptyCost);
       return;
     case NGHTTP2_CONTINUATION:
       if (++continuations_ > kContinuations + limits_.header_bytes / kLeastFrame) {
@@ -109,6 +117,19 @@ void Session::on_begin_frame(const nghttp2_frame_hd& header) {
   charge(1);
 }
 
+bool Session::awaited(int32_t wire_id) const {
+  const Stream* stream = find(wire_id);
+  return stream != nullptr && !stream->reset;
+}
+
+/// A DATA frame has come that ends nothing. Padding alone is as good as empty. An origin may send
+/// one such between two others: some do before their trailers.
+void Session::note_progress(int32_t wire_id) {
+  Stream* const stream = find(wire_id);
+  const bool again = stream == nullptr || std::exchange(stream->empty_seen, !chunk_seen_);
+  if (!chunk_seen_ && (again || role_ == Role::Server)) charge(kEmptyCost);
+}
+
 void Session::charge(int64_t cost) {
   budget_.spend_frames(cost);
   if (budget_.spent()) terminate(NGHTTP2_ENHANCE_YOUR_CALM);
@@ -121,8 +142,7 @@ void Session::on_frame(const nghttp2_frame& frame) {
       end_block(frame, end);
       break;
     case NGHTTP2_DATA:
-      // Padding alone is as good as empty.
-      if (frame.hd.length > 0 && !chunk_seen_ && !end && role_ == Role::Server) charge(kEmptyCost);
+      if (!end) note_progress(frame.hd.stream_id);
       if (!end || terminating_) return;
       if (Stream* stream = find(frame.hd.stream_id)) events_.on_end(*stream);
       break;
@@ -140,6 +160,7 @@ void Session::on_frame(const nghttp2_frame& frame) {
       break;
     case NGHTTP2_GOAWAY:
       goaway_received_ = true;
+      goaway_code_ = frame.goaway.error_code;
       events_.on_goaway();
       break;
     case NGHTTP2_PUSH_PROMISE:

@@ -15,6 +15,7 @@
 #include "http/http2/frame_budget.h"
 #include "http/http2/settings.h"
 #include "http/http2/stream.h"
+#include "http/http2/stream_ledger.h"
 
 namespace tidegate::http::http2 {
 
@@ -124,6 +125,8 @@ class Session {
   uint32_t peer_max_streams() const;
   bool peer_takes_tunnels() const;
   bool goaway_received() const { return goaway_received_; }
+  /// Of the last one that was received.
+  uint32_t goaway_code() const { return goaway_code_; }
   FrameBudget& budget() { return budget_; }
   template <class Visit>
   void for_each_stream(Visit&& visit) {
@@ -143,6 +146,9 @@ class Session {
   void begin_block(int32_t wire_id);
   void end_block(const nghttp2_frame& frame, bool end);
   void forget(Stream& stream);
+  /// More of its messages may come.
+  bool awaited(int32_t wire_id) const;
+  void note_progress(int32_t wire_id);
   void charge(int64_t cost);
   void on_begin_frame(const nghttp2_frame_hd& header);
   void on_frame(const nghttp2_frame& frame);
@@ -159,6 +165,7 @@ class Session {
   SessionEvents& events_;
   const Limits& limits_;
   FieldBlock block_;
+  StreamLedger ledger_;  // a server's
   FrameBudget budget_;
   List<Stream, OpenStreams> open_;
   List<Stream, PendingStreams> pending_;  // with bytes in `out`
@@ -176,6 +183,7 @@ class Session {
   bool over_ = false;
   bool settings_received_ = false;
   bool goaway_received_ = false;
+  uint32_t goaway_code_ = 0;
 };
 
 }  // namespace tidegate::http::http2

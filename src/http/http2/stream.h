@@ -28,6 +28,7 @@ struct Stream : ListNode<OpenStreams>, ListNode<PendingStreams>, ListNode<Writab
   bool peer_reset = false;              // by the peer, with whatever code
   bool unsendable = false;              // ended since a header block of it is too long to be sent
   bool stalled = false;                 // reset because the peer left it waiting
+  bool empty_seen = false;              // its last DATA frame had no bytes
   bool moved = false;                   // bytes of it have gone since `expire_stalled` last looked
   bool paused = false;
 };

@@ -31,6 +31,10 @@ std::string repeat(const std::string& text, size_t times) {
   return all;
 }
 
+std::string describe_bytes(const std::string& frames) {
+  return std::to_string(frames.size()) + " bytes, type " + std::to_string(frames[3]);
+}
+
 /// Feeds the attack in reads of 2 KiB; the number of calls of `at` that it took.
 size_t run(ServerRecord& server, const Attack& attack) {
   size_t sent = 0;
@@ -53,9 +57,7 @@ TEST_CASE("floods end with ENHANCE_YOUR_CALM, and bind no memory") {
       {"rapid reset that calls itself no error", 1000,
        [](uint32_t n) { return get(2 * n + 1) + rst_stream(2 * n + 1, kNoError); }},
       {"DATA of padding alone", 1000,
-       [&](uint32_t n) {
-         return n == 0 ? post : frame(kData, kPadded, 1, std::string(1, '\0'));
-       }},
+       [&](uint32_t n) { return n == 0 ? post : frame(kData, kPadded, 1, std::string(1, '\0')); }},
       {"resets that the server is made to send, by windows (MadeYouReset)", 1000,
        [](uint32_t n) {
          return headers(2 * n + 1, post_fields()) + window_update(2 * n + 1, 0x7fffffff);
@@ -225,17 +227,67 @@ TEST_CASE("honest clients are not taken for a flood") {
   CHECK(server.sent() == "HEADERS 100001 :status=200 content-length=0 END\n");
 }
 
-TEST_CASE("an origin's floods end its connection") {
-  for (const std::string& flood : {ping(), settings(), window_update(0, 1)}) {
+TEST_CASE("H15: an origin's floods end its connection") {
+  const std::string head = headers(1, {{":status", "200"}});
+  const std::string interim = headers(1, {{":status", "103"}});
+  const std::string trailers = headers(1, {{"x", "y"}}, kEndStream);
+  const std::string padding = frame(kData, kPadded, 1, std::string(3, '\2'));
+  // What comes once, and what comes again and again.
+  const std::vector<std::pair<std::string, std::string>> floods{
+      {"", ping()},
+      {"", settings()},
+      {"", window_update(0, 1)},
+      {"", window_update(1, 1)},
+      {"", frame(kPriority, 0, 1, be32(0) + "\x10")},
+      {"", rst_stream(1, kCancel)},
+      {"", interim},
+      {head, data(1, "")},
+      {head, padding},
+      {head + data(1, "x"), data(1, "") + padding},
+      {head, headers(1, {{"x", "y"}})},
+      {head + trailers, headers(1, {{"x", "y"}})},
+      {"", frame(kHeaders, 0, 1, literals({{":status", "200"}})) +
+               repeat(frame(kContinuation, 0, 1), 20)},
+  };
+  for (const auto& [once, flood] : floods) {
+    CAPTURE(describe_bytes(once + flood));
     ClientRecord client;
     client.begin();
     client.get();
+    client.get();
+    client.feed(once);
     const std::string read = repeat(flood, 1000);
     for (int i = 0; i < 10 && !client.codec.done(); ++i) client.feed(read);
     CHECK(client.codec.done());
-    CHECK(client.call(0).events() == "error bad_response\n");
+    CHECK(client.call(1).events() == "error bad_response\n");
     CHECK(client.sent().find("ENHANCE_YOUR_CALM") != std::string::npos);
   }
+}
+
+TEST_CASE("H15: a promise is an error, however early it comes") {
+  ClientRecord client;
+  client.begin();
+  client.get();
+  client.feed(frame(kSettings, kAck, 0));
+  client.feed(repeat(frame(kPushPromise, kEndHeaders, 1, be32(2) + literals(get_fields())), 10));
+  CHECK(client.codec.done());
+  CHECK(client.sent().find("PROTOCOL_ERROR") != std::string::npos);
+}
+
+TEST_CASE("H15: honest origins are not taken for a flood") {
+  ClientRecord client;
+  client.begin();
+  for (uint32_t i = 0; i < 3000; ++i) {
+    const uint32_t stream = 2 * i + 1;
+    ClientRecord::Call& call = client.get();
+    // An empty frame between the body and the trailers, and one between two parts of the body.
+    client.feed(headers(stream, {{":status", "200"}}) + data(stream, "some") + data(stream, "") +
+                data(stream, "more") + data(stream, "") +
+                headers(stream, {{"grpc-status", "0"}}, kEndStream));
+    REQUIRE(call.events().ends_with("end {grpc-status: 0}\n"));
+    client.frames();
+  }
+  CHECK_FALSE(client.codec.done());
 }
 
 TEST_CASE("an origin that resets every stream ends its connection") {
