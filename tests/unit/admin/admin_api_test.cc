@@ -242,7 +242,7 @@ TEST_CASE_FIXTURE(Fixture, "routes and clusters show what is configured and how 
 
 TEST_CASE_FIXTURE(Fixture, "the configuration is shown without the token") {
   set_token("s3cret-token");
-  const Response config = ask("GET", "/config");
+  const Response config = ask("GET", "/config", {}, "Bearer s3cret-token");
   CHECK(config.status == 200);
   CHECK(json::parse(config.body).contains("routes"));
   CHECK(config.body.find("s3cret-token") == std::string::npos);
@@ -290,7 +290,7 @@ TEST_CASE_FIXTURE(Fixture, "a wrong method is told the right ones") {
   CHECK(calls.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "with a token set, changes need it and reading does not") {
+TEST_CASE_FIXTURE(Fixture, "O15: with a token set, changes and reads need it") {
   set_token("s3cret");
   for (const char* path : {"/reload", "/policies/auth/reload", "/drain", "/log-level"}) {
     const Response refused = ask("POST", path, {}, "Bearer wrong");
@@ -300,7 +300,12 @@ TEST_CASE_FIXTURE(Fixture, "with a token set, changes need it and reading does n
   CHECK(calls.empty());
   CHECK(ask("POST", "/reload", {}, "Bearer s3cret").status == 200);
   CHECK(calls.size() == 1);
-  CHECK(get("/status").at("state") == "ready");
+  for (const char* path : {"/status", "/config", "/policies", "/clusters", "/log-level"}) {
+    CHECK(ask("GET", path).status == 401);
+    CHECK(ask("HEAD", path).status == 401);
+    CHECK(ask("GET", path, {}, "Bearer s3cret").status == 200);
+  }
+  for (const char* path : {"/health", "/ready", "/metrics"}) CHECK(ask("GET", path).status == 200);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a web page's request changes nothing") {
