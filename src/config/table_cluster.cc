@@ -49,7 +49,7 @@ const Section& endpoint_section() {
                     "`http://host[:port]` or `https://host[:port]` of the origin, or "
                     "`http://unix:/path` of its unix socket.")
           .field("weight", &Endpoint::weight, count32(0, 1000),
-                 "Share of the requests, for the `weighted` balancer; 0: none.")
+                 "Share of the requests, in proportion to the others; 0: none.")
           .field("tags", &Endpoint::tags, text_map(), "Free labels that scripts can read.");
   return kSection;
 }
@@ -118,12 +118,14 @@ const Section& cluster_section() {
               "file", &Cluster::file, endpoint_file_kind(),
               "Its origins stand in this YAML file, a list as `endpoints` takes it; watched, and "
               "read again when it changes.")
-          .field("balancer", &Cluster::balancer,
-                 choice({"round_robin", "weighted", "random", "least_connections", "p2c", "ewma",
-                         "consistent_hash"}),
-                 "What picks an endpoint. All but `round_robin` heed weights; `weighted` is smooth "
-                 "weighted round robin, `p2c` the less busy of two random ones, `ewma` of two the "
-                 "one with the lower latency times requests under way.")
+          .field(
+              "balancer", &Cluster::balancer,
+              choice({"round_robin", "weighted", "random", "least_connections", "p2c", "ewma",
+                      "consistent_hash"}),
+              "What picks an endpoint; all heed weights. `round_robin`: each in turn, and with "
+              "weights spread evenly; `weighted` is another name for it. `p2c`: the less busy of "
+              "two random ones; `ewma`: of two the "
+              "one with the lower latency times requests under way.")
           .field("hash_on", &Cluster::hash_on, optional(hash_on_kind()),
                  "What `consistent_hash` hashes, `client_ip` unless given; a request without it "
                  "goes to a random endpoint.")

@@ -12,7 +12,7 @@ namespace {
 // The one list of balancers: another one is a file of its own and a line here.
 constexpr std::array<std::pair<std::string_view, BalancerFactory>, 7> kBalancers{{
     {"round_robin", make_round_robin},
-    {"weighted", make_weighted},
+    {"weighted", make_round_robin},
     {"random", make_random},
     {"least_connections", make_least_connections},
     {"p2c", make_p2c},

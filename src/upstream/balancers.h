@@ -4,12 +4,10 @@
 
 namespace tidegate::upstream {
 
-/// Each endpoint in turn, whatever its weight. One in its slow start is passed over now and then.
+/// Each endpoint in turn, while all have the same weight; one in its slow start is passed over now
+/// and then. Else shares by weight, spread as evenly as can be: each endpoint is due at intervals
+/// of one over its weight, and the one that is due first is picked, O(log n).
 std::unique_ptr<Balancer> make_round_robin(Candidates candidates);
-
-/// Shares by weight, spread as evenly as can be: each endpoint is due at intervals of one over its
-/// weight, and the one that is due first is picked, O(log n).
-std::unique_ptr<Balancer> make_weighted(Candidates candidates);
 
 /// By chance, in the ratio of the weights.
 std::unique_ptr<Balancer> make_random(Candidates candidates);

@@ -69,9 +69,8 @@ TEST_CASE("every balancer goes to another endpoint than those tried, while there
   }
 }
 
-TEST_CASE("an endpoint of weight 0 gets nothing from a balancer that heeds weights") {
+TEST_CASE("C5: an endpoint of weight 0 gets nothing from any balancer") {
   for (const char* name : kAll) {
-    if (std::string_view(name) == "round_robin") continue;
     CAPTURE(name);
     BalancerRig rig(name, 2);
     const upstream::Endpoint& idle = rig.add(0);
@@ -84,9 +83,28 @@ TEST_CASE("an endpoint of weight 0 gets nothing from a balancer that heeds weigh
   }
 }
 
-TEST_CASE("round robin takes turns whatever the weights, from where it was after a change") {
-  BalancerRig rig("round_robin");
-  for (const uint32_t weight : {5U, 0U, 1U, 1U}) rig.add(weight);
+TEST_CASE("C5: round robin heeds weights, under either of its names") {
+  for (const char* name : {"round_robin", "weighted"}) {
+    CAPTURE(name);
+    BalancerRig three(name);
+    for (const uint32_t weight : {3U, 1U}) three.add(weight);
+    for (int round = 0; round < 10; ++round) CHECK(three.shares(4) == std::vector{3, 1});
+    BalancerRig drained(name);
+    for (const uint32_t weight : {0U, 1U}) drained.add(weight);
+    CHECK(drained.shares(24) == std::vector{0, 24});
+    BalancerRig some(name);
+    for (const uint32_t weight : {2U, 0U, 2U, 1U}) some.add(weight);
+    CHECK(some.shares(50) == std::vector{20, 0, 20, 10});
+    // What is left has equal weights, and takes turns.
+    some.set_healthy(3, false);
+    for (int round = 0; round < 10; ++round) CHECK(some.shares(2) == std::vector{1, 0, 1, 0});
+    some.set_healthy(3, true);
+    CHECK(some.shares(50) == std::vector{20, 0, 20, 10});
+  }
+}
+
+TEST_CASE("round robin takes turns, from where it was after a change") {
+  BalancerRig rig("round_robin", 4);
   CHECK(rig.shares(400) == std::vector{100, 100, 100, 100});
   CHECK(rig.pick() == 0);
   rig.set_healthy(1, false);
