@@ -46,7 +46,36 @@ bool same_address(const EndpointSpec& a, const EndpointSpec& b) {
   return a.config.address == b.config.address;
 }
 
+bool is_v4(const EndpointSpec& spec) {
+  return spec.resolved.front().ip().is_v4();
+}
+
+/// Of SRV another host or port is another endpoint, with a weight of its own.
+bool is_same_host(const EndpointSpec& a, const EndpointSpec& b) {
+  return a.host == b.host && a.config.address.port == b.config.address.port;
+}
+
+/// Rendezvous hashing: a change of one address moves only those that fall back to it.
+size_t affinity(const EndpointSpec& to, const EndpointSpec& from) {
+  return std::hash<std::string>()(from.config.url + " " + to.config.url);
+}
+
 }  // namespace
+
+void join_families(std::vector<EndpointSpec>& specs, bool prefer_v4) {
+  std::vector<EndpointSpec> joined;
+  for (const EndpointSpec& spec : specs) {
+    const EndpointSpec* other = nullptr;
+    for (const EndpointSpec& one : specs) {
+      if (is_v4(one) == is_v4(spec) || !is_same_host(one, spec)) continue;
+      if (other == nullptr || affinity(one, spec) > affinity(*other, spec)) other = &one;
+    }
+    if (prefer_v4 && !is_v4(spec) && other != nullptr) continue;
+    joined.push_back(spec);
+    if (other != nullptr) joined.back().resolved.push_back(other->resolved.front());
+  }
+  specs = std::move(joined);
+}
 
 /// One asking: a lookup of services, or none, and lookups of addresses.
 struct DnsSource::Round {
@@ -173,6 +202,7 @@ void DnsSource::finish(Round& round) {
   std::ranges::sort(outcome.specs, by_address);
   const auto repeated = std::ranges::unique(outcome.specs, same_address);
   outcome.specs.erase(repeated.begin(), repeated.end());
+  join_families(outcome.specs, false);
   round_.reset();
   on_outcome_(std::move(outcome));
 }
