@@ -23,6 +23,7 @@ class Cluster {
     for (int64_t i = 0; i < count; ++i) {
       auto& endpoint = endpoints_.emplace_back(std::make_unique<upstream::Endpoint>());
       endpoint->address = "10.0.0.1:" + std::to_string(i);
+      endpoint->resolved.emplace_back();  // which is never connected to
       auto& settings = settings_.emplace_back(std::make_unique<upstream::EndpointSettings>());
       if (weighted) settings->weight = static_cast<uint32_t>(1 + i % 3);
       endpoint->active = static_cast<uint32_t>(i % 7);

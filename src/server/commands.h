@@ -10,7 +10,7 @@
 
 namespace tidegate::server {
 
-/// Of files and addresses that a configuration names.
+/// Of what a configuration names outside itself: files, addresses and hosts.
 struct CheckedFiles {
   std::vector<std::string> faults;    // "tidegate.yaml:4: …"
   std::vector<std::string> warnings;  // the same form
@@ -23,7 +23,7 @@ struct Surroundings {
   std::function<int(const config::Source&)> serve;
   /// Compiles every policy's script; one message per fault, "scripts/a.lua:3: …".
   std::function<std::vector<std::string>(const config::Snapshot&)> check_scripts;
-  /// Loads certificates and keys; resolves the addresses to listen on.
+  /// Loads certificates and keys; resolves the addresses to listen on and the names of endpoints.
   std::function<CheckedFiles(const config::Snapshot&)> check_files;
   std::ostream& out;
   std::ostream& err;

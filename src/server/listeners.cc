@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "net/name_resolver.h"
+
 namespace tidegate::server {
 namespace {
 
@@ -31,9 +33,11 @@ std::string collision(const config::Listener& listener, const std::string& owner
 }
 
 Fallible<net::SocketAddress> first_address(const config::Address& address) {
-  auto all = net::SocketAddress::resolve(address.host, address.port);
+  // In the control thread, which no name server may hold up.
+  constexpr auto kWithin = std::chrono::seconds(2);
+  auto all = net::NameResolver::look_up_within(address.host, kWithin);
   if (!all) return tl::unexpected(all.error());
-  return all->front();
+  return net::SocketAddress::from_ip(all->front(), address.port);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "server/process.h"
 #include "telemetry/log.h"
 #include "telemetry/process_metrics.h"
+#include "upstream/resolution.h"
 
 namespace tidegate::server {
 namespace {
@@ -22,21 +23,6 @@ class NoFilters final : public proxy::FilterSource {
   void acquire(proxy::Filter&) override {}
   void give_back(proxy::Filter&) override {}
 };
-
-telemetry::AccessLogWriter::Target target_of(config::AccessLogTarget target) {
-  using Target = telemetry::AccessLogWriter::Target;
-  switch (target) {
-    case config::AccessLogTarget::Off:
-      return Target::Off;
-    case config::AccessLogTarget::Stdout:
-      return Target::Stdout;
-    case config::AccessLogTarget::Stderr:
-      return Target::Stderr;
-    case config::AccessLogTarget::File:
-      break;
-  }
-  return Target::File;
-}
 
 unsigned worker_count(const config::Snapshot& snapshot) {
   if (snapshot.workers > 0) return snapshot.workers;
@@ -51,6 +37,8 @@ script::ScriptsOptions script_options() {
 constexpr auto kAdoptWithin = std::chrono::seconds(2);
 // Longer than name servers take that answer at all.
 constexpr auto kDiscoverWithin = std::chrono::seconds(5);
+// How long a reload waits for names that are new. Nothing else waits for them.
+constexpr auto kNamesWithin = std::chrono::milliseconds(100);
 
 /// Some settings hold for the life of the process.
 void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapshot& after) {
@@ -90,7 +78,8 @@ Server::Server(const config::Source& source)
       ticket_keys_(std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now())),
       control_(0, control_registry_.add_shard(), nullptr,
                [] { return std::make_unique<NoFilters>(); }),
-      discovery_(control_.loop(), cells_, source.environment(),
+      names_(control_.loop(), [this](const std::string& name) { on_name(name); }),
+      discovery_(control_.loop(), cells_, source.environment(), names_,
                  [this](const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
                    set_endpoints(cluster, std::move(specs));
                  }),
@@ -115,15 +104,6 @@ void Server::spare_descriptors() {
   for (const auto& worker : workers_) {
     worker->post([&one = *worker] { one.close_idle_connection(); });
   }
-}
-
-bool Server::configure_log(const config::Log& config) {
-  if (const auto level = log::parse_level(config.level)) log::set_level(*level);
-  const auto format = config.format == "text" ? log::Format::Text : log::Format::Json;
-  log::set_format(format);
-  const auto done = access_log_.configure({target_of(config.access), config.access_file, format});
-  if (!done) log::error("cannot open the access log", {{"error", done.error()}});
-  return done.has_value();
 }
 
 void Server::watch_signals() {
@@ -159,7 +139,12 @@ bool Server::start(config::Snapshot snapshot) {
   watch_signals();
   log::start_background();
   raise_open_files_limit();
-  if (!configure_log(snapshot.log)) return false;
+  auto access_log = prepare_log(snapshot.log);
+  if (!access_log) {
+    log::error("cannot start", {{"error", access_log.error()}});
+    return false;
+  }
+  use_log(snapshot.log, std::move(*access_log));
   telemetry::add_process_metrics(registry_);
   start_workers(snapshot);
   health_checks_.when_exhausted([this] { spare_descriptors(); });
@@ -207,9 +192,11 @@ void Server::start_workers(const config::Snapshot& snapshot) {
 
 std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   std::vector<std::string> errors;
+  upstream::ask_for_names(snapshot, names_);
+  if (!threads_.empty()) names_.settle_within(kNamesWithin);
   auto endpoints =
       upstream::resolve_endpoints(snapshot, snapshot_ == nullptr ? nullptr : &snapshot_->config,
-                                  snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, errors);
+                                  snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, names_);
   proxy::TlsContexts contexts = load_contexts(snapshot, errors);
   if (!errors.empty()) return errors;
   keep_script_endpoints(snapshot, endpoints);
@@ -274,7 +261,8 @@ void Server::wait_for_discovery() {
   bool late = false;
   Timer limit([](void* flag) { *static_cast<bool*>(flag) = true; }, &late);
   control_.loop().timers().arm(limit, kDiscoverWithin);
-  while (!discovery_.settled() && !late && !draining_) control_.loop().turn();
+  const auto settled = [this] { return discovery_.settled() && names_.settled(); };
+  while (!settled() && !late && !draining_) control_.loop().turn();
   if (late) log::warn("DNS is slow: serving begins with the endpoints that are known");
 }
 
@@ -289,7 +277,7 @@ void Server::set_endpoints(const std::string& cluster, std::vector<upstream::End
   if (wanted == present) return;
   log::info("endpoints changed",
             {{"cluster", cluster}, {"before", present.size()}, {"now", wanted.size()}});
-  upstream::warm_up(wanted, present, control_.loop().now());
+  if (!threads_.empty()) upstream::warm_up(wanted, present, control_.loop().now());
   present = std::move(wanted);
   const auto shared = std::make_shared<const upstream::Endpoints>(present);
   snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(all));
@@ -304,14 +292,19 @@ void Server::set_endpoints(const std::string& cluster, std::vector<upstream::End
 void Server::set_script_endpoints(const std::string& cluster,
                                   std::vector<config::Endpoint> endpoints) {
   if (draining_) return;
-  std::vector<std::string> errors;
   const config::Cluster* settings = snapshot_->config.find_cluster(cluster);
   if (settings == nullptr) return;
-  std::vector<upstream::EndpointSpec> specs = upstream::resolve_names(*settings, endpoints, errors);
-  if (!errors.empty())
-    return log::error("endpoints of a script refused", {{"error", errors.front()}});
   by_script_.insert(cluster);
-  set_endpoints(cluster, std::move(specs));
+  set_endpoints(cluster, upstream::resolve_names(*settings, endpoints, names_));
+}
+
+void Server::on_name(const std::string& name) {
+  if (snapshot_ == nullptr || draining_) return;
+  const auto before = snapshot_;
+  for (size_t i = 0; i < before->config.clusters.size(); ++i) {
+    auto specs = upstream::moved(before->endpoints[i], name, names_);
+    if (!specs.empty()) set_endpoints(before->config.clusters[i].name, std::move(specs));
+  }
 }
 
 // What a script has set holds until the configuration says something else than it did.
@@ -392,9 +385,11 @@ std::vector<std::string> Server::reload() {
     for (const config::Error& error : loaded.error()) errors.push_back(error.to_string());
   } else {
     warn_of_fixed_settings(snapshot_->config, *loaded);
+    names_.renew(upstream::names_of(snapshot_->endpoints));
     const config::Log log_settings = loaded->log;
-    errors = apply(std::move(*loaded));
-    if (errors.empty()) configure_log(log_settings);
+    auto access_log = prepare_log(log_settings);
+    errors = access_log ? apply(std::move(*loaded)) : std::vector{access_log.error()};
+    if (errors.empty()) use_log(log_settings, std::move(*access_log));
   }
   for (const std::string& error : errors) log::error("reload refused", {{"error", error}});
   cells_.counter(telemetry::Family::ConfigReloadsTotal, {errors.empty() ? "loaded" : "refused"})

@@ -59,6 +59,8 @@ class Server {
   void set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs);
   /// The same, by a script's wish.
   void set_script_endpoints(const std::string& cluster, std::vector<config::Endpoint> endpoints);
+  /// The endpoints that are connected to by this name have other addresses.
+  void on_name(const std::string& name);
   void spare_descriptors();
   void keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to);
   void wait_for_workers(Countdown& adopted);
@@ -86,7 +88,10 @@ class Server {
   void on_terminate();
   void on_worker_drained();
   void stop_all();
-  bool configure_log(const config::Log& log);
+  using PreparedLog = Fallible<telemetry::AccessLogWriter::Prepared>;
+  /// Opens what is to be the access log; an error: it cannot be.
+  static PreparedLog prepare_log(const config::Log& log);
+  void use_log(const config::Log& log, telemetry::AccessLogWriter::Prepared access_log);
   void each_second();
 
   config::Source source_;
@@ -110,8 +115,10 @@ class Server {
   Worker control_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  upstream::Names names_;
   upstream::Discovery discovery_;
   upstream::HealthChecks health_checks_;
+  std::string configured_level_;     // of the operational log
   std::set<std::string> by_script_;  // clusters whose endpoints a script has set
   std::vector<std::unique_ptr<net::SignalWatch>> signals_;
   std::unique_ptr<net::FileWatch> files_;

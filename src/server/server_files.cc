@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server's files that change while it runs: scripts and certificates.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
+#include <map>
 
+#include "config/outbound_proxy.h"
 #include "net/descriptors.h"
+#include "net/name_resolver.h"
 #include "server/commands.h"
 #include "server/server.h"
 #include "telemetry/log.h"
@@ -15,7 +20,41 @@ int64_t unix_now() {
   return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
 }
 
+telemetry::AccessLogWriter::Target target_of(config::AccessLogTarget target) {
+  using Target = telemetry::AccessLogWriter::Target;
+  switch (target) {
+    case config::AccessLogTarget::Off:
+      return Target::Off;
+    case config::AccessLogTarget::Stdout:
+      return Target::Stdout;
+    case config::AccessLogTarget::Stderr:
+      return Target::Stderr;
+    case config::AccessLogTarget::File:
+      break;
+  }
+  return Target::File;
+}
+
+log::Format format_of(const config::Log& config) {
+  return config.format == "text" ? log::Format::Text : log::Format::Json;
+}
+
 }  // namespace
+
+Server::PreparedLog Server::prepare_log(const config::Log& config) {
+  return telemetry::AccessLogWriter::prepare(
+             {target_of(config.access), config.access_file, format_of(config)})
+      .map_error([](const std::string& why) { return "the access log: " + why; });
+}
+
+void Server::use_log(const config::Log& config, telemetry::AccessLogWriter::Prepared access_log) {
+  // A level that was set by the admin address holds until the configuration says another.
+  if (std::exchange(configured_level_, config.level) != config.level) {
+    if (const auto level = log::parse_level(config.level)) log::set_level(*level);
+  }
+  log::set_format(format_of(config));
+  access_log_.use(std::move(access_log));
+}
 
 void Server::watch_files() {
   if (draining_) return;
@@ -158,6 +197,35 @@ void Server::warn_of_doubts(const proxy::SharedSnapshot& snapshot) {
   }
 }
 
+namespace {
+
+/// A warning for each endpoint whose name does not resolve here and now.
+void look_names_up(const config::Snapshot& snapshot, std::vector<std::string>& warnings) {
+  constexpr auto kWithin = std::chrono::seconds(5);
+  const auto until = std::chrono::steady_clock::now() + kWithin;
+  std::map<std::string, std::string> known;  // why not; empty: it resolves
+  for (const config::Cluster& cluster : snapshot.clusters) {
+    for (const config::Endpoint& endpoint : cluster.endpoints) {
+      const config::OutboundProxy* proxy = config::outbound_proxy_for(cluster, endpoint);
+      const config::Address& address = proxy == nullptr ? endpoint.address : proxy->address;
+      if (address.is_unix) continue;
+      auto [at, is_new] = known.emplace(address.host, "");
+      if (is_new) {
+        const Duration left = until - std::chrono::steady_clock::now();
+        const auto answer = net::NameResolver::look_up_within(
+            address.host, std::max<Duration>(left, Duration::zero()));
+        if (!answer) at->second = answer.error();
+      }
+      if (at->second.empty()) continue;
+      warnings.push_back(fmt::format("{}:{}: clusters.{}: {}; until it does, the endpoint is down",
+                                     endpoint.origin.file, endpoint.origin.line, cluster.name,
+                                     at->second));
+    }
+  }
+}
+
+}  // namespace
+
 CheckedFiles check_files(const config::Snapshot& snapshot) {
   CheckedFiles checked;
   const auto keys = std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now());
@@ -165,6 +233,7 @@ CheckedFiles check_files(const config::Snapshot& snapshot) {
   const auto addresses = address_faults(snapshot);
   checked.faults.insert(checked.faults.end(), addresses.begin(), addresses.end());
   checked.warnings = proxy::doubtful_certificates(snapshot, contexts, unix_now());
+  look_names_up(snapshot, checked.warnings);
   return checked;
 }
 

@@ -43,24 +43,37 @@ AccessLog& AccessLogWriter::add(Counter& dropped, size_t ring_bytes) {
   return *logs_.emplace_back(std::make_unique<AccessLog>(control_, dropped, ring_bytes));
 }
 
-Fallible<void> AccessLogWriter::configure(const Options& options) {
-  std::shared_ptr<LogFile> file;
-  if (options.target == Target::File) {
-    auto opened = LogFile::open(options.file);
+Fallible<AccessLogWriter::Prepared> AccessLogWriter::prepare(Options options) {
+  Prepared prepared{std::move(options), nullptr};
+  if (prepared.options.target == Target::File) {
+    auto opened = LogFile::open(prepared.options.file);
     if (!opened) return tl::unexpected(opened.error());
-    file = *opened;
-  } else if (options.target != Target::Off) {
-    file = LogFile::of(options.target == Target::Stdout ? STDOUT_FILENO : STDERR_FILENO);
+    prepared.file = std::move(*opened);
+  } else if (prepared.options.target != Target::Off) {
+    prepared.file =
+        LogFile::of(prepared.options.target == Target::Stdout ? STDOUT_FILENO : STDERR_FILENO);
   }
+  return prepared;
+}
+
+void AccessLogWriter::use(Prepared prepared) {
+  const Target target = prepared.options.target;
+  control_.format.store(prepared.options.format, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
-    if (file != nullptr) file_ = std::move(file);  // off: what waits still goes to the old one
-    options_ = options;
+    if (prepared.file != nullptr)
+      file_ = std::move(prepared.file);  // off: what waits still goes out
+    options_ = std::move(prepared.options);
   }
-  control_.format.store(options.format, std::memory_order_relaxed);
-  control_.enabled.store(options.target != Target::Off, std::memory_order_relaxed);
-  const bool needs_thread = options.target != Target::Off && !thread_.joinable() && !stopping_;
+  control_.enabled.store(target != Target::Off, std::memory_order_relaxed);
+  const bool needs_thread = target != Target::Off && !thread_.joinable() && !stopping_;
   if (needs_thread) thread_ = std::thread([this] { run(); });
+}
+
+Fallible<void> AccessLogWriter::configure(const Options& options) {
+  auto prepared = prepare(options);
+  if (!prepared) return tl::unexpected(prepared.error());
+  use(std::move(*prepared));
   return {};
 }
 

@@ -34,7 +34,16 @@ class AccessLogWriter {
   /// A new worker's log; `dropped` is a cell of that worker.
   AccessLog& add(Counter& dropped, size_t ring_bytes = AccessLog::kRingBytes);
 
-  /// Sets or changes the target. A file that cannot be opened is an error and changes nothing.
+  /// What a change begins with: the target is open, but not yet in use.
+  struct Prepared {
+    Options options;
+    std::shared_ptr<LogFile> file;  // null: off
+  };
+  /// An error: the file cannot be opened, or is a named pipe that nobody reads.
+  static Fallible<Prepared> prepare(Options options);
+  /// Sets or changes the target.
+  void use(Prepared prepared);
+  /// Both. An error changes nothing.
   Fallible<void> configure(const Options& options);
 
   /// Opens the file anew, for log rotation. Any thread. (A file that was renamed or removed is

@@ -36,6 +36,7 @@ bool Candidates::refresh(TimePoint now) {
 
 bool Candidates::usable(size_t index, TimePoint now) const {
   const Endpoint& endpoint = *endpoints_[index];
+  if (endpoint.resolved.empty()) return false;  // its name does not resolve
   if (!panic_) return endpoint.available(now);
   return !endpoint.draining.load(std::memory_order_relaxed) && endpoint.breaker.allows(now);
 }
@@ -43,7 +44,7 @@ bool Candidates::usable(size_t index, TimePoint now) const {
 // A half-open one stays on the list while its trials are under way: they end at any moment.
 bool Candidates::listable(size_t index, TimePoint now) const {
   const Endpoint& endpoint = *endpoints_[index];
-  if (endpoint.draining.load(std::memory_order_relaxed)) return false;
+  if (endpoint.draining.load(std::memory_order_relaxed) || endpoint.resolved.empty()) return false;
   if (!panic_ && !endpoint.healthy.load(std::memory_order_relaxed)) return false;
   return endpoint.breaker.state() != Breaker::State::Open || now >= endpoint.breaker.open_until();
 }

@@ -7,31 +7,30 @@
 #include "config/endpoint_file.h"
 #include "config/error.h"
 #include "telemetry/log.h"
+#include "upstream/resolution.h"
 
 namespace tidegate::upstream {
 namespace {
 
 using telemetry::Family;
 
-std::string to_text(const std::vector<std::string>& errors) {
-  std::string text;
-  for (const std::string& error : errors) text += (text.empty() ? "" : "; ") + error;
-  return text;
-}
+// Longer than a name server in the house takes.
+constexpr auto kNamesWithin = std::chrono::milliseconds(100);
 
 std::string to_text(const config::Errors& errors) {
-  std::vector<std::string> texts;
-  for (const config::Error& error : errors) texts.push_back(error.to_string());
-  return to_text(texts);
+  std::string text;
+  for (const config::Error& error : errors) text += (text.empty() ? "" : "; ") + error.to_string();
+  return text;
 }
 
 }  // namespace
 
 Discovery::Discovery(net::EventLoop& loop, telemetry::Shard& cells, config::Environment environment,
-                     OnEndpoints on_endpoints)
+                     Names& names, OnEndpoints on_endpoints)
     : loop_(loop),
       cells_(cells),
       environment_(std::move(environment)),
+      names_(names),
       on_endpoints_(std::move(on_endpoints)),
       random_state_(std::random_device{}()) {}
 
@@ -139,20 +138,16 @@ void Discovery::on_files(const std::set<std::string>& changed) {
   for (const auto& [cluster, settings] : std::map(files_)) {
     const std::string& path = settings.file;
     if (!changed.contains(path)) continue;
-    std::vector<std::string> errors;
-    std::vector<EndpointSpec> specs;
-    if (const auto loaded = config::load_endpoints(path, environment_)) {
-      specs = resolve_names(settings, *loaded, errors);
-    } else {
-      errors.push_back(to_text(loaded.error()));
-    }
-    count(cluster, errors.empty() ? "found" : "failed");
-    if (errors.empty()) {
-      on_endpoints_(cluster, std::move(specs));
-    } else {
+    const auto loaded = config::load_endpoints(path, environment_);
+    count(cluster, loaded ? "found" : "failed");
+    if (!loaded) {
       log::error("endpoint file refused: the former endpoints stay",
-                 {{"cluster", cluster}, {"file", path}, {"error", to_text(errors)}});
+                 {{"cluster", cluster}, {"file", path}, {"error", to_text(loaded.error())}});
+      continue;
     }
+    (void)resolve_names(settings, *loaded, names_);
+    names_.settle_within(kNamesWithin);
+    on_endpoints_(cluster, resolve_names(settings, *loaded, names_));
   }
 }
 

@@ -14,6 +14,7 @@
 #include "telemetry/registry.h"
 #include "upstream/dns_source.h"
 #include "upstream/endpoint_set.h"
+#include "upstream/names.h"
 
 namespace tidegate::upstream {
 
@@ -26,8 +27,9 @@ class Discovery {
   using OnEndpoints =
       std::function<void(const std::string& cluster, std::vector<EndpointSpec> specs)>;
 
+  /// `names`: of the endpoints in files.
   Discovery(net::EventLoop& loop, telemetry::Shard& cells, config::Environment environment,
-            OnEndpoints on_endpoints);
+            Names& names, OnEndpoints on_endpoints);
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;
 
@@ -55,6 +57,7 @@ class Discovery {
   net::EventLoop& loop_;
   telemetry::Shard& cells_;
   const config::Environment environment_;
+  Names& names_;
   const OnEndpoints on_endpoints_;
   config::Resolver resolver_config_;
   std::unique_ptr<net::Resolver> resolver_;

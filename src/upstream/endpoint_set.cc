@@ -45,8 +45,11 @@ const std::string& host_of(const EndpointSpec& spec) {
   return spec.host.empty() ? spec.config.address.host : spec.host;
 }
 
-const std::string& certified_name_of(const EndpointSpec& spec) {
-  return spec.certified_name.empty() ? host_of(spec) : spec.certified_name;
+// TLS carries names without the dot that a full one may end with (RFC 6066 3), as certificates do.
+std::string certified_name_of(const EndpointSpec& spec) {
+  std::string name = spec.certified_name.empty() ? host_of(spec) : spec.certified_name;
+  if (name.ends_with('.')) name.pop_back();
+  return name;
 }
 
 bool fits(const Endpoint& endpoint, const EndpointSpec& wanted, const std::string& authority) {
@@ -94,6 +97,7 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     endpoint->config = {std::move(spec.config.url), std::move(spec.config.scheme),
                         std::move(spec.config.address)};
     endpoint->resolved = std::move(spec.resolved);
+    if (endpoint->resolved.empty()) endpoint->healthy = false;
     endpoint->proxy = std::move(spec.proxy);
     endpoint->tunnelled = spec.tunnelled;
   }

@@ -137,7 +137,7 @@ void HealthChecks::update(const config::Snapshot& snapshot, const EndpointSet& s
     const config::Cluster& cluster = snapshot.clusters[i];
     for (const auto& endpoint : set[i]) {
       if (!cluster.health_check) {
-        endpoint->set_healthy(true, loop_.now());
+        endpoint->set_healthy(!endpoint->resolved.empty(), loop_.now());
         continue;
       }
       auto& check = checks_[endpoint.endpoint.get()];

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The config file itself can be reloaded; one that does not validate changes nothing."""
+import os
 import signal
 import threading
 
@@ -146,3 +147,37 @@ def test_many_config_reloads_leave_nothing_behind(origin, tidegate, connect):
     if MEASURES_MEMORY:
         assert proxy.memory_kib() - memory < 4096
     assert proxy.descriptors() <= descriptors + 2
+
+
+@pytest.mark.parametrize("target", ["missing/access.log", "pipe", "folder"])
+def test_o14_an_access_log_that_cannot_be_opened_changes_nothing(tidegate, connect, target):
+    proxy = tidegate(responding("one"))
+    os.mkfifo(proxy.folder / "pipe")  # which nobody reads
+    (proxy.folder / "folder").mkdir()
+    proxy.write_config(responding("two", log={"access": target}))
+    reply = proxy.admin("/reload", "POST")
+    assert reply.status == 422 and "access log" in reply.json()["errors"][0], reply
+    client = connect(proxy)
+    assert client.get("/here").text == "one"
+    assert proxy.wait_for_access(path="/here"), "the former access log goes on"
+
+
+def test_o14_an_access_log_that_can_be_opened_is_in_use_after_the_reload(tidegate, connect):
+    proxy = tidegate(responding("one"))
+    proxy.write_config(responding("two", log={"access": "access.log"}))
+    assert proxy.admin("/reload", "POST").status == 200
+    assert connect(proxy).get("/there").text == "two"
+    eventually(lambda: "/there" in (proxy.folder / "access.log").read_text(encoding="utf-8"))
+
+
+def test_o27_a_log_level_set_by_the_admin_address_survives_a_reload(tidegate):
+    proxy = tidegate(responding("one"))
+    assert proxy.admin("/log-level", "POST", body='{"level": "warn"}').status == 200
+    assert proxy.admin("/reload", "POST").status == 200
+    assert proxy.admin("/log-level").json() == {"level": "warn"}
+    proxy.write_config(responding("one", log={"level": "info"}))  # which it is without saying
+    assert proxy.admin("/reload", "POST").status == 200
+    assert proxy.admin("/log-level").json() == {"level": "warn"}
+    proxy.write_config(responding("one", log={"level": "debug"}))
+    assert proxy.admin("/reload", "POST").status == 200
+    assert proxy.admin("/log-level").json() == {"level": "debug"}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support import config_for, eventually
+from support import config_for, eventually, run_tidegate
 from support.dns import A, AAAA, NXDOMAIN, REFUSED, SERVFAIL, SRV, DnsServer
 
 FAST = {"min_refresh": "20ms", "max_refresh": "50ms"}
@@ -72,6 +72,16 @@ def test_ipv6_addresses_are_endpoints_too(dns, tidegate):
     dns.set("users.test", a=["127.0.0.1"], aaaa=["::1"])
     proxy = tidegate(by_dns(dns, 8080))
     assert addresses(proxy) == ["127.0.0.1:8080", "[::1]:8080"]
+
+
+def test_c7_an_address_where_nothing_listens_falls_back_to_the_other_family(
+        dns, origins, tidegate, connect):
+    (origin,) = origins(1)
+    dns.set("users.test", a=["127.0.0.1"], aaaa=["::1"])
+    proxy = tidegate(by_dns(dns, origin.port))
+    client = connect(proxy)
+    assert [client.get("/").status for _ in range(8)] == [200] * 8
+    assert [connect(proxy).get("/").status for _ in range(4)] == [200] * 4
 
 
 def test_the_origin_sees_the_name_as_host_when_it_is_to_see_its_own(dns, origins, tidegate, connect):
@@ -499,3 +509,44 @@ def test_the_certificate_behind_srv_is_for_the_services_domain(
     config = by_dns(dns, name=f"_https._tcp.{domain}.", type="srv", scheme="https")
     config["clusters"]["origin"]["tls"] = {"ca": str(authority.cert)}
     assert connect(tidegate(config)).get("/").status == status
+
+
+# -- names that do not resolve --------------------------------------------------------------------
+SOON = {"RES_OPTIONS": "timeout:1 attempts:1"}
+
+
+def test_c6_a_name_that_does_not_resolve_takes_its_endpoint_out_and_no_more(make_origin, tidegate, connect):
+    origin = make_origin("there")
+    origin.otherwise(body=b"there")
+    config = config_for(origin, "http://nobody.invalid:80")
+    proxy = tidegate(config, env=SOON)
+    assert [connect(proxy).get("/").status for _ in range(6)] == [200] * 6
+    assert {address: one["healthy"] for address, one in endpoints(proxy).items()} == {
+        origin.address: True, "nobody.invalid:80": False}
+    assert proxy.wait_for_log(message="a name does not resolve", name="nobody.invalid")
+    # By a reload too, and a name that does resolve serves at once.
+    proxy.write_config(config_for(f"http://localhost:{origin.port}", "http://nobody2.invalid:80"))
+    assert proxy.admin("/reload", "POST").status == 200
+    eventually(lambda: connect(proxy).get("/").text == "there")
+
+
+def test_c6_check_warns_of_a_name_that_does_not_resolve(tmp_path):
+    config = tmp_path / "tidegate.yaml"
+    config.write_text("listeners: [{ address: 127.0.0.1:1 }]\n"
+                      "clusters: { a: { endpoints: [http://nobody.invalid, http://localhost] } }\n"
+                      "routes: [{ cluster: a }]\n", encoding="utf-8")
+    done = run_tidegate("check", "--config", config, env=SOON)
+    assert done.returncode == 0, done.stderr
+    assert "tidegate.yaml:2: clusters.a: cannot resolve nobody.invalid" in done.stderr
+    assert "localhost" not in done.stderr
+
+
+def test_c6_an_endpoint_file_may_name_what_does_not_resolve(make_origin, tidegate, connect):
+    origin = make_origin("there")
+    origin.otherwise(body=b"there")
+    config = config_for(origin)
+    config["clusters"]["origin"] = {"file": "endpoints.yaml"}
+    proxy = tidegate(config, {"endpoints.yaml": json.dumps([origin.url])}, env=SOON)
+    proxy.write_script("endpoints.yaml", json.dumps(["http://nobody.invalid", f"http://localhost:{origin.port}"]))
+    eventually(lambda: endpoints(proxy).keys() == {"nobody.invalid:80", f"localhost:{origin.port}"})
+    eventually(lambda: connect(proxy).get("/").status == 200)

@@ -19,6 +19,7 @@ class BalancerRig final : public upstream::HashKeySource {
 
   upstream::Endpoint& add(uint32_t weight = 1, std::map<std::string, std::string> tags = {}) {
     auto& endpoint = endpoints.emplace_back(std::make_unique<upstream::Endpoint>());
+    endpoint->resolved.emplace_back();  // which is never connected to
     settings.push_back(std::make_unique<upstream::EndpointSettings>(weight, std::move(tags)));
     endpoint->address = "10.0.0." + std::to_string(next_name++) + ":80";
     balancer_.reset();

@@ -74,3 +74,18 @@ TEST_CASE("without panic_threshold the last healthy endpoint carries all, and th
   rig.set_healthy(2, false);
   CHECK(rig.pick() == -1);
 }
+
+TEST_CASE("C6: an endpoint whose name does not resolve is never picked, not even in panic") {
+  for (const char* name : {"round_robin", "random", "least_connections", "p2c", "ewma"}) {
+    CAPTURE(name);
+    BalancerRig rig(name, 3);
+    rig.config.panic_threshold = 1;
+    rig.endpoints[1]->resolved.clear();
+    rig.set_healthy(0, false);
+    rig.set_healthy(1, false);
+    rig.set_healthy(2, false);
+    for (int i = 0; i < 30; ++i) CHECK(rig.pick() != 1);
+    rig.set_healthy(1, true);
+    for (int i = 0; i < 30; ++i) CHECK(rig.pick() != 1);
+  }
+}

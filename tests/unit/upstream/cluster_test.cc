@@ -20,6 +20,7 @@ struct Rig {
     config.breaker->recovery_timeout = 60s;
     for (size_t i = 0; i < count; ++i) {
       auto& endpoint = endpoints.emplace_back(std::make_shared<Endpoint>());
+      endpoint->resolved.emplace_back();  // which is never connected to
       endpoint->address = "10.0.0." + std::to_string(i + 1) + ":80";
     }
   }

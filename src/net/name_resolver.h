@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip.h"
+#include "base/result.h"
+
+namespace tidegate::net {
+
+class EventLoop;
+
+/// All addresses of a name, without repetition; at least one.
+using NameAnswer = Fallible<std::vector<IpAddress>>;
+
+/// Looks names up as every program of the system does: hosts file, search domains, name service
+/// switch. The one function for that, getaddrinfo, blocks for as long as name servers are silent,
+/// which may be 20 s a name. So it runs on threads of its own, a few at a time, and the loop goes
+/// on. Belongs to the loop's thread.
+class NameResolver {
+ public:
+  using OnAnswer = std::function<void(const std::string& name, NameAnswer answer)>;
+  /// What `look_up` asks; for tests another than the system. Called on any thread.
+  using LookUp = std::function<NameAnswer(const std::string& name)>;
+
+  /// `on_answer` is called in a turn of the loop or from inside `wait_until`.
+  NameResolver(EventLoop& loop, OnAnswer on_answer, LookUp look_up = system_look_up);
+  /// Does not wait for lookups under way; nobody hears of them.
+  ~NameResolver();
+  NameResolver(const NameResolver&) = delete;
+  NameResolver& operator=(const NameResolver&) = delete;
+
+  /// Asks for the addresses of `name`.
+  void ask(const std::string& name);
+  /// Blocks until answers have come, or `until`, and passes on what has come. False: nothing.
+  bool wait_until(TimePoint until);
+
+  /// Blocks until the system has answered, however long that takes.
+  static NameAnswer system_look_up(const std::string& name);
+  /// Blocks for `limit` at most; then the lookup goes on unheard, and that is an error.
+  static NameAnswer look_up_within(const std::string& name, Duration limit);
+
+ private:
+  struct Shared;
+  static void work(const std::shared_ptr<Shared>& shared);
+  static void pass_on(Shared& shared);
+
+  std::shared_ptr<Shared> shared_;  // with the threads, which may outlive this object
+};
+
+}  // namespace tidegate::net
