@@ -131,9 +131,10 @@ local function misuse(ctx, entry)
     fine, result = pcall(method, entry.value, ctx.marker)
     back(ctx)
   end
-  if fine then
+  -- A coroutine that was resumed by another may still believe that its own exchange runs.
+  if fine and pcall(index, ctx.request, "id") then
     proxy.log.error("chaos: a handle of another exchange works",
-      { name = name, how = how, result = tostring(result), owner = entry.owner, runs = ctx.marker, hook = ctx.hook })
+      { name = name, again = tostring((pcall(index, entry.value, name))), how = how, result = tostring(result), owner = entry.owner, runs = ctx.marker, hook = ctx.hook })
   end
 end
 
