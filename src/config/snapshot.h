@@ -175,6 +175,8 @@ struct Budget {
 };
 
 enum class OnError : uint8_t { Closed, Open };
+/// Whether a policy may share its Lua VM with other policies of its script.
+enum class Isolation : uint8_t { Shared, Own };
 
 /// Free-form YAML below `options`, kept as JSON text so that this struct needs no parser's types.
 struct Policy {
@@ -186,6 +188,7 @@ struct Policy {
   std::vector<std::string> env;
   bool jit = false;
   bool trusted = false;
+  Isolation isolation = Isolation::Shared;
   Origin origin;
 };
 

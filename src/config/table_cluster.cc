@@ -188,7 +188,14 @@ const Section& policy_section() {
                  "The only environment variables it can read.")
           .field("jit", &Policy::jit, flag(),
                  "Compile hot loops. A compiled loop cannot be interrupted by the CPU budget.")
-          .field("trusted", &Policy::trusted, flag(), "Give it Lua's full standard library.");
+          .field("trusted", &Policy::trusted, flag(), "Give it Lua's full standard library.")
+          .field("isolation", &Policy::isolation,
+                 enumeration<Isolation>({{"shared", Isolation::Shared}, {"own", Isolation::Own}}),
+                 "`shared`: policies of one script whose `trusted`, `jit` and `budget.memory` are "
+                 "equal "
+                 "share one Lua VM per worker, with its heap, collector and memory budget, but no "
+                 "globals. "
+                 "`own`: a VM of its own.");
   return kSection;
 }
 

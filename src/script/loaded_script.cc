@@ -9,11 +9,12 @@
 namespace tidegate::script {
 namespace {
 
+// Policies that share a VM are alike in these (Scripts::group); were they not, the strictest holds.
 Vm::Limits limits_of(const Generation& generation) {
-  Vm::Limits limits{.memory = 0, .jit = false};
+  Vm::Limits limits{.memory = SIZE_MAX, .jit = true};
   for (const config::Policy& policy : generation.policies()) {
-    limits.memory = std::max<size_t>(limits.memory, policy.budget.memory);
-    limits.jit |= policy.jit;
+    limits.memory = std::min<size_t>(limits.memory, policy.budget.memory);
+    limits.jit &= policy.jit;
   }
   return limits;
 }

@@ -17,7 +17,15 @@ bool same_policy(const config::Policy& a, const config::Policy& b) {
   return a.name == b.name && a.script == b.script && a.options_json == b.options_json &&
          a.budget.cpu == b.budget.cpu && a.budget.memory == b.budget.memory &&
          a.budget.time == b.budget.time && a.on_error == b.on_error && a.env == b.env &&
-         a.jit == b.jit && a.trusted == b.trusted;
+         a.jit == b.jit && a.trusted == b.trusted && a.isolation == b.isolation;
+}
+
+// Only what is alike may share a VM: the budgets and the JIT belong to the VM, so the laxest policy
+// in it would decide for all of them.
+bool may_share_vm(const config::Policy& a, const config::Policy& b) {
+  return a.script == b.script && a.trusted == b.trusted && a.jit == b.jit &&
+         a.budget.memory == b.budget.memory && a.isolation == config::Isolation::Shared &&
+         b.isolation == config::Isolation::Shared;
 }
 
 std::vector<std::string> names_of(proxy::HookSet hooks) {
@@ -52,10 +60,9 @@ std::string joined(const std::vector<std::string>& errors) {
 
 }  // namespace
 
-/// One script as a snapshot uses it. Trusted policies do not share a VM with others.
+/// One script as a snapshot uses it, with the policies that share a VM.
 struct Scripts::Use {
   std::string path;
-  bool trusted;
   std::string folder;  // that names are relative to: the configuration file's
   std::vector<config::Policy> policies;
   std::vector<std::string> limits;  // of the snapshot, by name
@@ -72,7 +79,7 @@ Scripts::Uses Scripts::group(const config::Snapshot& snapshot) const {
   Uses uses;
   for (const config::Policy& policy : snapshot.policies) {
     auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& one) {
-      return one.path == policy.script && one.trusted == policy.trusted;
+      return may_share_vm(one.policies.front(), policy);
     });
     if (use == uses.end()) {
       std::error_code error;
@@ -80,8 +87,7 @@ Scripts::Uses Scripts::group(const config::Snapshot& snapshot) const {
           policy.origin.file.empty()
               ? fs::current_path(error).string()
               : fs::absolute(policy.origin.file, error).parent_path().string();
-      use =
-          uses.insert(uses.end(), {policy.script, policy.trusted, folder, {}, limits_of(snapshot)});
+      use = uses.insert(uses.end(), {policy.script, folder, {}, limits_of(snapshot)});
     }
     use->policies.push_back(policy);
   }
@@ -128,7 +134,7 @@ std::vector<std::string> Scripts::load(const config::Snapshot& snapshot) {
   std::vector<std::string> errors;
   GenerationSet set;
   for (const Use& use : group(snapshot)) {
-    auto old = find(use.path, use.trusted);
+    auto old = find(use.policies.front());
     const bool same = old != nullptr && old->is_current() && knows_limits(use.limits, *old) &&
                       std::equal(use.policies.begin(), use.policies.end(), old->policies().begin(),
                                  old->policies().end(), same_policy);
@@ -144,10 +150,9 @@ std::vector<std::string> Scripts::load(const config::Snapshot& snapshot) {
   return errors;
 }
 
-std::shared_ptr<const Generation> Scripts::find(const std::string& path, bool trusted) const {
+std::shared_ptr<const Generation> Scripts::find(const config::Policy& first) const {
   for (const auto& generation : *current()) {
-    const config::Policy& first = generation->policies().front();
-    if (first.script == path && first.trusted == trusted) return generation;
+    if (same_policy(generation->policies().front(), first)) return generation;
   }
   return nullptr;
 }
@@ -158,7 +163,7 @@ std::vector<std::string> Scripts::replace(const Generation& old, bool& replaced)
   const std::string folder =
       path.ends_with(name) ? path.substr(0, path.size() - name.size()) : std::string();
   std::vector<std::string> errors;
-  auto made = make({path, old.policies().front().trusted, folder, old.policies(), limits_}, errors);
+  auto made = make({path, folder, old.policies(), limits_}, errors);
   if (made == nullptr) {
     note_error(old.policies(), joined(errors));
     return errors;

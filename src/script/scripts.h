@@ -67,7 +67,7 @@ class Scripts {
   Uses group(const config::Snapshot& snapshot) const;
   std::shared_ptr<const Generation> make(const Use& use, std::vector<std::string>& errors);
   std::vector<std::string> folders_of(const std::string& script) const;
-  std::shared_ptr<const Generation> find(const std::string& path, bool trusted) const;
+  std::shared_ptr<const Generation> find(const config::Policy& first) const;
   std::vector<std::string> replace(const Generation& old, bool& replaced);
   void publish(GenerationSet set);
   void note_error(const std::vector<config::Policy>& policies, const std::string& error);

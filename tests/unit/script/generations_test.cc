@@ -155,6 +155,67 @@ TEST_CASE("policies of one script share a VM, but no globals, and go live togeth
   CHECK(rig.get().body == "11");
 }
 
+TEST_CASE("L27: policies that differ in jit, trusted or memory budget never share a VM") {
+  struct Case {
+    const char* what;
+    void (*change)(config::Policy&);
+    size_t vms;
+  };
+  const Case kCases[] = {
+      {"nothing", [](config::Policy&) {}, 1},
+      {"CPU budget", [](config::Policy& p) { p.budget.cpu *= 2; }, 1},
+      {"options", [](config::Policy& p) { p.options_json = R"({"x":1})"; }, 1},
+      {"jit", [](config::Policy& p) { p.jit = true; }, 2},
+      {"trusted", [](config::Policy& p) { p.trusted = true; }, 2},
+      {"memory budget", [](config::Policy& p) { p.budget.memory *= 4; }, 2},
+      {"isolation", [](config::Policy& p) { p.isolation = config::Isolation::Own; }, 2},
+  };
+  for (const bool first : {false, true}) {
+    for (const Case& one : kCases) {
+      CAPTURE(one.what);
+      PolicyRig rig;
+      rig.policy("a", "function on_request(r) r:reply(200, 'fine') end");
+      rig.config.policies.emplace_back(rig.config.policies[0]);
+      rig.config.policies.back().name = "b";
+      one.change(rig.config.policies[first ? 0 : 1]);
+      REQUIRE(rig.load().empty());
+      CHECK(rig.worker.vm_count() == one.vms);
+      CHECK(rig.get().body == "fine");
+    }
+  }
+}
+
+TEST_CASE("L27: a policy without the JIT is interrupted although another of its script has it") {
+  PolicyRig rig;
+  auto& policy = rig.policy("a", R"(
+    function on_request(r) if options.loop then while true do end end end)");
+  policy.options_json = R"({"loop":true})";
+  policy.budget.cpu = std::chrono::milliseconds(20);
+  rig.config.policies.emplace_back(rig.config.policies[0]);
+  rig.config.policies.back().name = "b";
+  rig.config.policies.back().jit = true;
+  rig.config.policies.back().options_json = "{}";
+  REQUIRE(rig.load().empty());
+  CHECK(rig.get().status == 500);
+}
+
+TEST_CASE("L27: policies that own their VM keep it over a load that changes nothing") {
+  PolicyRig rig;
+  rig.policy("a", "local n = 0 function on_request(r) n = n + 1 r.vars.n = n end").isolation =
+      config::Isolation::Own;
+  rig.config.policies.emplace_back(rig.config.policies[0]);
+  rig.config.policies.back().name = "b";
+  rig.policy("show", "function on_request(r) r:reply(200, tostring(r.vars.n)) end");
+  REQUIRE(rig.load().empty());
+  CHECK(rig.worker.vm_count() == 3);
+  CHECK(rig.get().body == "1");
+  REQUIRE(rig.load().empty());
+  CHECK(rig.get().body == "2");
+  REQUIRE(rig.scripts.reload("b").empty());
+  rig.adopt();
+  CHECK(rig.get().body == "3");
+}
+
 TEST_CASE("modules come from the script's folder, once per policy, and are watched") {
   PolicyRig rig;
   rig.folder.write("m.lua", "loaded = (loaded or 0) + 1 return {name = ...}");
