@@ -31,6 +31,7 @@ struct Breaker {
   Duration recovery_timeout = std::chrono::seconds(30);
   Duration max_recovery_timeout = std::chrono::minutes(5);
   uint32_t half_open_requests = 1;
+  Duration trial_timeout = std::chrono::seconds(5);  // then another trial may start
   double max_ejected = 0.5;  // share of the cluster's endpoints; one in any case
   StatusSet failure_status{{{502, 504}}};
 };

@@ -154,6 +154,9 @@ const Section& breaker_section() {
           .field("half_open_requests", &Breaker::half_open_requests, count32(1, 1000),
                  "Trial requests after that, at most so many at once; it closes when as many have "
                  "succeeded, and opens again when one fails.")
+          .field("trial_timeout", &Breaker::trial_timeout, duration(1ms, 24h),
+                 "How long a trial keeps others from starting. One that takes longer goes on, and "
+                 "its outcome counts, but another may start beside it.")
           .field(
               "max_ejected", &Breaker::max_ejected, share(0, 100),
               "Share of the cluster's endpoints whose breakers may be open; one may in any case.")

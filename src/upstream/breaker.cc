@@ -49,6 +49,11 @@ bool Breaker::allows_trial(uint64_t word, TimePoint now) const {
   if (state_of(word) == State::Open) {
     return nanoseconds_of(now) >= open_until_ns_.load(std::memory_order_relaxed);
   }
+  return has_room(word) ||
+         nanoseconds_of(now) >= trials_until_ns_.load(std::memory_order_relaxed);
+}
+
+bool Breaker::has_room(uint64_t word) const {
   return trials_of(word) + successes_of(word) < max_trials_.load(std::memory_order_relaxed);
 }
 
@@ -57,10 +62,14 @@ std::optional<Breaker::Ticket> Breaker::admit(TimePoint now) {
   while (state_of(word) != State::Closed) {
     if (!allows_trial(word, now)) return std::nullopt;
     const bool first = state_of(word) == State::Open;
-    const uint64_t next = make_word(State::HalfOpen, first ? 1 : trials_of(word) + 1,
-                                    first ? 0 : successes_of(word), period_of(word));
+    const bool another = !first && has_room(word);
+    const uint8_t round = another ? round_of(word) : (round_of(word) + 1) % kRounds;
+    const uint64_t next = make_word(State::HalfOpen, another ? trials_of(word) + 1 : 1,
+                                    first ? 0 : successes_of(word), period_of(word), round);
+    trials_until_ns_.store(nanoseconds_of(now) + trial_limit_ns_.load(std::memory_order_relaxed),
+                           std::memory_order_relaxed);
     if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) {
-      return Ticket{period_of(word), true};
+      return Ticket{period_of(word), true, round};
     }
   }
   return Ticket{period_of(word), false};
@@ -84,9 +93,11 @@ Breaker::Change Breaker::settle_trial(Ticket ticket, bool failed, TimePoint now,
     }
     const uint32_t successes = successes_of(word) + 1;
     const bool enough = successes >= max_trials_.load(std::memory_order_relaxed);
-    const uint32_t trials = trials_of(word) == 0 ? 0 : trials_of(word) - 1;
-    const uint64_t next = enough ? make_word(State::Closed, 0, 0, period_of(word) + 1)
-                                 : make_word(State::HalfOpen, trials, successes, period_of(word));
+    const uint32_t trials = trials_of(word) - (holds_place(ticket, word) ? 1 : 0);
+    const uint64_t next =
+        enough
+            ? make_word(State::Closed, 0, 0, period_of(word) + 1)
+            : make_word(State::HalfOpen, trials, successes, period_of(word), round_of(word));
     if (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) continue;
     if (!enough) return Change::None;
     closed_at_ns_.store(nanoseconds_of(now), std::memory_order_relaxed);
@@ -100,7 +111,7 @@ void Breaker::cancel(Ticket ticket) {
   if (!ticket.trial) return;
   uint64_t word = word_.load(std::memory_order_acquire);
   while (state_of(word) == State::HalfOpen && period_of(word) == ticket.period &&
-         trials_of(word) > 0) {
+         holds_place(ticket, word)) {
     const uint64_t next = word - (uint64_t{1} << kTrialsShift);
     if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) return;
   }
@@ -122,6 +133,7 @@ bool Breaker::open(uint64_t from, TimePoint now, const config::Breaker& settings
   const uint32_t repeats = repeats_.load(std::memory_order_relaxed);
   const Duration lasts = open_for(repeats, settings);
   max_trials_.store(settings.half_open_requests, std::memory_order_relaxed);
+  trial_limit_ns_.store(settings.trial_timeout.count(), std::memory_order_relaxed);
   open_until_ns_.store(nanoseconds_of(now + lasts), std::memory_order_relaxed);
   const uint64_t next = make_word(State::Open, 0, 0, period_of(from) + 1);
   while (!word_.compare_exchange_weak(from, next, std::memory_order_acq_rel)) {

@@ -41,6 +41,7 @@ class Breaker {
   struct Ticket {
     uint32_t period = 0;  // what belongs to an earlier period counts no more
     bool trial = false;
+    uint8_t round = 0;  // of trials; those of an earlier round hold no place any more
   };
   enum class Change : uint8_t {
     None,
@@ -60,7 +61,13 @@ class Breaker {
     return TimePoint(Duration(open_until_ns_.load(std::memory_order_relaxed)));
   }
 
-  /// Nothing: it is open, or enough trials are under way.
+  /// While half-open: when the trials under way have taken so long that others may start.
+  TimePoint trials_until() const {
+    return TimePoint(Duration(trials_until_ns_.load(std::memory_order_relaxed)));
+  }
+
+  /// Nothing: it is open, or enough trials are under way. Those that have been under way for
+  /// `trial_timeout` do not count: an origin that hangs keeps nobody from asking again.
   std::optional<Ticket> admit(TimePoint now);
   Change settle(Ticket ticket, bool failed, TimePoint now, const config::Breaker& settings);
   /// The attempt ended without evidence.
@@ -82,12 +89,15 @@ class Breaker {
   uint64_t opened() const { return opened_.load(std::memory_order_relaxed); }
 
  private:
-  // The word: period 32 bits │ successful trials 14 │ trials under way 14 │ state 4. Every change
-  // of state is one compare-and-swap, so exactly one thread makes it.
+  // The word: period 32 bits │ round 4 │ successful trials 12 │ trials under way 12 │ state 4.
+  // Every change of state is one compare-and-swap, so exactly one thread makes it. A round ends
+  // when its trials have taken too long.
   static constexpr unsigned kTrialsShift = 4;
-  static constexpr unsigned kSuccessesShift = 18;
+  static constexpr unsigned kSuccessesShift = 16;
+  static constexpr unsigned kRoundShift = 28;
   static constexpr unsigned kPeriodShift = 32;
-  static constexpr uint64_t kCountMask = (1U << 14) - 1;
+  static constexpr uint64_t kCountMask = (1U << 12) - 1;
+  static constexpr uint8_t kRounds = 16;
   static constexpr size_t kSlices = 10;  // of the window
 
   static State state_of(uint64_t word) { return static_cast<State>(word & 0xf); }
@@ -97,13 +107,21 @@ class Breaker {
   static uint32_t successes_of(uint64_t word) {
     return static_cast<uint32_t>((word >> kSuccessesShift) & kCountMask);
   }
+  static uint8_t round_of(uint64_t word) { return (word >> kRoundShift) % kRounds; }
   static uint32_t period_of(uint64_t word) { return static_cast<uint32_t>(word >> kPeriodShift); }
-  static uint64_t make_word(State state, uint32_t trials, uint32_t successes, uint32_t period) {
+  static uint64_t make_word(State state, uint32_t trials, uint32_t successes, uint32_t period,
+                            uint8_t round = 0) {
     return static_cast<uint64_t>(state) | uint64_t{trials} << kTrialsShift |
-           uint64_t{successes} << kSuccessesShift | uint64_t{period} << kPeriodShift;
+           uint64_t{successes} << kSuccessesShift | uint64_t{round} << kRoundShift |
+           uint64_t{period} << kPeriodShift;
+  }
+  /// The trial that `ticket` stands for is among those counted in `word`.
+  static bool holds_place(Ticket ticket, uint64_t word) {
+    return round_of(word) == ticket.round && trials_of(word) > 0;
   }
 
   bool allows_trial(uint64_t word, TimePoint now) const;
+  bool has_room(uint64_t word) const;
   Change settle_trial(Ticket ticket, bool failed, TimePoint now, const config::Breaker& settings);
   bool count(bool failed, TimePoint now, const config::Breaker& settings);
   bool open(uint64_t from, TimePoint now, const config::Breaker& settings);
@@ -114,6 +132,8 @@ class Breaker {
   std::atomic<int64_t> closed_at_ns_{0};
   std::atomic<uint32_t> repeats_{0};  // openings in a row, each longer than the one before
   std::atomic<uint32_t> max_trials_{1};
+  std::atomic<int64_t> trial_limit_ns_{0};
+  std::atomic<int64_t> trials_until_ns_{0};  // of those under way: written before the word
   std::atomic<uint32_t> failures_{0};
   std::atomic<uint64_t> opened_{0};
   std::atomic<uint32_t> last_failure_{0};  // status in the upper half, error in the lower; 0: none

@@ -116,6 +116,36 @@ def test_only_one_trial_runs_at_a_time_and_a_client_that_leaves_gives_it_back(or
     assert state(proxy, origin)["state"] == "closed"
 
 
+def hangs_in_head(release):
+    return lambda exchange: (exchange.send("HTTP/1.1 200 OK\r\nContent-"), exchange.wait(release), exchange.close())
+
+
+def hangs_before_head(release):
+    return lambda exchange: (exchange.wait(release), exchange.close())
+
+
+@pytest.mark.parametrize("hangs", [hangs_before_head, hangs_in_head])
+@pytest.mark.parametrize("trials", [1, 3])
+def test_o28_a_trial_that_hangs_keeps_the_others_out_only_so_long(origin, proxy_to, connect, hangs, trials):
+    release = threading.Event()
+    origin.otherwise(fail_with(503))
+    proxy = proxy_to(origin, route={"timeout": "60s"}, cluster=cluster(
+        recovery_timeout="50ms", trial_timeout="300ms", half_open_requests=trials))
+    client = connect(proxy)
+    for _ in range(3):
+        client.get("/")
+    origin.otherwise(hangs(release), may_break=True)
+    eventually(lambda: state(proxy, origin).get("open_for_s") == 0)
+    for _ in range(trials):
+        connect(proxy).send_request("GET", "/")
+    origin.wait_for_requests(3 + trials)
+    assert client.get("/").json()["error"] == "breaker_open"
+    origin.otherwise(lambda exchange: exchange.reply(200))
+    eventually(lambda: [client.get("/").status for _ in range(trials)] == [200] * trials)
+    assert state(proxy, origin)["state"] == "closed"
+    release.set()
+
+
 def test_at_most_a_share_of_the_cluster_is_ejected(make_origin, proxy_to, connect):
     origins = [make_origin(name) for name in "abcd"]
     for origin in origins:

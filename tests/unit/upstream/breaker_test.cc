@@ -48,9 +48,9 @@ TEST_CASE("what speaks against an endpoint is what its side did") {
         ErrorCode::OriginClosed, ErrorCode::BadResponse, ErrorCode::ResponseTimeout}) {
     CHECK(upstream::is_failure({0, code}, settings));
   }
-  for (const ErrorCode code : {ErrorCode::ClientClosed, ErrorCode::PoolOverflow,
-                               ErrorCode::ScriptCpu, ErrorCode::StreamRefused,
-                               ErrorCode::UpgradeUnsupported, ErrorCode::None}) {
+  for (const ErrorCode code :
+       {ErrorCode::ClientClosed, ErrorCode::PoolOverflow, ErrorCode::ScriptCpu,
+        ErrorCode::StreamRefused, ErrorCode::UpgradeUnsupported, ErrorCode::None}) {
     CHECK_FALSE(upstream::is_failure({0, code}, settings));
   }
   for (const uint16_t status : {502, 503, 504}) CHECK(upstream::is_failure({status}, settings));
@@ -253,4 +253,71 @@ TEST_CASE_FIXTURE(Rig, "many threads: opens once at a time, and never more trial
   now += 1s;
   breaker.reset();
   CHECK(attempt(false) == Change::None);
+}
+
+TEST_CASE_FIXTURE(Rig,
+                  "O28: a trial that hangs keeps others from starting for trial_timeout only") {
+  settings.trial_timeout = 5s;
+  for (const uint32_t at_once : {1U, 3U}) {
+    CAPTURE(at_once);
+    settings.half_open_requests = at_once;
+    open_it();
+    now += 10min;
+    std::vector<Breaker::Ticket> hanging;
+    while (const auto ticket = breaker.admit(now)) hanging.push_back(*ticket);
+    CHECK(hanging.size() == at_once);
+    now += 5s - 1ns;
+    CHECK_FALSE(breaker.allows(now));
+    CHECK(breaker.trials_until() == now + 1ns);
+    now += 1ns;
+    CHECK(breaker.allows(now));
+    std::vector<Breaker::Ticket> next;
+    while (const auto ticket = breaker.admit(now)) next.push_back(*ticket);
+    CHECK(next.size() == at_once);
+    for (size_t i = 0; i < next.size(); ++i) {
+      const bool last = i + 1 == next.size();
+      CHECK(breaker.settle(next[i], false, now, settings) ==
+            (last ? Change::Closed : Change::None));
+    }
+    for (const Breaker::Ticket& late : hanging) {
+      CHECK(breaker.settle(late, true, now, settings) == Change::None);
+    }
+    CHECK(breaker.state() == State::Closed);
+    breaker.reset();
+  }
+}
+
+TEST_CASE_FIXTURE(Rig, "O28: a trial that took too long still says how it went") {
+  settings.trial_timeout = 1s;
+  open_it();
+  now += 10s;
+  const auto slow = breaker.admit(now);
+  now += 1s;
+  const auto second = breaker.admit(now);
+  REQUIRE(second.has_value());
+  SUBCASE("an origin that is slow, but answers") {
+    CHECK(breaker.settle(*slow, false, now, settings) == Change::Closed);
+    CHECK(breaker.settle(*second, true, now, settings) == Change::None);
+  }
+  SUBCASE("an origin that does not") {
+    CHECK(breaker.settle(*slow, true, now, settings) == Change::Reopened);
+    CHECK_FALSE(breaker.allows(now));
+  }
+}
+
+TEST_CASE_FIXTURE(Rig, "O28: one that ends late gives back no place of those after it") {
+  settings.trial_timeout = 1s;
+  settings.half_open_requests = 2;
+  open_it();
+  now += 10s;
+  const auto first = breaker.admit(now);
+  CHECK(breaker.admit(now).has_value());
+  now += 1s;
+  CHECK(breaker.admit(now).has_value());
+  const auto fourth = breaker.admit(now);
+  REQUIRE(fourth.has_value());
+  breaker.cancel(*first);
+  CHECK_FALSE(breaker.allows(now));
+  breaker.cancel(*fourth);
+  CHECK(breaker.allows(now));
 }
