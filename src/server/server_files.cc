@@ -141,19 +141,25 @@ void Server::adopt_generations() {
 }
 
 void Server::report_policies() {
-  for (const script::PolicyStatus& status : scripts_.status()) {
-    auto& [generation, error] = reported_[status.policy];
+  const std::vector<script::PolicyStatus> policies = scripts_.status();
+  std::erase_if(reported_, [&policies](const auto& one) {
+    return std::ranges::find(policies, one.first, &script::PolicyStatus::policy) == policies.end();
+  });
+  for (const script::PolicyStatus& status : policies) {
+    auto& [generation, error, lease] = reported_[status.policy];
     if (status.generation != generation) {
       log::info("policy loaded", {{"policy", status.policy},
                                   {"script", status.script},
                                   {"generation", status.generation}});
-      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "loaded"}).add();
+      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "loaded"}, &lease)
+          .add();
     }
     if (!status.last_error.empty() && status.last_error != error) {
       log::error("policy refused", {{"policy", status.policy},
                                     {"serving_generation", status.generation},
                                     {"error", status.last_error}});
-      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "refused"}).add();
+      cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "refused"}, &lease)
+          .add();
     }
     generation = status.generation;
     error = status.last_error;

@@ -30,29 +30,30 @@ WorkerMetrics::WorkerMetrics(Shard& shard)
 }
 
 RouteMetrics::RouteMetrics(Shard& shard, std::string_view route)
-    : requests_(shard.row(Family::RequestsTotal, {route})),
-      statuses_(&shard.status_counters(Family::ResponsesByStatusTotal, {route})),
-      duration_(&shard.histogram(Family::RequestDurationSeconds, {route})) {}
+    : requests_(shard.row(Family::RequestsTotal, {route}, lease_.get())),
+      statuses_(&shard.status_counters(Family::ResponsesByStatusTotal, {route}, lease_.get())),
+      duration_(&shard.histogram(Family::RequestDurationSeconds, {route}, lease_.get())) {}
 
 ClusterMetrics::ClusterMetrics(Shard& shard, std::string_view cluster)
-    : duration_(&shard.histogram(Family::BackendRequestDurationSeconds, {cluster})),
-      retries_(shard.row(Family::RetriesTotal, {cluster})),
-      hedges_(&shard.counter(Family::HedgesTotal, {cluster})),
-      hedges_won_(&shard.counter(Family::HedgesWonTotal, {cluster})) {}
+    : duration_(&shard.histogram(Family::BackendRequestDurationSeconds, {cluster}, lease_.get())),
+      retries_(shard.row(Family::RetriesTotal, {cluster}, lease_.get())),
+      hedges_(&shard.counter(Family::HedgesTotal, {cluster}, lease_.get())),
+      hedges_won_(&shard.counter(Family::HedgesWonTotal, {cluster}, lease_.get())) {}
 
 EndpointMetrics::EndpointMetrics(Shard& shard, std::string_view cluster, std::string_view endpoint)
-    : connections_(&shard.counter(Family::BackendConnectionsTotal, {cluster, endpoint})),
-      errors_(shard.row(Family::BackendConnectionErrorsTotal, {cluster, endpoint})) {}
+    : connections_(
+          &shard.counter(Family::BackendConnectionsTotal, {cluster, endpoint}, lease_.get())),
+      errors_(shard.row(Family::BackendConnectionErrorsTotal, {cluster, endpoint}, lease_.get())) {}
 
 PolicyMetrics::PolicyMetrics(Shard& shard, std::string_view policy,
                              std::span<const std::string_view> hooks)
-    : memory_(&shard.gauge(Family::ScriptMemoryBytes, {policy})),
-      generation_(&shard.gauge(Family::ScriptGeneration, {policy})) {
+    : memory_(&shard.gauge(Family::ScriptMemoryBytes, {policy}, lease_.get())),
+      generation_(&shard.gauge(Family::ScriptGeneration, {policy}, lease_.get())) {
   assert(hooks.size() <= kMaxHooks);
   for (size_t i = 0; i < hooks.size(); ++i) {
-    hooks_[i] = {&shard.counter(Family::ScriptRunsTotal, {policy, hooks[i]}),
-                 &shard.counter(Family::ScriptCpuSecondsTotal, {policy, hooks[i]}),
-                 shard.row(Family::ScriptErrorsTotal, {policy, hooks[i]})};
+    hooks_[i] = {&shard.counter(Family::ScriptRunsTotal, {policy, hooks[i]}, lease_.get()),
+                 &shard.counter(Family::ScriptCpuSecondsTotal, {policy, hooks[i]}, lease_.get()),
+                 shard.row(Family::ScriptErrorsTotal, {policy, hooks[i]}, lease_.get())};
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bundles of one worker's cells, looked up once at set-up or reload, so that the data path adds
-// without looking anything up. Copies share the cells.
+// without looking anything up. Copies share the cells, which stay as long as one of them.
 #pragma once
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -58,6 +59,7 @@ struct RouteMetrics {
   }
 
  private:
+  std::shared_ptr<Lease> lease_ = std::make_shared<Lease>();
   Counter* requests_;
   StatusCounters* statuses_;
   Histogram* duration_;
@@ -73,6 +75,7 @@ struct ClusterMetrics {
   void hedge_won() const { hedges_won_->add(); }
 
  private:
+  std::shared_ptr<Lease> lease_ = std::make_shared<Lease>();
   Histogram* duration_;
   Counter* retries_;
   Counter* hedges_;
@@ -86,6 +89,7 @@ struct EndpointMetrics {
   void connection_error(ErrorCode code) const { errors_[static_cast<size_t>(code)].add(); }
 
  private:
+  std::shared_ptr<Lease> lease_ = std::make_shared<Lease>();
   Counter* connections_;
   Counter* errors_;
 };
@@ -120,6 +124,7 @@ class PolicyMetrics {
   };
   static size_t kind_of(ErrorCode code);
 
+  std::shared_ptr<Lease> lease_ = std::make_shared<Lease>();
   std::array<OneHook, kMaxHooks> hooks_{};
   Gauge* memory_;
   Gauge* generation_;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <utility>
 
 namespace tidegate::telemetry {
 namespace {
@@ -125,51 +126,66 @@ class FamilySink : public GaugeSink {
 
 }  // namespace
 
-template <class Make>
-void* Shard::cell(Family family, Labels labels, Make make) {
-  assert(labels.size() == describe(family).fixed_label_count());
-  const std::lock_guard lock(registry_.mutex_);
-  const size_t number = registry_.number_of(family, labels);
-  auto& cells = cells_[index_of(family)];
-  if (cells.size() <= number) cells.resize(number + 1, nullptr);
-  if (cells[number] == nullptr) cells[number] = make();
-  return cells[number];
+// A few at most, so they are looked through.
+void Lease::take(Series& series) {
+  if (std::ranges::find(series_, &series) != series_.end()) return;
+  series_.push_back(&series);
+  series.leases.fetch_add(1, std::memory_order_relaxed);
 }
 
-Counter& Shard::counter(Family family, Labels labels) {
+template <class Make>
+void* Shard::cell(Family family, Labels labels, Lease* lease, Make make) {
+  assert(labels.size() == describe(family).fixed_label_count());
+  const std::lock_guard lock(registry_.mutex_);
+  Series& series = registry_.series_of(family, labels);
+  if (lease == nullptr) {
+    series.stays = true;
+  } else {
+    lease->take(series);
+  }
+  auto& cells = cells_[index_of(family)];
+  if (cells.size() <= series.number) cells.resize(series.number + 1, nullptr);
+  void*& cell = cells[series.number];
+  if (cell == nullptr) cell = make();
+  return cell;
+}
+
+Counter& Shard::counter(Family family, Labels labels, Lease* lease) {
   assert(describe(family).kind == CellKind::Counter);
-  void* made = cell(family, labels, [this] {
+  void* made = cell(family, labels, lease, [this] {
     return new (memory_.allocate(sizeof(Counter), alignof(Counter))) Counter;
   });
   return *static_cast<Counter*>(made);
 }
 
-Gauge& Shard::gauge(Family family, Labels labels) {
+Gauge& Shard::gauge(Family family, Labels labels, Lease* lease) {
   assert(type_of(describe(family).kind) == prometheus::MetricType::Gauge);
-  void* made = cell(family, labels,
+  void* made = cell(family, labels, lease,
                     [this] { return new (memory_.allocate(sizeof(Gauge), alignof(Gauge))) Gauge; });
   return *static_cast<Gauge*>(made);
 }
 
-Histogram& Shard::histogram(Family family, Labels labels) {
+Histogram& Shard::histogram(Family family, Labels labels, Lease* lease) {
   const FamilyInfo& info = describe(family);
   assert(info.kind == CellKind::Histogram);
-  void* made = cell(family, labels, [this, &info] {
+  void* made = cell(family, labels, lease, [this, &info] {
     return new (memory_.allocate(sizeof(Histogram), alignof(Histogram))) Histogram(*info.scale);
   });
   return *static_cast<Histogram*>(made);
 }
 
-StatusCounters& Shard::status_counters(Family family, Labels labels) {
+StatusCounters& Shard::status_counters(Family family, Labels labels, Lease* lease) {
   assert(describe(family).kind == CellKind::Status);
-  void* made = cell(family, labels, [this] { return &statuses_.emplace_back(); });
+  void* made = cell(family, labels, lease, [this] {
+    return new (memory_.allocate(sizeof(StatusCounters), alignof(StatusCounters))) StatusCounters;
+  });
   return *static_cast<StatusCounters*>(made);
 }
 
-Counter* Shard::row(Family family, Labels labels) {
+Counter* Shard::row(Family family, Labels labels, Lease* lease) {
   const FamilyInfo& info = describe(family);
   assert(info.kind == CellKind::CounterRow);
-  void* made = cell(family, labels, [this, &info] {
+  void* made = cell(family, labels, lease, [this, &info] {
     const size_t count = info.values->count;
     auto* first =
         static_cast<Counter*>(memory_.allocate(sizeof(Counter) * count, alignof(Counter)));
@@ -177,6 +193,40 @@ Counter* Shard::row(Family family, Labels labels) {
     return first;
   });
   return static_cast<Counter*>(made);
+}
+
+template <class Cell>
+void Shard::destroy(void* cell) {
+  static_cast<Cell*>(cell)->~Cell();
+  memory_.deallocate(cell, sizeof(Cell), alignof(Cell));
+}
+
+void Shard::free_cell(Family family, size_t number) {
+  auto& cells = cells_[index_of(family)];
+  if (number >= cells.size() || cells[number] == nullptr) return;
+  void* const cell = std::exchange(cells[number], nullptr);
+  const FamilyInfo& info = describe(family);
+  switch (info.kind) {
+    case CellKind::Counter:
+      return destroy<Counter>(cell);
+    case CellKind::CounterRow:
+      return memory_.deallocate(cell, sizeof(Counter) * info.values->count, alignof(Counter));
+    case CellKind::Status:
+      return destroy<StatusCounters>(cell);
+    case CellKind::Histogram:
+      return destroy<Histogram>(cell);
+    case CellKind::GaugeSum:
+    case CellKind::GaugeMax:
+      return destroy<Gauge>(cell);
+  }
+}
+
+Shard::~Shard() {
+  for (size_t family = 0; family < cells_.size(); ++family) {
+    for (size_t number = 0; number < cells_[family].size(); ++number) {
+      free_cell(static_cast<Family>(family), number);
+    }
+  }
 }
 
 Registry::~Registry() = default;
@@ -191,53 +241,119 @@ void Registry::add_collector(Collect collect) {
   collectors_.push_back(std::move(collect));
 }
 
-size_t Registry::number_of(Family family, Labels labels) {
+Series& Registry::series_of(Family family, Labels labels) {
   FamilyState& state = families_[index_of(family)];
   std::vector<std::string> key(labels.begin(), labels.end());
-  auto found = state.numbers.find(key);
-  if (found == state.numbers.end()) {
-    if (state.label_sets.size() >= max_label_sets_) key.assign(labels.size(), "other");
-    found = state.numbers.try_emplace(std::move(key), state.label_sets.size()).first;
-    if (found->second == state.label_sets.size()) state.label_sets.push_back(&found->first);
+  if (const auto found = state.by_labels.find(key); found != state.by_labels.end()) {
+    return *found->second;
   }
-  return found->second;
+  // Not for each of thousands that come at once.
+  constexpr Duration kSeldom = std::chrono::seconds(1);
+  if (state.by_labels.size() >= max_label_sets_ && clock_() - state.swept_at >= kSeldom) {
+    sweep(family, Duration::zero());
+  }
+  if (state.by_labels.size() >= max_label_sets_) key.assign(labels.size(), "other");
+  std::unique_ptr<Series>& series = state.by_labels[key];
+  if (series != nullptr) return *series;
+  series = std::make_unique<Series>();
+  series->labels = std::move(key);
+  if (state.free_numbers.empty()) {
+    series->number = state.by_number.size();
+    state.by_number.push_back(series.get());
+  } else {
+    series->number = state.free_numbers.back();
+    state.free_numbers.pop_back();
+    state.by_number[series->number] = series.get();
+  }
+  return *series;
+}
+
+void Registry::sweep() {
+  const std::lock_guard lock(mutex_);
+  // One family at each call, so that none holds up those who ask for cells.
+  next_swept_ = (next_swept_ + 1) % families_.size();
+  sweep(static_cast<Family>(next_swept_), kGrace);
+}
+
+void Registry::sweep(Family family, Duration grace) {
+  const TimePoint now = clock_();
+  families_[index_of(family)].swept_at = now;
+  for (Series* series : families_[index_of(family)].by_number) {
+    if (series == nullptr || series->stays) continue;
+    // What was counted before the last lease went is seen from here on.
+    if (series->leases.load(std::memory_order_acquire) > 0) {
+      series->unused_since = {};
+      continue;
+    }
+    if (series->unused_since == TimePoint()) series->unused_since = now;
+    if (now - series->unused_since >= grace) forget(family, *series);
+  }
+}
+
+void Registry::forget(Family family, Series& series) {
+  FamilyState& state = families_[index_of(family)];
+  const CellKind kind = describe(family).kind;
+  if (kind == CellKind::Counter || kind == CellKind::CounterRow || kind == CellKind::Histogram) {
+    state.gone += sum_of_series(family, series.number);
+  }
+  for (const auto& shard : shards_) shard->free_cell(family, series.number);
+  state.by_number[series.number] = nullptr;
+  state.free_numbers.push_back(series.number);
+  state.by_labels.erase(state.by_labels.find(series.labels));
+}
+
+size_t Registry::series_count(Family family) const {
+  const std::lock_guard lock(mutex_);
+  return families_[index_of(family)].by_labels.size();
 }
 
 double Registry::sum(Family family) const {
-  const FamilyInfo& info = describe(family);
   const std::lock_guard lock(mutex_);
+  const FamilyState& state = families_[index_of(family)];
+  double sum = state.gone;
+  for (const Series* series : state.by_number) {
+    if (series != nullptr) sum += sum_of_series(family, series->number);
+  }
+  return sum;
+}
+
+double Registry::sum_of_series(Family family, size_t number) const {
+  const FamilyInfo& info = describe(family);
   double sum = 0;
-  for (const auto& shard : shards_) {
-    for (const void* cell : shard->cells_[index_of(family)]) {
-      if (cell == nullptr) continue;
-      if (info.kind == CellKind::GaugeSum) {
-        sum += static_cast<double>(static_cast<const Gauge*>(cell)->value());
-      } else if (info.kind == CellKind::Histogram) {
-        const auto* histogram = static_cast<const Histogram*>(cell);
-        for (size_t i = 0; i <= info.scale->count; ++i) {
-          sum += static_cast<double>(histogram->in_bucket(i));
-        }
-      } else {
-        assert(info.kind == CellKind::Counter || info.kind == CellKind::CounterRow);
-        const size_t count = info.values == nullptr ? 1 : info.values->count;
-        for (size_t i = 0; i < count; ++i) {
-          sum += static_cast<double>(static_cast<const Counter*>(cell)[i].value()) / info.per_unit;
-        }
+  for (const void* cell : cells_of(family, number)) {
+    if (info.kind == CellKind::GaugeSum) {
+      sum += static_cast<double>(static_cast<const Gauge*>(cell)->value());
+    } else if (info.kind == CellKind::Histogram) {
+      const auto* histogram = static_cast<const Histogram*>(cell);
+      for (size_t i = 0; i <= info.scale->count; ++i) {
+        sum += static_cast<double>(histogram->in_bucket(i));
+      }
+    } else {
+      assert(info.kind == CellKind::Counter || info.kind == CellKind::CounterRow);
+      const size_t count = info.values == nullptr ? 1 : info.values->count;
+      for (size_t i = 0; i < count; ++i) {
+        sum += static_cast<double>(static_cast<const Counter*>(cell)[i].value()) / info.per_unit;
       }
     }
   }
   return sum;
 }
 
-void Registry::merge(Family family, size_t number, prometheus::MetricFamily& to) const {
+/// Those of all threads.
+std::vector<const void*> Registry::cells_of(Family family, size_t number) const {
   std::vector<const void*> cells;
   for (const auto& shard : shards_) {
     const auto& of_shard = shard->cells_[index_of(family)];
     if (number < of_shard.size() && of_shard[number] != nullptr) cells.push_back(of_shard[number]);
   }
+  return cells;
+}
+
+void Registry::merge(Family family, const Series& series, prometheus::MetricFamily& to) const {
+  const std::vector<const void*> cells = cells_of(family, series.number);
   if (cells.empty()) return;
   const FamilyInfo& info = describe(family);
-  const auto& labels = *families_[index_of(family)].label_sets[number];
+  const auto& labels = series.labels;
   switch (info.kind) {
     case CellKind::Counter:
       add_metric(info, labels, to).counter.value =
@@ -264,8 +380,9 @@ void Registry::collect_family(Family family, prometheus::MetricFamily& to) const
   to.name = info.name;
   to.help = info.help;
   to.type = type_of(info.kind);
-  const size_t label_sets = families_[index_of(family)].label_sets.size();
-  for (size_t number = 0; number < label_sets; ++number) merge(family, number, to);
+  for (const Series* series : families_[index_of(family)].by_number) {
+    if (series != nullptr) merge(family, *series, to);
+  }
 }
 
 std::vector<prometheus::MetricFamily> Registry::collect() const {

@@ -206,3 +206,165 @@ TEST_CASE("threads may count and ask for cells while another scrapes") {
   CHECK(registry.sum(Family::ResponsesTotal) == 2 * kEach);
   CHECK(registry.sum(Family::RequestSizeBytes) == 2 * kEach);
 }
+
+namespace {
+
+TimePoint g_now{1h};
+
+struct Aging {
+  Registry registry{Registry::kMaxLabelSets, [] { return g_now; }};
+  Shard& shard{registry.add_shard()};
+
+  void pass(Duration time) {
+    g_now += time;
+    for (size_t i = 0; i < static_cast<size_t>(Family::Count_); ++i) registry.sweep();
+  }
+  /// Long enough for what is not used.
+  void outlive() {
+    pass(1s);
+    pass(Registry::kGrace);
+  }
+  std::map<LabelValues, double> requests() const {
+    return values_of(registry, "proxy_requests_total");
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Aging, "O9: a series goes with its route, after a grace") {
+  auto users = std::make_unique<RouteMetrics>(shard, "users");
+  const RouteMetrics orders(shard, "orders");
+  users->request(Method::Get);
+  orders.request(Method::Get);
+  outlive();
+  CHECK(requests().size() == 2);
+  users.reset();
+  pass(1s);
+  pass(Registry::kGrace - 1s);
+  CHECK(requests().size() == 2);
+  pass(1s);
+  CHECK(requests() == Expected{{{"orders", "GET"}, 1}});
+  CHECK(registry.sum(Family::RequestsTotal) == 2);  // totals do not fall
+}
+
+TEST_CASE_FIXTURE(Aging, "O9: copies keep it, and one that comes back in time goes on counting") {
+  auto first = std::make_unique<RouteMetrics>(shard, "users");
+  first->request(Method::Get);
+  auto copy = std::make_unique<RouteMetrics>(*first);
+  first.reset();
+  outlive();
+  copy->request(Method::Get);
+  CHECK(requests() == Expected{{{"users", "GET"}, 2}});
+  copy.reset();
+  pass(1s);
+  const RouteMetrics back(shard, "users");
+  back.request(Method::Get);
+  outlive();
+  CHECK(requests() == Expected{{{"users", "GET"}, 3}});
+}
+
+TEST_CASE_FIXTURE(Aging, "O9: what one thread has let go of stays while another counts in it") {
+  Shard& other = registry.add_shard();
+  auto here = std::make_unique<EndpointMetrics>(shard, "app", "a:80");
+  const EndpointMetrics there(other, "app", "a:80");
+  here->connected();
+  there.connected();
+  here.reset();
+  outlive();
+  CHECK(values_of(registry, "proxy_backend_connections_total") == Expected{{{"app", "a:80"}, 2}});
+}
+
+TEST_CASE_FIXTURE(Aging, "O9: kinds of all sorts go: clusters, endpoints, policies, statuses") {
+  {
+    const ClusterMetrics cluster(shard, "app");
+    cluster.retry(RetryReason::Reset);
+    cluster.attempt(1ms);
+    const EndpointMetrics endpoint(shard, "app", "a:80");
+    endpoint.connection_error(ErrorCode::ConnectFailed);
+    const std::array<std::string_view, 1> hooks{"on_request"};
+    const PolicyMetrics policy(shard, "auth", hooks);
+    policy.memory(1);
+    const RouteMetrics route(shard, "users");
+    route.response(200, 1ms);
+    route.response(503, 1ms);
+  }
+  CHECK(registry.collect().size() > 8);
+  outlive();
+  CHECK(registry.collect().empty());
+  CHECK(registry.sum(Family::BackendRequestDurationSeconds) == 1);
+  CHECK(registry.sum(Family::RetriesTotal) == 1);
+}
+
+TEST_CASE_FIXTURE(Aging, "O9: cells without a lease stay") {
+  shard.counter(Family::ConfigReloadsTotal, {"loaded"}).add();
+  outlive();
+  CHECK(values_of(registry, "proxy_config_reloads_total") == Expected{{{"loaded"}, 1}});
+}
+
+TEST_CASE_FIXTURE(Aging, "O9: 150 sets of 20 endpoints after 10,500 addresses leave 20") {
+  std::vector<EndpointMetrics> present;
+  for (int set = 0; set < 525; ++set) {
+    std::vector<EndpointMetrics> next;
+    for (int i = 0; i < 20; ++i) {
+      next.emplace_back(shard, "app", "10.0." + std::to_string(set) + "." + std::to_string(i));
+      next.back().connected();
+    }
+    present = std::move(next);
+    pass(2s);
+    CHECK(registry.series_count(Family::BackendConnectionsTotal) <= 20 * (300 / 2 + 3));
+  }
+  outlive();
+  CHECK(registry.series_count(Family::BackendConnectionsTotal) == 20);
+  const auto live = values_of(registry, "proxy_backend_connections_total");
+  CHECK(live.size() == 20);
+  CHECK(live.count({"app", "10.0.524.19"}) == 1);
+  CHECK(registry.sum(Family::BackendConnectionsTotal) == 10'500);
+}
+
+TEST_CASE_FIXTURE(Aging, "O9: at the bound, the unused make room before anybody is called other") {
+  Registry small(50, [] { return g_now; });
+  Shard& cells = small.add_shard();
+  std::vector<RouteMetrics> present;
+  for (int reload = 0; reload < 300; ++reload) {
+    std::vector<RouteMetrics> next;
+    g_now += 2s;
+    for (int i = 0; i < 20; ++i) {
+      next.emplace_back(cells, "r" + std::to_string(reload) + "-" + std::to_string(i));
+      next.back().request(Method::Get);
+    }
+    present = std::move(next);
+    CHECK(small.series_count(Family::RequestsTotal) <= 50);
+  }
+  CHECK(values_of(small, "proxy_requests_total").count({"other", "GET"}) == 0);
+  CHECK(small.sum(Family::RequestsTotal) == 6000);
+}
+
+TEST_CASE("O9: threads may let go of series and take them again while another sweeps") {
+  Registry registry(Registry::kMaxLabelSets, [] { return g_now; });
+  constexpr int kRounds = 2000;
+  std::atomic<int> running{2};
+  const auto work = [&] {
+    Shard& shard = registry.add_shard();
+    for (int i = 0; i < kRounds; ++i) {
+      const RouteMetrics route(shard, std::to_string(i % 7));
+      route.request(Method::Get);
+      route.response(200, 1ms);
+    }
+    --running;
+  };
+  std::thread one(work);
+  std::thread two(work);
+  double last = 0;
+  bool monotonic = true;
+  while (running > 0) {
+    for (size_t i = 0; i < static_cast<size_t>(Family::Count_); ++i) registry.sweep();
+    g_now += Registry::kGrace;  // read by this thread alone, unless a family is full
+    const double now = registry.sum(Family::RequestsTotal);
+    monotonic = monotonic && now >= last;
+    last = now;
+  }
+  one.join();
+  two.join();
+  CHECK(monotonic);
+  CHECK(registry.sum(Family::RequestsTotal) == 2 * kRounds);
+}
