@@ -7,12 +7,12 @@
 #include "proxy/exchange.h"
 
 namespace tidegate::proxy {
-namespace {
 
-// Another one in each worker, so that they do not all pick the same endpoint at the same time.
 uint64_t random_seed() {
   return std::random_device{}();
 }
+
+namespace {
 
 /// For a route that names what is not there, which the configuration's checks are to refuse.
 class RefusingHandler final : public Handler {
@@ -61,7 +61,7 @@ void RouteTable::add_clusters() {
   for (size_t i = 0; i < config.clusters.size(); ++i) {
     const config::Cluster& cluster = config.clusters[i];
     clusters_.push_back(std::make_unique<ClusterRuntime>(
-        cluster, make_members(i, snapshot_->endpoints[i]), random_seed(),
+        cluster, make_members(i, snapshot_->endpoints[i]), snapshot_->rings[i],
         telemetry::ClusterMetrics(shard_, cluster.name), snapshot_->cluster_loads[i]));
     cluster_by_name_.emplace(cluster.name, clusters_.back().get());
   }
@@ -81,18 +81,21 @@ upstream::Membership* RouteTable::make_members(size_t cluster,
   return new upstream::Membership(pools_, std::move(members));
 }
 
-void RouteTable::set_endpoints(std::string_view cluster, const upstream::Endpoints& endpoints) {
+void RouteTable::set_endpoints(std::string_view cluster, const upstream::Endpoints& endpoints,
+                               upstream::ClusterRing ring) {
   const auto at = std::ranges::find(snapshot_->config.clusters, cluster, &config::Cluster::name);
   if (at == snapshot_->config.clusters.end()) return;  // a reload has dropped it meanwhile
   const auto index = static_cast<size_t>(at - snapshot_->config.clusters.begin());
-  clusters_[index]->cluster.replace_members(make_members(index, endpoints));
+  clusters_[index]->cluster.replace_members(make_members(index, endpoints), std::move(ring));
 }
 
 void RouteTable::add_limits() {
   for (const auto& limit : snapshot_->limits) {
     const std::string& name = limit->settings().name;
-    telemetry::Counter& rejected = shard_.counter(telemetry::Family::LimitRejectedTotal, {name});
-    limits_.emplace(name, LimitRuntime{limit, rejected});
+    auto lease = std::make_unique<telemetry::Lease>();
+    telemetry::Counter& rejected =
+        shard_.counter(telemetry::Family::LimitRejectedTotal, {name}, lease.get());
+    limits_.emplace(name, LimitRuntime{limit, std::move(lease), rejected});
   }
 }
 

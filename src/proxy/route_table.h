@@ -15,12 +15,15 @@
 
 namespace tidegate::proxy {
 
+/// Another one at each call, so that workers do not all pick the same endpoint at the same time.
+uint64_t random_seed();
+
 /// A cluster in one worker, with its counters.
 struct ClusterRuntime {
-  ClusterRuntime(const config::Cluster& config, upstream::Membership* members, uint64_t seed,
-                 const telemetry::ClusterMetrics& cells,
+  ClusterRuntime(const config::Cluster& config, upstream::Membership* members,
+                 upstream::ClusterRing ring, const telemetry::ClusterMetrics& cells,
                  std::shared_ptr<upstream::ClusterLoad> shared_load)
-      : cluster(config, members, seed),
+      : cluster(config, members, random_seed(), std::move(ring)),
         metrics(cells),
         load(std::move(shared_load)),
         retry(config.retry) {}
@@ -34,6 +37,7 @@ struct ClusterRuntime {
 /// A rate limit in one worker, with its counter.
 struct LimitRuntime {
   std::shared_ptr<NamedLimit> limit;
+  std::unique_ptr<telemetry::Lease> lease;  // of the counter
   telemetry::Counter& rejected;
 };
 
@@ -71,7 +75,8 @@ class RouteTable {
   ClusterRuntime* find_cluster(std::string_view name) const;
   LimitRuntime* find_limit(std::string_view name) const;
   /// Attempts to come use these endpoints; those that have left finish what they carry.
-  void set_endpoints(std::string_view cluster, const upstream::Endpoints& endpoints);
+  void set_endpoints(std::string_view cluster, const upstream::Endpoints& endpoints,
+                     upstream::ClusterRing ring);
   const std::vector<std::unique_ptr<ClusterRuntime>>& clusters() const { return clusters_; }
 
   /// Some policy has a new generation: builds the chains anew for exchanges to come.

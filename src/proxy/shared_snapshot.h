@@ -8,6 +8,7 @@
 #include "proxy/router.h"
 #include "proxy/tls_contexts.h"
 #include "upstream/cluster_load.h"
+#include "upstream/cluster_ring.h"
 #include "upstream/endpoint_set.h"
 
 namespace tidegate::proxy {
@@ -37,7 +38,7 @@ struct SharedSnapshot {
   const std::shared_ptr<const Configured> configured_;
 
   SharedSnapshot(std::shared_ptr<const Configured> configured, upstream::EndpointSet present,
-                 TlsContexts contexts)
+                 TlsContexts contexts, const SharedSnapshot* previous)
       : configured_(std::move(configured)),
         config(configured_->config),
         limits(configured_->limits),
@@ -45,6 +46,10 @@ struct SharedSnapshot {
         route_loads(configured_->route_loads),
         router(configured_->router),
         endpoints(std::move(present)),
+        rings(upstream::make_rings(config, endpoints,
+                                   previous == nullptr ? nullptr : &previous->config,
+                                   previous == nullptr ? nullptr : &previous->endpoints,
+                                   previous == nullptr ? nullptr : &previous->rings)),
         tls(std::move(contexts)) {}
 
  public:
@@ -52,13 +57,13 @@ struct SharedSnapshot {
   SharedSnapshot(config::Snapshot snapshot, upstream::EndpointSet present,
                  const SharedSnapshot* previous = nullptr, TlsContexts contexts = {})
       : SharedSnapshot(std::make_shared<const Configured>(std::move(snapshot), previous),
-                       std::move(present), std::move(contexts)) {}
+                       std::move(present), std::move(contexts), previous) {}
   /// The same configuration with other endpoints, which discovery found.
   SharedSnapshot(const SharedSnapshot& same, upstream::EndpointSet present)
-      : SharedSnapshot(same.configured_, std::move(present), same.tls) {}
+      : SharedSnapshot(same.configured_, std::move(present), same.tls, &same) {}
   /// The same configuration with certificates that were read anew.
   SharedSnapshot(const SharedSnapshot& same, TlsContexts contexts)
-      : SharedSnapshot(same.configured_, same.endpoints, std::move(contexts)) {}
+      : SharedSnapshot(same.configured_, same.endpoints, std::move(contexts), &same) {}
 
   const config::Snapshot& config;
   const NamedLimits& limits;
@@ -68,7 +73,8 @@ struct SharedSnapshot {
   /// The control thread's newest snapshot has the present ones. A worker's has those that it began
   /// with; what has changed since, its clusters know.
   const upstream::EndpointSet endpoints;
-  const TlsContexts tls;  // empty: all is cleartext
+  const upstream::ClusterRings rings;  // of `endpoints`
+  const TlsContexts tls;               // empty: all is cleartext
 };
 
 }  // namespace tidegate::proxy

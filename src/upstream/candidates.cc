@@ -2,6 +2,7 @@
 #include "upstream/candidates.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tidegate::upstream {
 namespace {
@@ -17,8 +18,10 @@ bool panics(size_t healthy, size_t all, const config::Cluster& config) {
 }
 
 Candidates::Candidates(const std::vector<Candidate>& all, const config::Cluster& config,
-                       uint64_t seed)
-    : config_(config), listed_(all.size()), random_(seed) {
+                       uint64_t seed, std::shared_ptr<const HashRing> ring)
+    : config_(config), listed_(all.size()), ring_(std::move(ring)), random_(seed) {
+  endpoints_.reserve(all.size());
+  settings_.reserve(all.size());
   for (const Candidate& one : all) {
     endpoints_.push_back(one.endpoint);
     settings_.push_back(one.settings);

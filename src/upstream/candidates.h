@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/random.h"
 #include "config/snapshot.h"
 #include "upstream/endpoint.h"
+#include "upstream/hash_ring.h"
 
 namespace tidegate::upstream {
 
@@ -24,8 +26,10 @@ bool panics(size_t healthy, size_t all, const config::Cluster& config);
 /// some endpoint has changed, so that a pick looks at no more endpoints than its algorithm needs.
 class Candidates {
  public:
-  /// `seed`: of its random numbers. `config` and what `all` points to must outlive it.
-  Candidates(const std::vector<Candidate>& all, const config::Cluster& config, uint64_t seed);
+  /// `seed`: of its random numbers. `config` and what `all` points to must outlive it. `ring`: of
+  /// all of them, for a balancer that wants one.
+  Candidates(const std::vector<Candidate>& all, const config::Cluster& config, uint64_t seed,
+             std::shared_ptr<const HashRing> ring = nullptr);
 
   /// Brings the list up to date; true: it is another one now.
   bool refresh(TimePoint now);
@@ -57,6 +61,8 @@ class Candidates {
   int draw(TimePoint now);
 
   Random& random() { return random_; }
+  /// nullptr: none was given.
+  const std::shared_ptr<const HashRing>& ring() const { return ring_; }
 
  private:
   double slow_start_of(size_t index, TimePoint now) const;
@@ -81,6 +87,7 @@ class Candidates {
   TimePoint look_again_at_ = TimePoint::max();  // some breaker allows trials from then on
   bool any_weight_ = false;
   bool panic_ = false;
+  std::shared_ptr<const HashRing> ring_;
   Random random_;
 };
 

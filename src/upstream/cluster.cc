@@ -26,24 +26,26 @@ void log_opened(const std::string& cluster, const Endpoint& endpoint, TimePoint 
 
 }  // namespace
 
-Cluster::Cluster(const config::Cluster& config, Membership* members, uint64_t seed)
+Cluster::Cluster(const config::Cluster& config, Membership* members, uint64_t seed,
+                 ClusterRing ring)
     : config_(config), membership_(members), seed_(seed) {
-  make_balancer();
+  make_balancer(std::move(ring));
 }
 
 Cluster::~Cluster() {
   membership_->unpin();
 }
 
-void Cluster::make_balancer() {
+void Cluster::make_balancer(ClusterRing ring) {
   std::vector<Candidate> all;
+  all.reserve(members().size());
   for (const Member& member : members()) all.push_back({member.endpoint, member.settings.get()});
-  balancer_ = find_balancer(config_.balancer)({all, config_, seed_++});
+  balancer_ = find_balancer(config_.balancer)({all, config_, seed_++, std::move(ring)});
 }
 
-void Cluster::replace_members(Membership* members) {
+void Cluster::replace_members(Membership* members, ClusterRing ring) {
   Membership* const before = std::exchange(membership_, members);
-  make_balancer();
+  make_balancer(std::move(ring));
   survey_ = {};
   before->retire(*members);
   before->unpin();
@@ -133,8 +135,9 @@ const Cluster::Survey& Cluster::survey(TimePoint now) const {
     ++survey_.ejected;
     if (one.draining.load(std::memory_order_relaxed) || one.breaker.allows(now)) continue;
     TimePoint& until = is_healthy ? survey_.held_until : unhealthy_held_until;
-    until =
-        std::min(until, state == Breaker::State::Open ? one.breaker.open_until() : now + kTrial);
+    until = std::min(until, state == Breaker::State::Open
+                                ? one.breaker.open_until()
+                                : std::min(one.breaker.trials_until(), now + kTrial));
   }
   // In panic the unhealthy are used too, and breakers hold all the same.
   if (panics(healthy, members().size(), config_)) {

@@ -6,6 +6,7 @@
 
 #include "config/snapshot.h"
 #include "upstream/balancer.h"
+#include "upstream/cluster_ring.h"
 #include "upstream/membership.h"
 
 namespace tidegate::upstream {
@@ -17,8 +18,10 @@ class Cluster {
  public:
   using Member = upstream::Member;
 
-  /// Takes over the caller's pin of `members`. `seed`: of the balancer's random numbers.
-  Cluster(const config::Cluster& config, Membership* members, uint64_t seed);
+  /// Takes over the caller's pin of `members`. `seed`: of the balancer's random numbers. `ring`: of
+  /// these members, if the balancer wants one; nullptr: it makes its own.
+  Cluster(const config::Cluster& config, Membership* members, uint64_t seed,
+          ClusterRing ring = nullptr);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
   ~Cluster();
@@ -29,7 +32,7 @@ class Cluster {
   Membership& membership() { return *membership_; }
   const std::vector<Member>& members() const { return membership_->members(); }
   /// The endpoints have changed; takes over the caller's pin of `members`.
-  void replace_members(Membership* members);
+  void replace_members(Membership* members, ClusterRing ring = nullptr);
 
   /// The balancer's choice among available endpoints, or nullptr.
   const Member* pick(const PickContext& context);
@@ -56,7 +59,7 @@ class Cluster {
   bool healthy(TimePoint now) const;
 
  private:
-  void make_balancer();
+  void make_balancer(ClusterRing ring);
   /// Sums over all endpoints that requests ask for. Taken anew when some endpoint has changed or a
   /// millisecond has passed, so that thousands of failing requests do not look at thousands of
   /// endpoints each.

@@ -17,13 +17,14 @@ constexpr int kDraws = 8;
 constexpr size_t kMostPoints = 1024;
 constexpr size_t kMostListed = 32;
 
-HashRing ring_of(const Candidates& candidates) {
+std::shared_ptr<const HashRing> ring_of(const Candidates& candidates) {
+  if (candidates.ring() != nullptr) return candidates.ring();
   std::vector<HashRing::Member> members;
   const auto endpoints = candidates.endpoints();
   for (size_t i = 0; i < endpoints.size(); ++i) {
     members.push_back({endpoints[i]->address, candidates.full_weight(i)});
   }
-  return HashRing(members);
+  return std::make_shared<const HashRing>(members);
 }
 
 class ConsistentHash final : public Balancer {
@@ -55,16 +56,16 @@ class ConsistentHash final : public Balancer {
   // The first on the ring with room; if only load stands in the way, the first.
   int on_ring(uint64_t hash, const PickContext& context) const {
     const bool bounded = candidates_.config().hash_load_factor.has_value();
-    const size_t most = std::min(ring_.size(), kMostPoints);
+    const size_t most = std::min(ring_->size(), kMostPoints);
     int first = -1;
-    size_t at = ring_.find(hash);
-    for (size_t i = 0; i < most; ++i, at = ring_.next(at)) {
-      const uint32_t index = ring_.member(at);
+    size_t at = ring_->find(hash);
+    for (size_t i = 0; i < most; ++i, at = ring_->next(at)) {
+      const uint32_t index = ring_->member(at);
       if (!candidates_.contains(index) || !fits(index, context)) continue;
       if (!bounded || has_room(index)) return static_cast<int>(index);
       if (first < 0) first = static_cast<int>(index);
     }
-    return first >= 0 || most == ring_.size() ? first : on_list(hash, context);
+    return first >= 0 || most == ring_->size() ? first : on_list(hash, context);
   }
 
   // So few are left that a walk around the ring would take too long: the key has its place on the
@@ -106,7 +107,7 @@ class ConsistentHash final : public Balancer {
     return endpoint.active.load(std::memory_order_relaxed) < most;
   }
 
-  const HashRing ring_;
+  const std::shared_ptr<const HashRing> ring_;
   const config::HashOn hash_on_;
   double weights_ = 0;   // of all candidates
   uint64_t active_ = 0;  // on all candidates, when last counted, and picks since
