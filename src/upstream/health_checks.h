@@ -9,9 +9,11 @@
 
 #include "base/arena.h"
 #include "base/random.h"
+#include "base/timers.h"
 #include "config/snapshot.h"
 #include "net/event_loop.h"
 #include "telemetry/registry.h"
+#include "upstream/check_queue.h"
 #include "upstream/endpoint_set.h"
 #include "upstream/pool.h"
 
@@ -32,9 +34,9 @@ class HealthChecks {
   HealthChecks& operator=(const HealthChecks&) = delete;
   ~HealthChecks();
 
-  /// These are the endpoints in use now. Checks of new ones begin at once, of those that have left
-  /// they end; where neither endpoint nor settings have changed they go on. `set` is parallel to
-  /// the snapshot's clusters.
+  /// These are the endpoints in use now. Checks of new ones begin at once, or within an interval if
+  /// there are many; of those that have left they end; where neither endpoint nor settings have
+  /// changed they go on. `set` is parallel to the snapshot's clusters.
   void update(const config::Snapshot& snapshot, const EndpointSet& set,
               const ConnectionSettings& connection_settings);
   /// What to do when there is no descriptor for a check; one may have got free until the next.
@@ -43,12 +45,17 @@ class HealthChecks {
   void check_now(std::string_view cluster);
 
  private:
+  void on_shortage();
+
   net::EventLoop& loop_;
   telemetry::Shard& cells_;
   telemetry::Shard& connection_cells_;
   ArenaBlocks blocks_;
   Random random_;
   std::function<void()> reclaim_;
+  CheckQueue queue_;
+  Timer shortage_;  // of descriptors: while it runs, no check begins
+  const std::function<void()> on_shortage_;
   std::unordered_map<Endpoint*, std::unique_ptr<EndpointCheck>> checks_;
 };
 

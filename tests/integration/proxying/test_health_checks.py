@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Active checks find out which endpoints to use, before requests do."""
+import selectors
+import socket
 import threading
 
 import pytest
 
-from support import config_for, eventually
+from support import Client, config_for, eventually
 from support.h2 import H2Origin
 
 CHECK = {"interval": "50ms", "timeout": "500ms", "healthy_after": 2, "unhealthy_after": 3}
@@ -239,3 +241,94 @@ def test_a_grpc_endpoint_says_whether_its_service_serves(h2_origin, proxy_to):
         assert proxy.wait_for_log(message="endpoint is unhealthy", since=since)["reason"] == reason
         h2_origin.on(path, grpc("0"), may_break=True)
         proxy.wait_for_log(message="endpoint is healthy", since=since)
+
+
+# -- many -----------------------------------------------------------------------------------------
+class Tarpit:
+    """An address on all of loopback that takes connections, and says nothing."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("0.0.0.0", 0), backlog=2048)
+        self.port = self.listener.getsockname()[1]
+        self.open = {}
+        self.most = self.seen = 0
+        self.stopping = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.listener, selectors.EVENT_READ)
+            while not self.stopping:
+                for key, _ in selector.select(0.05):
+                    if key.fileobj is self.listener:
+                        sock, _ = self.listener.accept()
+                        selector.register(sock, selectors.EVENT_READ)
+                        self.open[sock] = True
+                        self.seen += 1
+                        self.most = max(self.most, len(self.open))
+                    elif not self._read(key.fileobj):
+                        selector.unregister(key.fileobj)
+                        key.fileobj.close()
+                        del self.open[key.fileobj]
+
+    @staticmethod
+    def _read(sock):
+        try:
+            return sock.recv(65536)
+        except ConnectionError:
+            return b""
+
+    def close(self):
+        self.stopping = True
+        self.thread.join()
+        self.listener.close()
+        for sock in self.open:
+            sock.close()
+
+
+@pytest.fixture
+def tarpit():
+    pit = Tarpit()
+    yield pit
+    pit.close()
+
+
+def beside(origin, pit, count, **check):
+    config = config_for(origin)
+    config["clusters"]["slow"] = {
+        "endpoints": [f"http://127.2.{n // 250}.{n % 250 + 1}:{pit.port}" for n in range(count)],
+        "health_check": {"path": "/health", "interval": "1s", "timeout": "10s", **check}}
+    return config
+
+
+@pytest.mark.parametrize("descriptors,most", [(256, 32), (128, 16)])
+def test_o10_checks_of_slow_endpoints_leave_room_for_clients(origin, tarpit, tidegate, connect, descriptors, most):
+    proxy = tidegate(beside(origin, tarpit, 400), descriptors=descriptors)
+    client = connect(proxy)
+    eventually(lambda: tarpit.most >= most, what=lambda: tarpit.most)
+    for _ in range(300):
+        assert client.get("/").status == 200
+        with Client(proxy.port()) as another:
+            assert another.get("/").status == 200
+    assert tarpit.most == most
+    assert "out of descriptors" not in str(proxy.log_lines)
+
+
+def test_o10_first_checks_of_many_endpoints_are_spread_over_the_interval(origin, tarpit, tidegate):
+    """Those of a few are made at once; of an hour's interval, hardly any of the others begins in this test."""
+    proxy = tidegate(beside(origin, tarpit, 1000, interval="1h", timeout="100ms"))
+    eventually(lambda: tarpit.seen >= 32)
+    eventually(lambda: proxy.metrics()("proxy_health_checks_total", default=0, result="failed") >= 32)
+    assert tarpit.seen <= 60
+
+
+def test_o10_every_endpoint_gets_its_turn(origin, tarpit, tidegate):
+    proxy = tidegate(beside(origin, tarpit, 200, timeout="100ms", unhealthy_after=1), descriptors=128)
+
+    def all_found_out():
+        clusters = {one["name"]: one for one in proxy.admin("/clusters").json()["clusters"]}
+        return not any(one["healthy"] for one in clusters["slow"]["endpoints"])
+    eventually(all_found_out, 15)
+    # One that has been closed may be seen after the one in its place.
+    assert tarpit.most <= 2 * 16
