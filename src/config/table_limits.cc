@@ -87,7 +87,8 @@ const Section& adaptive_concurrency_section() {
           "clusters.NAME.limits.adaptive_concurrency",
           "Finds out how many requests the cluster takes before a queue forms in it, from the "
           "median "
-          "time to the response head; nothing is refused to measure it. Given, it is on.")
+          "time to the response head; nothing is refused to measure it. Requests count until their "
+          "response begins. Given, it is on.")
           .field("min", &AdaptiveConcurrency::min, count32(1, 1'000'000),
                  "The limit never goes below this.")
           .field("max", &AdaptiveConcurrency::max, count32(1, 1'000'000), "Nor above this.")
@@ -166,8 +167,9 @@ const Section& cluster_limits_section() {
   static const Section kSection =
       SectionOf<ClusterLimits>("clusters.NAME.limits",
                                "Requests under way at the cluster at once; over it: 503 at once.")
-          .field("max_requests", &ClusterLimits::max_requests, count(0, UINT32_MAX),
-                 "Over all workers; 0: unlimited.")
+          .field(
+              "max_requests", &ClusterLimits::max_requests, count(0, UINT32_MAX),
+              "Over all workers; 0: unlimited. A request that waits for its retry is not counted.")
           .field("adaptive_concurrency", &ClusterLimits::adaptive_concurrency,
                  optional(nested<AdaptiveConcurrency>(adaptive_concurrency_section())),
                  "A limit that finds itself.");

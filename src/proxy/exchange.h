@@ -225,7 +225,9 @@ class Exchange final : public net::Deferred,
   bool enter_route(RouteLoad& load);
   bool enter_cluster();
   void hold(uint64_t& count);
+  void give_back_place(uint64_t& place);
   void give_back_retry_place();
+  void give_back_places_of_waiting();
   void give_back_places();
   void step_aside();
   bool come_back();
@@ -385,8 +387,9 @@ class Exchange final : public net::Deferred,
     std::string_view policy;
     std::string_view state;
   };
-  std::array<uint64_t*, 4> held_;  // places taken: of route, client, cluster, its retry budget
-  RateFields* rates_ = nullptr;    // what responses say of the limits; nullptr: nothing
+  // Places taken: of route, client, cluster, its adaptive limit, its retry budget.
+  std::array<uint64_t*, 5> held_;
+  RateFields* rates_ = nullptr;  // what responses say of the limits; nullptr: nothing
   FilterChain* chain_ = nullptr;
   FilterCall* calls_ = nullptr;
   FilterCall* waiting_ = nullptr;

@@ -44,9 +44,9 @@ bool Exchange::enter_hedge() {
       });
   if (!another) return false;
   upstream::ClusterLoad& load = *cluster_->load;
-  const uint64_t limit = load.limit(cluster_->cluster.config().limits);
-  if (limit != 0 && !take_place(load.active, limit)) return false;
-  hedge_->place = limit == 0 ? nullptr : &load.active;
+  const auto places = load.enter(cluster_->cluster.config().limits);
+  if (!places) return false;
+  hedge_->places = *places;
   const bool had_place = has_retry_place_;
   if (!enter_retry_budget()) {
     hedge_->leave_place();

@@ -77,11 +77,10 @@ bool Exchange::enter_route(RouteLoad& load) {
 }
 
 bool Exchange::enter_cluster() {
-  upstream::ClusterLoad& load = *cluster_->load;
-  const uint64_t limit = load.limit(cluster_->cluster.config().limits);
-  if (limit == 0) return true;
-  if (!take_place(load.active, limit)) return false;
-  hold(load.active);
+  const auto places = cluster_->load->enter(cluster_->cluster.config().limits);
+  if (!places) return false;
+  if (places->active != nullptr) hold(*places->active);
+  if (places->unanswered != nullptr) hold(*places->unanswered);
   return true;
 }
 
@@ -89,13 +88,24 @@ void Exchange::hold(uint64_t& count) {
   held_[held_count_++] = &count;
 }
 
-// Whose answer is on its way is at a retry no longer, however long a stream or tunnel it may be.
+void Exchange::give_back_place(uint64_t& place) {
+  const auto held = std::span(held_).first(held_count_);
+  const auto at = std::ranges::find(held, &place);
+  if (at == held.end()) return;
+  *at = held_[--held_count_];
+  give_place_back(place);
+}
+
 void Exchange::give_back_retry_place() {
-  if (!std::exchange(has_retry_place_, false)) return;
-  uint64_t* const place = &cluster_->load->retrying;
-  *std::find(held_.begin(), held_.begin() + held_count_, place) = held_[held_count_ - 1];
-  --held_count_;
-  give_place_back(*place);
+  if (std::exchange(has_retry_place_, false)) give_back_place(cluster_->load->retrying);
+}
+
+// Whose answer is on its way is at a retry no longer, and waits no longer, however long a stream or
+// tunnel it may be.
+void Exchange::give_back_places_of_waiting() {
+  if (held_count_ == 0 || cluster_ == nullptr) return;
+  give_back_retry_place();
+  if (cluster_->load->adaptive != nullptr) give_back_place(cluster_->load->unanswered);
 }
 
 void Exchange::give_back_places() {

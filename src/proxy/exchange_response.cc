@@ -73,8 +73,9 @@ void Exchange::note_head(Attempt& attempt) {
   cluster_->cluster.note_latency(*attempt.endpoint(), upstream_time_, now);
   cluster_->metrics.attempt(upstream_time_);
   upstream::ClusterLoad& load = *cluster_->load;
-  if (load.adaptive == nullptr || status >= 500) return;
-  load.adaptive->sample(upstream_time_, places_taken(load.active), now);
+  // What is refused is quick, and would make all that is worked on look slow beside it.
+  if (load.adaptive == nullptr || status < 200 || status >= 400) return;
+  load.adaptive->sample(upstream_time_, places_taken(load.unanswered), now);
 }
 
 // An origin of HTTP/1 that passes over an Upgrade says 200, which to a client of HTTP/2 would mean
@@ -184,7 +185,7 @@ void Exchange::send_response() {
     return start_failure();
   }
   response_started_ = true;
-  give_back_retry_place();
+  give_back_places_of_waiting();
   if (keep_for_replay_) drop_replay();
   const bool from_origin = response_from_origin_ && !response_replaced_;
   const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;

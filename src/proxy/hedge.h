@@ -5,6 +5,7 @@
 #include "base/counters.h"
 #include "base/timers.h"
 #include "proxy/attempt.h"
+#include "upstream/cluster_load.h"
 
 namespace tidegate::proxy {
 
@@ -22,14 +23,15 @@ struct Hedge {
 
   Hedge(Timer::Fire due, void* owner) : timer(due, owner) {}
   void leave_place() {
-    if (place == nullptr) return;
-    give_place_back(*place);
-    place = nullptr;
+    for (uint64_t* place : {places.active, places.unanswered}) {
+      if (place != nullptr) give_place_back(*place);
+    }
+    places = {};
   }
 
   Timer timer;
-  Attempt* attempt = nullptr;  // in the arena too, from Racing on
-  uint64_t* place = nullptr;   // taken among the cluster's requests
+  Attempt* attempt = nullptr;            // in the arena too, from Racing on
+  upstream::ClusterLoad::Places places;  // taken among the cluster's requests
   State state = State::Armed;
   bool took_place = false;  // beyond the share of requests, for this
 };

@@ -8,8 +8,10 @@
 namespace tidegate::upstream {
 namespace {
 
-constexpr uint64_t kLeastSamples = 10;
 constexpr double kSteepest = 0.5;
+// While there is no queue the limit grows by the tolerance at each step, and not by its root only:
+// an origin whose responses take seconds would be refused requests for minutes.
+constexpr double kFastest = 2.0;
 constexpr double kBaselineRise = 0.1;  // of the difference, each window
 
 }  // namespace
@@ -27,8 +29,10 @@ void AdaptiveController::update(Duration median, uint64_t peak, uint64_t samples
   } else if (!in_use) {
     baseline_ += (took - baseline_) * kBaselineRise;
   }
-  const double gradient = std::clamp(baseline_ * (1 + settings_.tolerance) / took, kSteepest, 1.0);
-  const double wanted = limit_ * gradient + (in_use ? std::sqrt(limit_) : 0);
+  if (!in_use) return;
+  const double gradient =
+      std::clamp(baseline_ * (1 + settings_.tolerance) / took, kSteepest, kFastest);
+  const double wanted = limit_ * gradient + std::sqrt(limit_);
   limit_ = std::clamp(wanted, least, static_cast<double>(settings_.max));
 }
 
@@ -68,8 +72,12 @@ void AdaptiveLimit::end_window() {
   std::array<uint32_t, kBuckets> counts;
   uint64_t samples = 0;
   for (size_t i = 0; i < kBuckets; ++i) {
-    counts[i] = buckets_[i].exchange(0, std::memory_order_relaxed);
+    counts[i] = buckets_[i].load(std::memory_order_relaxed);
     samples += counts[i];
+  }
+  if (samples < AdaptiveController::kLeastSamples) return;
+  for (size_t i = 0; i < kBuckets; ++i) {
+    if (counts[i] > 0) buckets_[i].fetch_sub(counts[i], std::memory_order_relaxed);
   }
   uint64_t below = 0;
   size_t median = 0;

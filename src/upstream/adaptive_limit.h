@@ -12,10 +12,11 @@ namespace tidegate::upstream {
 /// How many requests a cluster may have under way, found out from how long they take. Each window
 /// compares the median latency with that of an origin without a queue (the baseline):
 ///
-///   gradient = baseline × (1 + tolerance) / median, within 0.5 and 1
+///   gradient = baseline × (1 + tolerance) / median, within 0.5 and 2
 ///   limit    = limit × gradient + √limit, within min and max
 ///
-/// The limit only grows while at least half of it is in use. The baseline is measured on live
+/// The limit only moves while at least half of it is in use: below that it is not what makes the
+/// origin fast or slow. The baseline is measured on live
 /// traffic, and nothing is shed to measure it: it falls at once with the median, rises
 /// slowly in windows that used less than half of the limit, and is the median itself at the
 /// minimum: in both cases it is not a queue of ours that makes the origin slow. Pure; in virtual
@@ -23,6 +24,8 @@ namespace tidegate::upstream {
 class AdaptiveController {
  public:
   explicit AdaptiveController(const config::AdaptiveConcurrency& settings);
+
+  static constexpr uint64_t kLeastSamples = 10;  // fewer say nothing
 
   /// A window has passed: its median latency, the most that was under way in it, its requests.
   void update(Duration median, uint64_t peak, uint64_t samples);
@@ -43,7 +46,8 @@ class AdaptiveLimit {
 
   const config::AdaptiveConcurrency& settings() const { return settings_; }
   uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
-  /// A request that ended well took so long to its response head, with so many under way.
+  /// A request that ended well took so long to its response head, with so many under way. A window
+  /// with too few of them to say anything goes on, so that slow responses add up to a verdict.
   void sample(Duration latency, uint64_t active, TimePoint now);
 
  private:

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <queue>
+#include <random>
 
 using namespace tidegate;
 using namespace tidegate::upstream;
@@ -16,7 +18,8 @@ struct Origin {
   uint64_t servers;
   Duration work;
   Duration latency(uint64_t under_way) const {
-    return work * static_cast<int64_t>(std::max(under_way, servers)) / static_cast<int64_t>(servers);
+    return work * static_cast<int64_t>(std::max(under_way, servers)) /
+           static_cast<int64_t>(servers);
   }
 };
 
@@ -102,11 +105,81 @@ TEST_CASE("samples of a window make its median") {
     }
   }
   CHECK(limit.limit() == 1000);
-  for (int window = 0; window < 20; ++window) {
+  // Later, at the minimum, that is what the origin takes, and the limit grows again.
+  for (int window = 0; window < 8; ++window) {
     for (int i = 0; i < 101; ++i) {
       now += 10ms;
       limit.sample(i % 3 == 0 ? 10ms : 5s, limit.limit(), now);
     }
   }
   CHECK(limit.limit() < 100);
+}
+
+namespace {
+
+/// An origin that takes anything, at a latency of its own; clients that come at a steady rate.
+struct Traffic {
+  AdaptiveLimit limit{{}};
+  std::minstd_rand random{7};
+  TimePoint now{1h};
+  uint64_t came = 0;
+  uint64_t refused = 0;
+  std::priority_queue<std::pair<TimePoint, Duration>, std::vector<std::pair<TimePoint, Duration>>,
+                      std::greater<>>
+      under_way;
+
+  template <class Latency>
+  void run(Duration length, Duration between, Latency latency) {
+    for (const TimePoint end = now + length; now < end; now += between) {
+      while (!under_way.empty() && under_way.top().first <= now) {
+        const auto [at, took] = under_way.top();
+        limit.sample(took, under_way.size(), at);
+        under_way.pop();
+      }
+      ++came;
+      if (under_way.size() >= limit.limit()) {
+        ++refused;
+        continue;
+      }
+      const Duration took = latency();
+      under_way.emplace(now + took, took);
+    }
+  }
+  Duration between(Duration least, Duration most) {
+    return Duration(std::uniform_int_distribution<int64_t>(least.count(), most.count())(random));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("O12: an origin that takes seconds for each request is not refused requests for that") {
+  for (const auto& [least, most] : {std::pair<Duration, Duration>{3s, 5s}, {1s, 2s}, {10s, 12s}}) {
+    CAPTURE(least / 1s);
+    Traffic traffic;
+    traffic.run(60s, 25ms, [&] { return traffic.between(least, most); });
+    CHECK(traffic.refused < traffic.came * 2 / 3);
+    traffic.refused = traffic.came = 0;
+    traffic.run(60s, 25ms, [&] { return traffic.between(least, most); });
+    CHECK(traffic.came == 2400);
+    CHECK(traffic.refused == 0);
+  }
+}
+
+TEST_CASE("O12: a few slow responses in each window add up") {
+  AdaptiveLimit limit({.min = 5, .max = 1000, .tolerance = 0.5, .window = 1s});
+  const uint64_t before = limit.limit();
+  TimePoint now{1h};
+  for (int i = 0; i < 9; ++i) limit.sample(4s, before, now += 2s);
+  CHECK(limit.limit() == before);
+  for (int i = 0; i < 3; ++i) limit.sample(4s, before, now += 2s);
+  CHECK(limit.limit() > before);
+}
+
+TEST_CASE("O12: what is hardly used says nothing against the limit") {
+  AdaptiveController controller({});
+  run(controller, {1000, 10ms}, 10'000, 30);
+  const uint64_t before = controller.limit();
+  // A night with a few slow requests, then the crowd again.
+  for (int i = 0; i < 1000; ++i) controller.update(5s, 3, 20);
+  CHECK(controller.limit() == before);
 }
