@@ -63,8 +63,10 @@ const Section& pool_section() {
                  "unlimited.")
           .field("idle_timeout", &Pool::idle_timeout, duration(0ms, 24h),
                  "An unused connection is closed after this; 0s: not kept at all.")
-          .field("max_pending", &Pool::max_pending, count32(0, 1'000'000),
-                 "Requests that wait for a connection, per endpoint and worker; over it: 503.")
+          .field(
+              "max_pending", &Pool::max_pending, count32(0, 1'000'000),
+              "Requests that wait for a connection which others use, per endpoint and worker; over "
+              "it: 503. Who gets a new one is not counted; 0: nobody waits.")
           .field("pending_timeout", &Pool::pending_timeout, duration(0ms, 1h),
                  "Longest wait for a connection, in a queue that is fair over clients; over it: "
                  "503; 0s: the route's `timeout`.")

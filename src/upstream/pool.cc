@@ -178,11 +178,15 @@ Connection* Pool::take(bool fresh) {
 }
 
 ErrorCode Pool::wait(PoolWaiter& waiter) {
-  if (waiting_ >= settings_.pool.max_pending) return ErrorCode::PoolOverflow;
   // There is a stream for each waiter; one that gets free meanwhile serves the oldest.
-  if (connecting_ * streams_expected_ <= waiting_ && may_grow()) {
+  if (streams_coming() <= waiting_ && may_grow()) {
     const ErrorCode failed = open_connection();
     if (failed != ErrorCode::None && connecting_ == 0 && !any_takes_more()) return failed;
+  }
+  // Who gets a stream of a connection that is being made does not wait for others to end.
+  const size_t coming = streams_coming();
+  if (waiting_ >= coming && waiting_ - coming >= settings_.pool.max_pending) {
+    return ErrorCode::PoolOverflow;
   }
   waiters_.push_back(waiter);
   ++waiting_;
@@ -295,7 +299,7 @@ void Pool::drop(Connection& connection) {
 }
 
 void Pool::serve_waiters() {
-  while (connecting_ * streams_expected_ < waiting_ && may_grow()) {
+  while (streams_coming() < waiting_ && may_grow()) {
     const ErrorCode failed = open_connection();
     if (failed == ErrorCode::None) continue;
     if (connecting_ > 0 || any_takes_more()) return;  // a connection at work will serve them

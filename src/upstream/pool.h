@@ -147,6 +147,8 @@ class Pool {
   void forget_tls();
   void forget_streams();
   bool may_grow() const;
+  /// Of connections that are being made.
+  size_t streams_coming() const { return connecting_ * streams_expected_; }
   /// Some connection has room for a further stream, or will have when one of its own has ended.
   bool any_takes_more();
   ErrorCode open_connection();

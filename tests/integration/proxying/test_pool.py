@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to origins are kept, reused, capped and let go."""
+import contextlib
 import socket
 import subprocess
 import threading
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from support import config_for, eventually, scaled
+from support.h2 import H2Origin
 
 
 def test_sequential_requests_share_one_connection(origin, proxy_to, connect):
@@ -196,6 +198,43 @@ def test_too_many_waiting_requests_are_refused_at_once(origin, proxy_to, connect
     assert (refused.status, refused.json()["error"]) == (503, "pool_overflow")
     release.set()
     assert [client.response().status for client in waiting] == [200] * 3
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_o13_nobody_may_wait_for_others_but_for_a_new_connection(origin, proxy_to, connect, most):
+    gate = threading.Event()
+
+    def slow(exchange):
+        exchange.wait(gate)
+        exchange.reply()
+    origin.on("/slow", slow)
+    proxy = proxy_to(origin, cluster={"pool": {"max_connections": most, "max_pending": 0},
+                                      "health_check": {"path": "/health", "interval": "20ms"}})
+    waiting = [connect(proxy) for _ in range(3)]
+    for client in waiting:
+        client.send_request("GET", "/slow")
+    origin.wait_for_requests(3)
+    last = connect(proxy).get("/")
+    assert last.status == (200 if most == 0 else 503)
+    if most:
+        assert last.json()["error"] == "pool_overflow"
+    gate.set()
+    assert [client.response().status for client in waiting] == [200] * 3
+    assert connect(proxy).get("/").status == 200
+    # Checks are made by connections of their own.
+    eventually(lambda: proxy.metrics()("proxy_health_checks_total", default=0, result="passed") >= 2)
+    assert proxy.metrics()("proxy_health_checks_total", default=0, result="failed") == 0
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+def test_o13_a_crowd_that_comes_at_once_gets_its_connections(make_origin, proxy_to, connect, protocol):
+    with contextlib.closing(H2Origin() if protocol == "h2" else make_origin()) as origin:
+        origin.otherwise(lambda exchange: exchange.reply(200))
+        proxy = proxy_to(origin, cluster={"protocol": protocol, "pool": {"max_pending": 0}})
+        clients = [connect(proxy) for _ in range(30)]
+        for client in clients:
+            client.send_request("GET", "/")
+        assert {client.response().status for client in clients} == {200}
 
 
 def test_a_waiting_request_whose_client_leaves_is_forgotten(origin, proxy_to, connect):
