@@ -215,6 +215,9 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
     return {follows.error()};
   }
   listeners_.commit(shared->config);
+  drained_endpoints_.update(snapshot_ == nullptr ? nullptr : &snapshot_->config,
+                            snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, shared->config,
+                            shared->endpoints, control_.loop().now());
   if (snapshot_ != nullptr) retired_.push_back(std::move(snapshot_));
   snapshot_ = std::move(shared);
   memory_.limit(snapshot_->config.max_memory);
@@ -272,19 +275,22 @@ void Server::set_endpoints(const std::string& cluster, std::vector<upstream::End
   const auto at = std::ranges::find(clusters, cluster, &config::Cluster::name);
   if (at == clusters.end()) return;
   upstream::EndpointSet all = snapshot_->endpoints;
-  upstream::Endpoints& present = all[static_cast<size_t>(at - clusters.begin())];
+  const auto index = static_cast<size_t>(at - clusters.begin());
+  upstream::Endpoints& present = all[index];
   upstream::Endpoints wanted = upstream::make_endpoints(std::move(specs), &present);
   if (wanted == present) return;
   log::info("endpoints changed",
             {{"cluster", cluster}, {"before", present.size()}, {"now", wanted.size()}});
   if (!threads_.empty()) upstream::warm_up(wanted, present, control_.loop().now());
+  drained_endpoints_.update(cluster, present, wanted, control_.loop().now());
   present = std::move(wanted);
   const auto shared = std::make_shared<const upstream::Endpoints>(present);
   snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(all));
+  const auto ring = snapshot_->rings[index];
   update_health_checks();
   for (const auto& worker : workers_) {
-    worker->post([&one = *worker, cluster, shared] {
-      if (one.routes() != nullptr) one.routes()->set_endpoints(cluster, *shared);
+    worker->post([&one = *worker, cluster, shared, ring] {
+      if (one.routes() != nullptr) one.routes()->set_endpoints(cluster, *shared, ring);
     });
   }
 }
@@ -402,6 +408,7 @@ std::vector<std::string> Server::reload() {
 
 void Server::each_second() {
   rates_.sample(control_.loop().now());
+  registry_.sweep();
   ticket_keys_->rotate(control_.loop().now());
   std::erase_if(retired_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
   control_.loop().timers().arm(second_, std::chrono::seconds(1));

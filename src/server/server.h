@@ -22,6 +22,7 @@
 #include "telemetry/rate_window.h"
 #include "telemetry/registry.h"
 #include "upstream/discovery.h"
+#include "upstream/drained_endpoints.h"
 #include "upstream/health_checks.h"
 
 namespace tidegate::server {
@@ -102,8 +103,12 @@ class Server {
   telemetry::RateWindow rates_;
   script::Watchdog watchdog_;
   script::Scripts scripts_;
-  std::map<std::string, std::pair<uint64_t, std::string>>
-      reported_;  // generation, error; by policy
+  struct Reported {
+    uint64_t generation = 0;
+    std::string error;
+    telemetry::Lease lease;  // of its counters
+  };
+  std::map<std::string, Reported> reported_;  // by policy
   std::shared_ptr<const proxy::SharedSnapshot> snapshot_;
   /// Earlier ones until no worker uses them: a large one takes milliseconds to destroy, which are
   /// this thread's and not those of requests.
@@ -118,6 +123,7 @@ class Server {
   upstream::Names names_;
   upstream::Discovery discovery_;
   upstream::HealthChecks health_checks_;
+  upstream::DrainedEndpoints drained_endpoints_;
   std::string configured_level_;     // of the operational log
   std::set<std::string> by_script_;  // clusters whose endpoints a script has set
   std::vector<std::unique_ptr<net::SignalWatch>> signals_;

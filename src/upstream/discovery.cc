@@ -49,6 +49,9 @@ Fallible<void> Discovery::follow(const config::Snapshot& snapshot) {
   }
   follow_dns(snapshot, resolver_.get() != before);
   follow_files(snapshot);
+  std::erase_if(leases_, [this](const auto& lease) {
+    return !sources_.contains(lease.first) && !files_.contains(lease.first);
+  });
   return {};
 }
 
@@ -113,7 +116,7 @@ void Discovery::follow_files(const config::Snapshot& snapshot) {
 }
 
 void Discovery::count(const std::string& cluster, const char* outcome) {
-  cells_.counter(Family::DiscoveriesTotal, {cluster, outcome}).add();
+  cells_.counter(Family::DiscoveriesTotal, {cluster, outcome}, &leases_[cluster]).add();
 }
 
 void Discovery::on_dns(const std::string& cluster, DnsSource::Outcome outcome) {

@@ -61,10 +61,11 @@ class Discovery {
   const OnEndpoints on_endpoints_;
   config::Resolver resolver_config_;
   std::unique_ptr<net::Resolver> resolver_;
-  std::map<std::string, Source> sources_;     // by cluster
-  std::set<std::string> unsettled_;           // clusters
+  std::map<std::string, Source> sources_;         // by cluster
+  std::set<std::string> unsettled_;               // clusters
   std::map<std::string, config::Cluster> files_;  // clusters with a file, by name
   std::unique_ptr<net::FileWatch> watch_;
+  std::map<std::string, telemetry::Lease> leases_;  // of the counters of each cluster
   uint64_t random_state_;
 };
 

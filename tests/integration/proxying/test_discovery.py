@@ -360,6 +360,33 @@ def test_a_changed_weight_holds_for_who_stays(origins, tidegate, connect):
     eventually(lambda: [client.get("/").text for _ in range(8)].count("127.0.0.1") == 6)
 
 
+@pytest.mark.parametrize("by_reload", [False, True])
+def test_o16_a_drained_endpoint_that_leaves_the_file_and_comes_back_is_drained(origins, tidegate, connect, by_reload):
+    one, two = origins(1, 2)
+    proxy = tidegate(by_file(), in_file(one, two))
+    client = connect(proxy)
+
+    def become(*present):
+        since = len(proxy.log_lines)
+        proxy.write_script("endpoints.yaml", "".join(f"- {origin.url}\n" for origin in present))
+        if by_reload:
+            proxy.signal(signal.SIGHUP)
+        eventually(lambda: addresses(proxy) == sorted(origin.address for origin in present))
+        return since
+
+    assert proxy.admin(f"/clusters/origin/endpoints/{two.address}/drain", method="POST").status == 200
+    become(one)
+    become(two, one)
+    assert endpoints(proxy)[two.address]["draining"]
+    assert not endpoints(proxy)[one.address]["draining"]
+    assert answered_by(client, 6) == {"127.0.0.1"}
+    assert proxy.admin(f"/clusters/origin/endpoints/{two.address}/enable", method="POST").status == 200
+    become(one)
+    become(one, two)
+    assert not endpoints(proxy)[two.address]["draining"]
+    assert answered_by(client, 6) == {"127.0.0.1", "127.0.0.2"}
+
+
 def test_a_broken_file_leaves_the_endpoints(origins, tidegate, connect):
     (one,) = origins(1)
     proxy = tidegate(by_file(), in_file(one))
