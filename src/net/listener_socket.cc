@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "net/descriptors.h"
+#include "net/keep_alive.h"
 
 namespace tidegate::net {
 namespace {
@@ -51,8 +52,9 @@ Fallible<OwnedFd> open_listener(const SocketAddress& address) {
   if (address.family() == AF_INET6) {
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
-  // Accepted sockets inherit it, which saves a system call each.
+  // Accepted sockets inherit these, which saves system calls for each.
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  keep_alive(fd.get());
   if (::bind(fd.get(), address.raw(), address.length()) != 0) return failed("bind");
   if (::listen(fd.get(), kBacklog) != 0) return failed("listen");
   return fd;

@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "net/descriptors.h"
+#include "net/keep_alive.h"
 
 namespace tidegate::net {
 namespace {
@@ -39,6 +40,7 @@ bool Transport::connect(const SocketAddress& address) {
   if (!address.is_unix()) {
     const int on = 1;
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    keep_alive(fd_.get());
   }
   const int rc = ::connect(fd_.get(), address.raw(), address.length());
   if (rc != 0 && errno != EINPROGRESS) {
