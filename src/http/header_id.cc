@@ -1,78 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/header_id.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
 
+#include "http/header_table.h"
+
 namespace tidegate::http {
 namespace {
 
-constexpr size_t kCount = static_cast<size_t>(HeaderId::Count_);
+constexpr size_t kCount = kKnownHeaders.size();
 static_assert(kCount <= 64, "Headers keeps a bit for each");
 
-// In the order of the enumerators.
-constexpr std::array<std::string_view, kCount> kNames{
-    "",
-    "accept",
-    "accept-encoding",
-    "age",
-    "alt-svc",
-    "authorization",
-    "cache-control",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cookie",
-    "date",
-    "early-data",
-    "etag",
-    "expect",
-    "forwarded",
-    "grpc-status",
-    "grpc-timeout",
-    "host",
-    "http2-settings",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "keep-alive",
-    "last-modified",
-    "location",
-    "origin",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "referer",
-    "retry-after",
-    "sec-websocket-accept",
-    "sec-websocket-key",
-    "sec-websocket-protocol",
-    "sec-websocket-version",
-    "server",
-    "set-cookie",
-    "strict-transport-security",
-    "te",
-    "traceparent",
-    "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "vary",
-    "via",
-    "www-authenticate",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-};
-static_assert(!kNames.back().empty(), "a name for each enumerator");
+consteval bool in_order() {
+  for (size_t i = 0; i < kCount; ++i) {
+    if (kKnownHeaders[i].id != static_cast<HeaderId>(i)) return false;
+  }
+  return true;
+}
+static_assert(in_order(), "a row for each enumerator, in their order");
 
 // A perfect hash: length and four characters tell all names apart, and the multiplier is searched
 // by the compiler until no two names share a slot. So a look-up is one multiplication and one
@@ -95,7 +43,7 @@ constexpr bool fill(Table& table, uint32_t multiplier) {
   table = Table{};
   table.multiplier = multiplier;
   for (size_t id = 1; id < kCount; ++id) {
-    uint8_t& slot = table.slots[slot_of(kNames[id], multiplier)];
+    uint8_t& slot = table.slots[slot_of(kKnownHeaders[id].name, multiplier)];
     if (slot != 0) return false;
     slot = static_cast<uint8_t>(id);
   }
@@ -116,14 +64,48 @@ constexpr Table kTable = build();
 HeaderId header_id(std::string_view name) {
   if (name.size() < 2) return HeaderId::Other;
   const uint8_t id = kTable.slots[slot_of(name, kTable.multiplier)];
-  const std::string_view candidate = kNames[id];
+  const std::string_view candidate = kKnownHeaders[id].name;
   if (candidate.size() != name.size()) return HeaderId::Other;
   if (std::memcmp(candidate.data(), name.data(), name.size()) != 0) return HeaderId::Other;
   return static_cast<HeaderId>(id);
 }
 
 std::string_view name_of(HeaderId id) {
-  return kNames[static_cast<size_t>(id)];
+  return kKnownHeaders[static_cast<size_t>(id)].name;
+}
+
+namespace {
+
+// Names that need no id: nothing looks for them but the rules of trailers.
+constexpr std::array<std::string_view, 14> kOtherHeadOnly{
+    "accept-charset",   "accept-language",
+    "content-language", "content-location",
+    "content-range",    "expires",
+    "if-range",         "if-unmodified-since",
+    "max-forwards",     "pragma",
+    "prefer",           "sec-websocket-extensions",
+    "warning",          "x-http-method-override",
+};
+constexpr HeaderTraits kOfNameOnly = kClaim | kProtected | kHeadOnly;
+constexpr size_t kLongest = 64;  // of names that are looked up with '_' for '-'
+
+HeaderTraits traits_of_other(std::string_view name) {
+  if (name.starts_with("x-forwarded-")) return kOfNameOnly;
+  return std::ranges::find(kOtherHeadOnly, name) == kOtherHeadOnly.end() ? 0 : kHeadOnly;
+}
+
+}  // namespace
+
+HeaderTraits traits_of(HeaderId id, std::string_view name) {
+  if (id != HeaderId::Other) return kKnownHeaders[static_cast<size_t>(id)].traits;
+  if (name.find('_') == std::string_view::npos) return traits_of_other(name);
+  std::array<char, kLongest> text;
+  const std::string_view twin(text.data(), std::min(name.size(), text.size()));
+  std::ranges::replace_copy(name.substr(0, twin.size()), text.begin(), '_', '-');
+  if (twin.size() < name.size()) return traits_of_other(twin);
+  const HeaderId known = header_id(twin);
+  if (known == HeaderId::Other) return traits_of_other(twin);
+  return kKnownHeaders[static_cast<size_t>(known)].traits & kOfNameOnly;
 }
 
 }  // namespace tidegate::http

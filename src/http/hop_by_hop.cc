@@ -1,35 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/hop_by_hop.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string_view>
 
 #include "base/strings.h"
+#include "http/header_table.h"
 
 namespace tidegate::http {
 namespace {
 
-constexpr uint64_t kAlways =
-    header_bit(HeaderId::Connection) | header_bit(HeaderId::KeepAlive) |
-    header_bit(HeaderId::ProxyConnection) | header_bit(HeaderId::TransferEncoding) |
-    header_bit(HeaderId::Upgrade) | header_bit(HeaderId::Http2Settings) |
-    header_bit(HeaderId::ProxyAuthenticate) | header_bit(HeaderId::ProxyAuthorization) |
-    header_bit(HeaderId::ProxyAuthenticationInfo);
-constexpr uint64_t kRequest = kAlways | header_bit(HeaderId::Te) | header_bit(HeaderId::Trailer);
+constexpr uint64_t kRequest = headers_with(kHopByHop);
 constexpr uint64_t kResponse = kRequest | header_bit(HeaderId::AltSvc);
-
-/// Fields that this proxy vouches for; a client may not have them taken away.
-constexpr uint64_t kProtected =
-    header_bit(HeaderId::Host) | header_bit(HeaderId::ContentLength) |
-    header_bit(HeaderId::Forwarded) | header_bit(HeaderId::XForwardedFor) |
-    header_bit(HeaderId::XForwardedHost) | header_bit(HeaderId::XForwardedPort) |
-    header_bit(HeaderId::XForwardedProto) | header_bit(HeaderId::XRealIp) |
-    header_bit(HeaderId::XRequestId);
-
-bool is_protected(std::string_view name) {
-  return (kProtected & header_bit(header_id(name))) != 0 || name.starts_with("x-forwarded-");
-}
 
 /// The field names that Connection gives, lower case, without those that go anyway. Honest peers
 /// name one or two; the bound keeps the work of removing them small.
@@ -69,6 +53,16 @@ void remove(Headers& headers, const Nominations& nominations, uint64_t ids) {
   headers.remove_if([ids](const HeaderField& f) { return (header_bit(f.id()) & ids) != 0; });
 }
 
+/// Trailers of these names go too, when they come; `nominations` has gone by then.
+std::span<const std::string_view> keep(const Nominations& nominations, BodyKind body,
+                                       Arena& arena) {
+  if (nominations.count == 0 || body != BodyKind::Streamed) return {};
+  const size_t bytes = nominations.count * sizeof(std::string_view);
+  auto* names = static_cast<std::string_view*>(arena.allocate(bytes, alignof(std::string_view)));
+  std::copy_n(nominations.names.begin(), nominations.count, names);
+  return {names, nominations.count};
+}
+
 bool accepts_trailers(const Headers& headers) {
   for (const HeaderField& field : headers) {
     if (field.id() != HeaderId::Te) continue;
@@ -88,7 +82,8 @@ Result<void> strip_hop_by_hop(RequestHead& head) {
   if (headers.has(HeaderId::Connection)) {
     if (!collect(headers, nominations)) return tl::unexpected(ErrorCode::BadRequest);
     for (size_t i = 0; i < nominations.count; ++i) {
-      if (is_protected(nominations.names[i])) return tl::unexpected(ErrorCode::BadRequest);
+      if ((traits_of(nominations.names[i]) & kProtected) != 0)
+        return tl::unexpected(ErrorCode::BadRequest);
     }
   }
   uint64_t ids = kRequest;
@@ -98,6 +93,7 @@ Result<void> strip_hop_by_hop(RequestHead& head) {
   }
   if (head.body == BodyKind::Streamed) ids &= ~header_bit(HeaderId::Trailer);
   remove(headers, nominations, ids);
+  head.nominated = keep(nominations, head.body, headers.arena());
   return {};
 }
 
@@ -111,6 +107,11 @@ void strip_hop_by_hop(ResponseHead& head) {
   if (head.status == 101) ids &= ~header_bit(HeaderId::Upgrade);
   if (head.body == BodyKind::Streamed) ids &= ~header_bit(HeaderId::Trailer);
   remove(headers, nominations, ids);
+  head.nominated = keep(nominations, head.body, headers.arena());
+}
+
+void strip_nominated(Headers& trailers, std::span<const std::string_view> nominated) {
+  for (const std::string_view name : nominated) trailers.remove(name);
 }
 
 }  // namespace tidegate::http

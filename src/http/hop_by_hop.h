@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <span>
+#include <string_view>
+
 #include "base/result.h"
 #include "http/message.h"
 
@@ -19,5 +22,9 @@ Result<void> strip_hop_by_hop(RequestHead& head);
 /// The same for a response; Alt-Svc goes too, since it speaks of the origin's own address. The
 /// Upgrade of a 101 stays: it says which protocol was agreed on.
 void strip_hop_by_hop(ResponseHead& head);
+
+/// Removes from trailers what the head's Connection named (`nominated` of the head, which
+/// strip_hop_by_hop fills).
+void strip_nominated(Headers& trailers, std::span<const std::string_view> nominated);
 
 }  // namespace tidegate::http

@@ -4,18 +4,22 @@
 #include <charconv>
 
 #include "base/strings.h"
+#include "http/header_table.h"
 #include "proxy/context.h"
 #include "proxy/exchange.h"
 
 namespace tidegate::proxy {
 namespace {
 
-bool may_have_body(unsigned status) { return status >= 200 && status != 204 && status != 304; }
+bool may_have_body(unsigned status) {
+  return status >= 200 && status != 204 && status != 304;
+}
 
 // Framing belongs to the codec, whatever a script asks for.
 bool is_framing(http::HeaderId id) {
-  return id == http::HeaderId::ContentLength || id == http::HeaderId::TransferEncoding ||
-         id == http::HeaderId::Connection;
+  constexpr uint64_t kFramed =
+      http::headers_with(http::kOneConnection) | http::header_bit(http::HeaderId::ContentLength);
+  return (kFramed & http::header_bit(id)) != 0;
 }
 
 std::string_view lower_copy(std::string_view name, Arena& arena) {
@@ -122,8 +126,8 @@ LocalReply problem_reply(ErrorCode code, uint16_t status, std::string_view reque
                          Arena& arena) {
   const ErrorInfo& info = describe(code);
   if (status == 0) status = info.status;
-  std::string_view text = arena.join(R"({"type":"about:blank","title":")", info.title,
-                                     R"(","status":)");
+  std::string_view text =
+      arena.join(R"({"type":"about:blank","title":")", info.title, R"(","status":)");
   text = arena.join(text, decimal(status, arena), R"(,"error":")");
   text = arena.join(text, info.token, R"(","request_id":")");
   text = arena.join(text, request_id, "\"}\n");

@@ -34,8 +34,9 @@ BodyReader::Step BodyReader::next_trailers(std::string_view bytes, Trailers trai
     case HeadStatus::Complete: {
       const FieldFilter filter =
           trailers.limits.underscores ? FieldFilter::Keep : FieldFilter::DropUnderscores;
-      const bool good = trailers.fields == nullptr ||
-                        parse_trailers(found.block, found.lines, filter, *trailers.fields);
+      const bool good =
+          trailers.fields == nullptr ||
+          parse_trailers(found.block, found.lines, {filter, trailers.message}, *trailers.fields);
       trailers.collector.clear();
       return {good ? Status::End : Status::Bad, found.taken, {}};
     }

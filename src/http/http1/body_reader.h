@@ -7,6 +7,7 @@
 #include "http/codec.h"
 #include "http/http1/chunked.h"
 #include "http/http1/head_collector.h"
+#include "http/trailer_rules.h"
 
 namespace tidegate::http::http1 {
 
@@ -26,6 +27,7 @@ class BodyReader {
     HeadCollector& collector;
     const Limits& limits;
     Headers* fields;  // nullptr: nowhere
+    TrailersOf message;
   };
 
   void begin_sized(uint64_t length) {

@@ -3,6 +3,8 @@
 
 #include <cassert>
 
+#include "http/header_table.h"
+
 namespace tidegate::http::http1 {
 namespace {
 
@@ -22,10 +24,9 @@ void write_chunk(OutputBuffer& output, std::string_view bytes) {
   output.append("\r\n");
 }
 
-bool framing_field(HeaderId id) {
-  return id == HeaderId::ContentLength || id == HeaderId::TransferEncoding ||
-         id == HeaderId::Host || id == HeaderId::Connection || id == HeaderId::Trailer;
-}
+// Whatever a script has set: what frames messages stands in heads.
+constexpr uint64_t kNoTrailers =
+    headers_with(kFraming | kOneConnection) | header_bit(HeaderId::Trailer);
 
 void write_last_chunk(OutputBuffer& output, const Headers& trailers) {
   size_t room = 5;
@@ -33,7 +34,7 @@ void write_last_chunk(OutputBuffer& output, const Headers& trailers) {
   BlockWriter to(output, room);
   to.text("0\r\n");
   for (const HeaderField& field : trailers) {
-    if (!framing_field(field.id())) to.field(field.name(), field.value());
+    if ((kNoTrailers & header_bit(field.id())) == 0) to.field(field.name(), field.value());
   }
   to.text("\r\n").commit();
 }

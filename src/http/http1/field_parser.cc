@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "http/http1/bytes.h"
-#include "http/trailer_rules.h"
 
 namespace tidegate::http::http1 {
 namespace {
@@ -35,7 +34,7 @@ HeadBlock copy_block(Arena& arena, std::string_view block) {
 }
 
 bool parse_fields(HeadBlock fields, uint32_t lines, FieldFilter filter, Headers& to) {
-  to.reserve(lines);
+  to.reserve(lines + 1);  // and one that the proxy adds, such as Date
   char* at = fields.begin;
   while (fields.end - at > 2) {
     char* const name = at;
@@ -57,10 +56,10 @@ bool parse_fields(HeadBlock fields, uint32_t lines, FieldFilter filter, Headers&
   return true;
 }
 
-bool parse_trailers(std::string_view block, uint32_t lines, FieldFilter filter, Headers& to) {
+bool parse_trailers(std::string_view block, uint32_t lines, FieldRules rules, Headers& to) {
   if (lines == 0) return true;
-  if (!parse_fields(copy_block(to.arena(), block), lines, filter, to)) return false;
-  return sift_trailers(to);
+  if (!parse_fields(copy_block(to.arena(), block), lines, rules.filter, to)) return false;
+  return sift_trailers(to, rules.message);
 }
 
 }  // namespace tidegate::http::http1

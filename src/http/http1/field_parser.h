@@ -5,6 +5,7 @@
 
 #include "http/headers.h"
 #include "http/http1/scan.h"
+#include "http/trailer_rules.h"
 
 namespace tidegate::http::http1 {
 
@@ -27,8 +28,11 @@ enum class FieldFilter : uint8_t {
 /// it by a space before the colon, folding, a control byte or a name that is no token.
 bool parse_fields(HeadBlock fields, uint32_t lines, FieldFilter filter, Headers& to);
 
-/// The same for trailers. Fields that only make sense in a head are dropped, and those that would
-/// change framing or routing make it false (RFC 9110 6.5.1).
-bool parse_trailers(std::string_view block, uint32_t lines, FieldFilter filter, Headers& to);
+struct FieldRules {
+  FieldFilter filter;
+  TrailersOf message;
+};
+/// The same for trailers, which are sifted too. False also where sift_trailers says so.
+bool parse_trailers(std::string_view block, uint32_t lines, FieldRules rules, Headers& to);
 
 }  // namespace tidegate::http::http1

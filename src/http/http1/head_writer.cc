@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/http1/head_writer.h"
 
+#include "http/header_table.h"
+
 namespace tidegate::http::http1 {
 namespace {
 
 // What the codec says itself, or what must not leave this connection.
-constexpr uint64_t kOwnFields =
-    header_bit(HeaderId::Connection) | header_bit(HeaderId::ContentLength) |
-    header_bit(HeaderId::KeepAlive) | header_bit(HeaderId::ProxyConnection) |
-    header_bit(HeaderId::TransferEncoding) | header_bit(HeaderId::Upgrade);
+constexpr uint64_t kOwnFields = headers_with(kOneConnection) | header_bit(HeaderId::ContentLength);
 constexpr uint64_t kOwnRequestFields =
     kOwnFields | header_bit(HeaderId::Host) | header_bit(HeaderId::Te);
 

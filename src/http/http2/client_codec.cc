@@ -221,7 +221,8 @@ void ClientCodec::on_end(Stream& base) {
 
 void ClientCodec::receive_trailers(ClientStream& stream, bool end) {
   const bool misplaced = !end || stream.response != ClientStream::Response::Body;
-  if (misplaced || !read_trailers(session_.fields(), limits_, stream.head->trailers)) {
+  if (misplaced ||
+      !read_trailers(session_.fields(), limits_, TrailersOf::Response, stream.head->trailers)) {
     return fail_stream(stream, ErrorCode::BadResponse);
   }
   on_end(stream);

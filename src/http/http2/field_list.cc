@@ -3,15 +3,14 @@
 
 #include <charconv>
 
+#include "http/header_table.h"
+
 namespace tidegate::http::http2 {
 namespace {
 
 // What the codec says itself, or what must not leave this connection (RFC 9113 8.2.2).
-constexpr uint64_t kOwnFields =
-    header_bit(HeaderId::Connection) | header_bit(HeaderId::ContentLength) |
-    header_bit(HeaderId::Http2Settings) | header_bit(HeaderId::KeepAlive) |
-    header_bit(HeaderId::ProxyConnection) | header_bit(HeaderId::TransferEncoding) |
-    header_bit(HeaderId::Upgrade) | header_bit(HeaderId::Te);
+constexpr uint64_t kOwnFields = headers_with(kOneConnection) | header_bit(HeaderId::ContentLength) |
+                                header_bit(HeaderId::Http2Settings) | header_bit(HeaderId::Te);
 constexpr uint64_t kOwnRequestFields = kOwnFields | header_bit(HeaderId::Host);
 // The handshake of HTTP/1 that extended CONNECT does without (RFC 8441 5).
 constexpr uint64_t kHandshake =

@@ -6,8 +6,8 @@
 
 #include "base/strings.h"
 #include "http/authority.h"
+#include "http/header_table.h"
 #include "http/http2/field_rules.h"
-#include "http/trailer_rules.h"
 #include "http/upgrade.h"
 
 namespace tidegate::http::http2 {
@@ -15,11 +15,7 @@ namespace {
 
 using Field = FieldBlock::Field;
 
-// RFC 9113 8.2.2: these speak of a connection.
-constexpr uint64_t kConnectionFields =
-    header_bit(HeaderId::Connection) | header_bit(HeaderId::KeepAlive) |
-    header_bit(HeaderId::ProxyConnection) | header_bit(HeaderId::TransferEncoding) |
-    header_bit(HeaderId::Upgrade);
+constexpr uint64_t kConnectionFields = headers_with(kOneConnection);
 constexpr uint64_t kMostLength = (uint64_t{1} << 62) - 1;
 constexpr uint16_t kSwitchingProtocols = 101;
 constexpr size_t kRequestLineExtra = 12;  // spaces and version of HTTP/1's request line
@@ -265,9 +261,10 @@ ErrorCode read_response(const FieldBlock& block, const Limits& limits, ResponseT
   return ErrorCode::None;
 }
 
-bool read_trailers(const FieldBlock& block, const Limits& limits, Headers& to) {
+bool read_trailers(const FieldBlock& block, const Limits& limits, TrailersOf message, Headers& to) {
   if (block.too_large()) return false;
-  return read_fields(block, limits, block.begin(), to) == ErrorCode::None && sift_trailers(to);
+  return read_fields(block, limits, block.begin(), to) == ErrorCode::None &&
+         sift_trailers(to, message);
 }
 
 }  // namespace tidegate::http::http2

@@ -7,6 +7,7 @@
 #include "http/codec.h"
 #include "http/http2/field_block.h"
 #include "http/message.h"
+#include "http/trailer_rules.h"
 
 namespace tidegate::http::http2 {
 
@@ -23,7 +24,7 @@ struct ResponseTo {
 ErrorCode read_response(const FieldBlock& block, const Limits& limits, ResponseTo to, bool end,
                         ResponseHead& head);
 
-/// False: malformed.
-bool read_trailers(const FieldBlock& block, const Limits& limits, Headers& to);
+/// Sifted (trailer_rules.h). False: malformed.
+bool read_trailers(const FieldBlock& block, const Limits& limits, TrailersOf message, Headers& to);
 
 }  // namespace tidegate::http::http2

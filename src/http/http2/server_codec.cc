@@ -161,7 +161,7 @@ void ServerCodec::receive_trailers(ServerStream& stream, bool end) {
   // A block in the midst of a body is neither head nor trailers (RFC 9113 8.1).
   if (!end) return fail_request(stream, ErrorCode::BadRequest);
   if (stream.receiver != nullptr && !stream.head->drops_trailers &&
-      !read_trailers(session_.fields(), limits_, stream.head->trailers)) {
+      !read_trailers(session_.fields(), limits_, TrailersOf::Request, stream.head->trailers)) {
     return fail_request(
         stream, session_.fields().too_large() ? ErrorCode::HeadersTooLarge : ErrorCode::BadRequest);
   }
