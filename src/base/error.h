@@ -23,10 +23,12 @@ enum class ErrorCode : uint8_t {
   VersionUnsupported,
   ExpectationFailed,
   MethodUnsupported,
+  TransferCodingUnsupported,
   RateLimited,
   ClientBusy,
   // proxy
   NoRoute,
+  LoopDetected,
   NoEndpoint,
   BreakerOpen,
   PoolOverflow,
@@ -66,11 +68,11 @@ enum class ErrorCode : uint8_t {
 };
 
 struct ErrorInfo {
-  std::string_view token;   // "connect_timeout"
-  std::string_view title;   // one sentence for a client; tells an attacker nothing
+  std::string_view token;  // "connect_timeout"
+  std::string_view title;  // one sentence for a client; tells an attacker nothing
   Side side;
-  uint16_t status;          // of the local reply
-  bool retryable;           // another attempt may be made, if the request allows it
+  uint16_t status;  // of the local reply
+  bool retryable;   // another attempt may be made, if the request allows it
 };
 
 const ErrorInfo& describe(ErrorCode code);

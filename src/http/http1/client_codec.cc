@@ -50,6 +50,7 @@ StreamId ClientCodec::open(ResponseReceiver& receiver) {
   response_ = Response::Opened;
   request_ = Request::None;
   interims_ = 0;
+  after_return_ = line_skipped_ = framed_interim_ = false;
   return stream_;
 }
 
@@ -107,10 +108,30 @@ void ClientCodec::receive(std::string_view bytes) {
   }
 }
 
+/// One empty line before a status line says nothing: some origins end a body with it. Gives the
+/// bytes of it that are here.
+size_t ClientCodec::skip_empty_line(std::string_view bytes) {
+  size_t at = 0;
+  if (!after_return_ && !line_skipped_ && bytes[at] == '\r') {
+    after_return_ = true;
+    ++at;
+  }
+  if (after_return_ && at < bytes.size() && bytes[at] == '\n') {
+    after_return_ = false;
+    line_skipped_ = true;
+    ++at;
+  }
+  return at;
+}
+
 size_t ClientCodec::receive_head(std::string_view bytes) {
-  if (!collector_.waiting() && bytes.front() != 'H') {
-    fail(ErrorCode::BadResponse);
-    return bytes.size();
+  if (!collector_.waiting()) {
+    const size_t skipped = skip_empty_line(bytes);
+    if (skipped > 0) return skipped;
+    if (after_return_ || bytes.front() != 'H') {
+      fail(ErrorCode::BadResponse);
+      return bytes.size();
+    }
   }
   const auto found = collector_.collect(bytes, HeadKind::Message, limits_);
   if (found.status == HeadStatus::Complete) {
@@ -128,9 +149,13 @@ void ClientCodec::begin_response(const HeadCollector::Collected& found, bool mor
       parse_response_head(found.block, found.lines, limits_, to_head_, head);
   collector_.clear();
   if (!parsed.valid) return fail(ErrorCode::BadResponse);
-  if (head.status < 200) return receive_interim(head);
+  if (head.status < 200) {
+    framed_interim_ = framed_interim_ || !parsed.clean;
+    line_skipped_ = false;
+    return receive_interim(head);
+  }
   head_ = &head;
-  persists_ = parsed.persists;
+  persists_ = parsed.persists && !framed_interim_;
   switch (parsed.end) {
     case ResponseEnd::Head:
       return close_stream(more).on_response_head(true);
@@ -168,7 +193,8 @@ void ClientCodec::begin_tunnel() {
 
 size_t ClientCodec::receive_body(std::string_view bytes) {
   const StreamId stream = stream_;
-  const BodyReader::Step step = body_.next(bytes, {collector_, limits_, &head_->trailers});
+  const BodyReader::Step step =
+      body_.next(bytes, {collector_, limits_, &head_->trailers, TrailersOf::Response});
   if (!step.data.empty()) receiver_->on_response_body(step.data);
   if (stream != stream_ || response_ != Response::Body) return step.taken;  // cancelled meanwhile
   switch (step.status) {

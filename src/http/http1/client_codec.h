@@ -48,6 +48,7 @@ class ClientCodec final : public http::ClientCodec {
   bool is_sending(StreamId stream) const {
     return stream == stream_ && request_ == Request::Started;
   }
+  size_t skip_empty_line(std::string_view bytes);
   size_t receive_head(std::string_view bytes);
   void begin_response(const HeadCollector::Collected& found, bool more);
   void receive_interim(const ResponseHead& head);
@@ -71,6 +72,9 @@ class ClientCodec final : public http::ClientCodec {
   bool persists_ : 1 = true;    // the origin keeps the connection after this response
   bool done_ : 1 = false;
   bool write_finished_ : 1 = false;
+  bool after_return_ : 1 = false;    // half of an empty line has arrived
+  bool line_skipped_ : 1 = false;    // an empty line, before this stream's response
+  bool framed_interim_ : 1 = false;  // an interim response announced a body
 };
 
 }  // namespace tidegate::http::http1

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/http1/framing.h"
 
+#include "base/strings.h"
 #include "http/http1/bytes.h"
 
 namespace tidegate::http::http1 {
@@ -21,6 +22,24 @@ void add_options(std::string_view list, ConnectionOptions& to) {
     while (!option.empty() && is_blank(option.back())) option.remove_suffix(1);
     add_option(option, to);
   }
+}
+
+/// Of a Transfer-Encoding that is more than `chunked`: what precedes it is not decoded here.
+bool is_coded_and_chunked(const Headers& headers) {
+  size_t codings = 0;
+  size_t chunked = 0;
+  bool sound = true;
+  bool last_chunked = false;
+  for (const HeaderField& field : headers) {
+    if (field.id() != HeaderId::TransferEncoding) continue;
+    sound = sound && for_each_element(field.value(), [&](std::string_view coding) {
+              last_chunked = equals_ignoring_case(coding, "chunked");
+              chunked += last_chunked ? 1 : 0;
+              ++codings;
+              return is_token(trim(coding.substr(0, coding.find(';'))));
+            });
+  }
+  return sound && last_chunked && chunked == 1 && codings > 1;
 }
 
 }  // namespace
@@ -44,10 +63,11 @@ FieldFraming field_framing(const Headers& headers, Version version) {
   if (encoded) {
     // Only `chunked`, alone and once, says where a body ends without doubt; and an HTTP/1.0 peer
     // may not know it at all (RFC 9112 6.1).
-    const bool plain = !sized && version == Version::Http11 &&
-                       headers.count(HeaderId::TransferEncoding) == 1 &&
+    if (sized || version != Version::Http11) return {Kind::Ambiguous, 0};
+    const bool plain = headers.count(HeaderId::TransferEncoding) == 1 &&
                        equals_ignoring_case(headers.get(HeaderId::TransferEncoding), "chunked");
-    return {plain ? Kind::Chunked : Kind::Ambiguous, 0};
+    if (plain) return {Kind::Chunked, 0};
+    return {is_coded_and_chunked(headers) ? Kind::Unsupported : Kind::Ambiguous, 0};
   }
   FieldFraming framing{Kind::Length, 0};
   if (headers.count(HeaderId::ContentLength) != 1 ||

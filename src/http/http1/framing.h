@@ -9,9 +9,10 @@
 namespace tidegate::http::http1 {
 
 /// What the fields of a head say of its body. Anything that two readers might take differently is
-/// Ambiguous, and the message is refused.
+/// Ambiguous, and the message is refused. So is Unsupported: a well-formed list of transfer codings
+/// that ends with `chunked` and has others before it (RFC 9112 6.1).
 struct FieldFraming {
-  enum class Kind : uint8_t { Absent, Length, Chunked, Ambiguous };
+  enum class Kind : uint8_t { Absent, Length, Chunked, Unsupported, Ambiguous };
   Kind kind = Kind::Absent;
   uint64_t length = 0;
 };

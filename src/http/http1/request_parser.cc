@@ -30,7 +30,11 @@ ErrorCode parse_version(const char* at, Version& version) {
   }
   const bool well_formed =
       std::memcmp(at, "HTTP/", 5) == 0 && is_digit(at[5]) && at[6] == '.' && is_digit(at[7]);
-  return well_formed ? ErrorCode::VersionUnsupported : ErrorCode::BadRequest;
+  if (!well_formed) return ErrorCode::BadRequest;
+  if (at[5] != '1') return ErrorCode::VersionUnsupported;
+  // A higher minor version is HTTP/1.1 and more (RFC 9110 2.5).
+  version = Version::Http11;
+  return ErrorCode::None;
 }
 
 /// method SP request-target SP HTTP-version CRLF, with exactly these spaces (RFC 9112 3). `at`
@@ -68,22 +72,24 @@ bool settle_host(RequestHead& head) {
   return true;
 }
 
-bool settle_body(RequestHead& head) {
+ErrorCode settle_body(RequestHead& head) {
   const FieldFraming framing = field_framing(head.headers, head.version);
   switch (framing.kind) {
     case FieldFraming::Kind::Absent:
-      return true;
+      return ErrorCode::None;
     case FieldFraming::Kind::Length:
       head.body = BodyKind::Sized;
       head.content_length = framing.length;
-      return true;
+      return ErrorCode::None;
     case FieldFraming::Kind::Chunked:
       head.body = BodyKind::Streamed;
-      return true;
+      return ErrorCode::None;
+    case FieldFraming::Kind::Unsupported:
+      return ErrorCode::TransferCodingUnsupported;
     case FieldFraming::Kind::Ambiguous:
       break;
   }
-  return false;
+  return ErrorCode::BadRequest;
 }
 
 bool has_body(const RequestHead& head) {
@@ -105,7 +111,7 @@ bool settle_expectation(RequestHead& head) {
 
 /// One protocol, named once. Another is declined by going on without it (RFC 9110 7.8).
 std::string_view asked_upgrade(const RequestHead& head) {
-  if (head.version != Version::Http11 || has_body(head)) return {};
+  if (head.version != Version::Http11) return {};
   if (head.headers.count(HeaderId::Upgrade) != 1) return {};
   const std::string_view protocol = head.headers.get(HeaderId::Upgrade);
   if (protocol.empty() || !may_tunnel(protocol)) return {};
@@ -125,9 +131,10 @@ ParsedRequest parse_request_head(std::string_view block, uint32_t lines, const L
   if (error != ErrorCode::None) return {error};
   const FieldFilter filter = limits.underscores ? FieldFilter::Keep : FieldFilter::DropUnderscores;
   if (!parse_target(head) || !parse_fields({at, copy.end}, lines, filter, head.headers) ||
-      !settle_host(head) || !settle_body(head)) {
+      !settle_host(head)) {
     return {ErrorCode::BadRequest};
   }
+  if (const ErrorCode framing = settle_body(head); framing != ErrorCode::None) return {framing};
   if (!settle_expectation(head)) return {ErrorCode::ExpectationFailed};
   const ConnectionOptions options = connection_options(head.headers);
   if (options.upgrade) head.upgrade = asked_upgrade(head);

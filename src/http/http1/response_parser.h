@@ -14,7 +14,8 @@ enum class ResponseEnd : uint8_t { Head, Length, Chunks, Close };
 struct ParsedResponse {
   bool valid = false;
   ResponseEnd end = ResponseEnd::Head;
-  bool persists = false;  // the origin keeps the connection
+  bool persists = false;  // the origin keeps the connection, and no body can follow unseen
+  bool clean = true;      // false: a 1xx or 204 announced a body, which was disregarded
 };
 
 /// Fills `head` from a complete head block, as parse_request_head does. `to_head`: it answers HEAD.

@@ -127,8 +127,8 @@ void ServerCodec::begin_request(const HeadCollector::Collected& found) {
 size_t ServerCodec::receive_body(std::string_view bytes) {
   awaits_continue_ = false;
   const bool dropped = head_ == nullptr || head_->drops_trailers;
-  const BodyReader::Step step =
-      body_.next(bytes, {collector_, limits_, dropped ? nullptr : &head_->trailers});
+  const BodyReader::Step step = body_.next(
+      bytes, {collector_, limits_, dropped ? nullptr : &head_->trailers, TrailersOf::Request});
   if (!step.data.empty() && receiver_ != nullptr) receiver_->on_request_body(step.data);
   if (request_ != Request::Body) return step.taken;  // given up in the callback
   switch (step.status) {

@@ -218,3 +218,23 @@ def test_connect_is_not_supported(origin, proxy_to, connect):
     client.send(head("CONNECT a.example:443 HTTP/1.1", "Host: a.example:443"))
     assert client.response(to="GET").status in (400, 405, 501)
     assert origin.requests == []
+
+
+@pytest.mark.parametrize("value", ["deflate, chunked", "gzip, chunked", "x-new;q=1, chunked",
+                                   "gzip\r\nTransfer-Encoding: chunked"])
+def test_h14_a_transfer_coding_before_chunked_is_not_implemented(origin, proxy_to, connect, value):
+    client = connect(proxy_to(origin))
+    client.send(f"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {value}\r\n\r\n0\r\n\r\n")
+    response = client.response()
+    assert (response.status, response.json()["error"]) == (501, "transfer_coding_unsupported")
+    client.expect_closed()
+    assert origin.requests == []
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.2", "HTTP/1.5", "HTTP/1.9"])
+def test_h23_a_higher_minor_version_is_http_1_1(origin, proxy_to, connect, version):
+    client = connect(proxy_to(origin))
+    for _ in range(2):
+        client.send(f"POST /a {version}\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+        assert client.response().status == 200
+        assert (origin.last.version, origin.last.body) == ("HTTP/1.1", b"ok")

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Responses whose framing is ambiguous or malformed become 502, and their connection is not used
 again."""
+import datetime
+import email.utils
+
 import pytest
+
+from support import scaled
 
 OK = "HTTP/1.1 200 OK\r\n"
 
@@ -29,7 +34,8 @@ REFUSED = {
     "another protocol": "SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "another version": "HTTP/3.0 200 OK\r\nContent-Length: 0\r\n\r\n",
     "garbage": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-    "a leading empty line": "\r\n" + OK + "Content-Length: 0\r\n\r\n",
+    "two leading empty lines": "\r\n\r\n" + OK + "Content-Length: 0\r\n\r\n",
+    "a leading bare line feed": "\n" + OK + "Content-Length: 0\r\n\r\n",
 }
 
 
@@ -140,3 +146,61 @@ def test_a_status_the_proxy_does_not_know_passes(origin, proxy_to, connect):
     origin.on("/", status=299, body=b"odd")
     response = connect(proxy_to(origin)).get("/")
     assert (response.status, response.body) == (299, b"odd")
+
+
+@pytest.mark.parametrize("framing", [
+    "Transfer-Encoding: chunked", "Content-Length: 10", "Content-Length: 3\r\nTransfer-Encoding: chunked"])
+@pytest.mark.parametrize("start", ["HTTP/1.1 204 No Content", "HTTP/1.1 103 Early Hints"])
+def test_h5_framing_of_a_response_without_body_is_dropped(origin, proxy_to, connect, start, framing):
+    status = int(start.split()[1])
+    rest = "" if status == 204 else "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    origin.on("/", lambda exchange: exchange.send(f"{start}\r\n{framing}\r\n\r\n{rest}"), may_break=True)
+    client = connect(proxy_to(origin))
+    for count in (1, 2):
+        response = client.get("/")
+        heads = [response, *response.interim]
+        assert [h.status for h in heads] == ([204] if status == 204 else [200, 103])
+        assert not any("transfer-encoding" in h.headers for h in heads)
+        assert "content-length" not in heads[-1].headers
+        assert origin.connections == count, "the connection is not used again"
+
+
+def test_h18_an_empty_line_before_the_status_line_is_passed_over(origin, proxy_to, connect):
+    origin.on("/", lambda exchange: exchange.send("\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    client = connect(proxy_to(origin))
+    assert [client.get("/").text for _ in range(3)] == ["ok"] * 3
+    assert origin.connections == 1
+
+
+def test_h11_a_response_without_date_gets_one(origin, proxy_to, connect):
+    proxy = proxy_to(origin)
+    client = connect(proxy)
+    date = client.get("/").headers.get("date")
+    seen = email.utils.parsedate_to_datetime(date)
+    assert abs((seen - datetime.datetime.now(datetime.timezone.utc)).total_seconds()) < scaled(5)
+    assert date.endswith(" GMT") and len(date) == 29
+
+
+@pytest.mark.parametrize("status", [200, 304, 404, 500])
+def test_h11_an_origins_own_date_stays(origin, proxy_to, connect, status):
+    origin.on("/", status=status, headers={"Date": "Sun, 06 Nov 1994 08:49:37 GMT"})
+    response = connect(proxy_to(origin)).get("/")
+    assert response.headers.all("date") == ["Sun, 06 Nov 1994 08:49:37 GMT"]
+
+
+@pytest.mark.parametrize("status", [204, 304, 404, 503])
+def test_h11_every_final_response_gets_a_date_and_no_interim_one(origin, proxy_to, connect, status):
+    def handler(exchange):
+        exchange.interim(103, {"Link": "</a>"})
+        exchange.reply(status)
+    origin.on("/", handler)
+    response = connect(proxy_to(origin)).get("/")
+    assert response.status == status
+    assert len(response.headers.all("date")) == 1
+    assert "date" not in response.interim[0].headers
+
+
+def test_h11_a_script_sees_the_date_and_may_take_it_away(origin, scripted, connect):
+    proxy = scripted("function on_response(r) assert(#r.headers.date == 29); r.headers.date = nil end", origin)
+    response = connect(proxy).get("/")
+    assert (response.status, "date" in response.headers) == (200, False)

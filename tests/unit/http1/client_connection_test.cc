@@ -222,6 +222,38 @@ TEST_CASE("a tunnel whose client ends first still delivers what the origin sends
   CHECK(client.codec.done());
 }
 
+TEST_CASE("H4: a tunnel begins behind the request's body") {
+  ClientRecord client;
+  client.open();
+  client.request().method = Method::Post;
+  client.request().method_name = "POST";
+  client.request().upgrade = "tcp";
+  client.request().body = BodyKind::Sized;
+  client.request().content_length = 4;
+  client.send_head(false);
+  CHECK(
+      client.sent().ends_with("content-length: 4\r\nconnection: upgrade\r\nupgrade: tcp\r\n\r\n"));
+  client.send_body("{}{}");
+  client.send_end();
+  client.feed("HTTP/1.1 101 UPGRADED\r\nConnection: upgrade\r\nUpgrade: tcp\r\n\r\nhi");
+  CHECK(client.events() == "101 UPGRADED {connection: upgrade, upgrade: tcp}\nbody hi");
+  client.sent();
+  client.send_body("raw");
+  CHECK(client.sent() == "raw");
+}
+
+TEST_CASE("H4: a 101 that does not wait for the request's body is no response") {
+  ClientRecord client;
+  client.open();
+  client.request().upgrade = "tcp";
+  client.request().body = BodyKind::Sized;
+  client.request().content_length = 4;
+  client.send_head(false);
+  client.send_body("{}");
+  client.feed(k101);
+  CHECK(client.events() == "error bad_response\n");
+}
+
 TEST_CASE("an upgrade that the origin declines leaves an ordinary connection") {
   ClientRecord client;
   client.get("GET", "websocket");

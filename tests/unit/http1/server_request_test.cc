@@ -142,9 +142,9 @@ TEST_CASE("an upgrade is asked for by Connection and one Upgrade together, and n
   CHECK(upgrade_of(get, "Connection: upgrade\r\nUpgrade: a, b\r\n").empty());
   CHECK(upgrade_of(get, "Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n").empty());
   CHECK(upgrade_of("GET / HTTP/1.0", "Connection: upgrade\r\nUpgrade: websocket\r\n").empty());
+  // H4: a body does not stand against it.
   CHECK(upgrade_of("POST / HTTP/1.1",
-                   "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n")
-            .empty());
+                   "Connection: upgrade\r\nUpgrade: tcp\r\nContent-Length: 1\r\n") == "tcp");
 }
 
 TEST_CASE("fields with an underscore are dropped unless they are allowed") {
