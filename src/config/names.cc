@@ -95,6 +95,9 @@ std::string_view why_not_canonical(std::string_view text) {
     unsigned char c = static_cast<unsigned char>(text[i]);
     if (c == '?' || c == '#' || c == '\\') return "it holds no '?', '#' or '\\'";
     if (c <= ' ' || c >= 127) return "write spaces, control and non-ASCII bytes as %XX";
+    if (std::string_view("\"<>^`{|}").find(text[i]) != std::string_view::npos) {
+      return "write \", <, >, ^, {, |, } and the backtick as %XX";
+    }
     if (c != '%') continue;
     std::string_view why = why_not_canonical_escape(text.substr(i));
     if (!why.empty()) return why;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/path.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +12,10 @@
 namespace tidegate::http {
 namespace {
 
-enum class Kind : uint8_t { Plain, Slash, Percent, Refused };
+enum class Kind : uint8_t { Plain, Slash, Percent, Encoded, Refused };
+
+// Bytes that no URI holds but clients send raw (RFC 3986 2): the canonical form has their escapes.
+constexpr std::string_view kEncoded = "\"<>^`{|}";
 
 constexpr std::array<Kind, 256> build_kinds() {
   std::array<Kind, 256> kinds{};
@@ -19,6 +23,7 @@ constexpr std::array<Kind, 256> build_kinds() {
     kinds[c] = c <= 0x20 || c >= 0x7f ? Kind::Refused : Kind::Plain;
   }
   for (char c : std::string_view("\\#?")) kinds[static_cast<uint8_t>(c)] = Kind::Refused;
+  for (char c : kEncoded) kinds[static_cast<uint8_t>(c)] = Kind::Encoded;
   kinds['/'] = Kind::Slash;
   kinds['%'] = Kind::Percent;
   return kinds;
@@ -59,7 +64,7 @@ bool dots_at(std::string_view path, size_t at) {
 }
 
 /// How far `path` is canonical, and so need not be rewritten: its size if wholly.
-size_t canonical_until(std::string_view path, bool& has_encoded_slash) {
+size_t canonical_until(std::string_view path, Slashes slashes, bool& has_encoded_slash) {
   for (size_t i = 0; i < path.size(); ++i) {
     while (kind_of(path[i]) == Kind::Plain) {
       if (++i == path.size()) return i;
@@ -68,7 +73,7 @@ size_t canonical_until(std::string_view path, bool& has_encoded_slash) {
       case Kind::Plain:
         break;
       case Kind::Slash:
-        if (i + 1 < path.size() && path[i + 1] == '/') return i;
+        if (slashes == Slashes::Merge && i + 1 < path.size() && path[i + 1] == '/') return i;
         if (dots_at(path, i + 1)) return i;
         break;
       case Kind::Percent: {
@@ -79,6 +84,7 @@ size_t canonical_until(std::string_view path, bool& has_encoded_slash) {
         i += 2;
         break;
       }
+      case Kind::Encoded:
       case Kind::Refused:
         return i;
     }
@@ -86,21 +92,40 @@ size_t canonical_until(std::string_view path, bool& has_encoded_slash) {
   return path.size();
 }
 
-/// Writes the canonical form of a path, segment by segment. It never outgrows the raw one.
+constexpr size_t kEscapeSize = 3;
+
+/// Room for `text` once what is Encoded has been escaped.
+size_t room_for(std::string_view text) {
+  const auto encoded =
+      std::ranges::count_if(text, [](char c) { return kind_of(c) == Kind::Encoded || c == '\\'; });
+  return text.size() + static_cast<size_t>(encoded) * (kEscapeSize - 1);
+}
+
+char* write_escape(char* to, int byte) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  *to++ = '%';
+  *to++ = kDigits[static_cast<size_t>(byte) >> 4];
+  *to++ = kDigits[static_cast<size_t>(byte) & 15];
+  return to;
+}
+
+/// Writes the canonical form of a path, segment by segment.
 class Writer {
  public:
-  explicit Writer(char* to) : to_(to) {}
+  Writer(char* to, Slashes slashes) : to_(to), merges_(slashes == Slashes::Merge) {}
 
   /// A slash begins a segment. False: the one before it leads above the root.
   bool begin_segment() {
     if (size_ > 0 && !end_segment()) return false;
-    if (size_ == 0 || to_[size_ - 1] != '/') to_[size_++] = '/';
+    const bool there = size_ > 0 && to_[size_ - 1] == '/' && (merges_ || resolved_);
+    if (!there) to_[size_++] = '/';
     segment_ = size_;
     return true;
   }
   /// Resolves the segment if it is made of dots; what is left ends with a slash then.
   bool end_segment() {
     const std::string_view segment(to_ + segment_, size_ - segment_);
+    resolved_ = is_dots(segment);
     if (segment == ".") {
       size_ = segment_;
     } else if (segment == "..") {
@@ -111,18 +136,15 @@ class Writer {
     return true;
   }
   void put(char c) { to_[size_++] = c; }
-  void put_escape(int byte) {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    put('%');
-    put(kDigits[static_cast<size_t>(byte) >> 4]);
-    put(kDigits[static_cast<size_t>(byte) & 15]);
-  }
+  void put_escape(int byte) { size_ = static_cast<size_t>(write_escape(to_ + size_, byte) - to_); }
   std::string_view text() const { return {to_, size_}; }
 
  private:
   char* to_;
   size_t size_ = 0;
   size_t segment_ = 0;
+  bool merges_;
+  bool resolved_ = false;  // the last segment was one of dots, and has left its slash
 };
 
 bool rewrite(std::string_view raw, Writer& writer, bool& has_encoded_slash) {
@@ -146,6 +168,9 @@ bool rewrite(std::string_view raw, Writer& writer, bool& has_encoded_slash) {
         writer.put_escape(decoded);
         break;
       }
+      case Kind::Encoded:
+        writer.put_escape(static_cast<uint8_t>(raw[i]));
+        break;
       case Kind::Refused:
         return false;
     }
@@ -169,12 +194,12 @@ bool hides_dots(std::string_view path) {
 
 }  // namespace
 
-Result<CanonicalPath> normalise_path(std::string_view raw, Arena& arena) {
+Result<CanonicalPath> normalise_path(std::string_view raw, Arena& arena, Slashes slashes) {
   if (raw == "*") return CanonicalPath{raw};
   if (raw.empty() || raw.front() != '/') return tl::unexpected(ErrorCode::BadRequest);
   CanonicalPath path{raw};
-  if (canonical_until(raw, path.has_encoded_slash) < raw.size()) {
-    Writer writer(arena.chars(raw.size()));
+  if (canonical_until(raw, slashes, path.has_encoded_slash) < raw.size()) {
+    Writer writer(arena.chars(room_for(raw)), slashes);
     if (!rewrite(raw, writer, path.has_encoded_slash)) {
       return tl::unexpected(ErrorCode::BadRequest);
     }
@@ -184,6 +209,21 @@ Result<CanonicalPath> normalise_path(std::string_view raw, Arena& arena) {
     return tl::unexpected(ErrorCode::BadRequest);
   }
   return path;
+}
+
+std::string_view normalise_query(std::string_view raw, Arena& arena) {
+  const auto needs_escape = [](char c) { return kind_of(c) == Kind::Encoded || c == '\\'; };
+  if (std::ranges::none_of(raw, needs_escape)) return raw;
+  char* const to = arena.chars(room_for(raw));
+  char* at = to;
+  for (const char c : raw) {
+    if (needs_escape(c)) {
+      at = write_escape(at, static_cast<uint8_t>(c));
+    } else {
+      *at++ = c;
+    }
+  }
+  return {to, static_cast<size_t>(at - to)};
 }
 
 }  // namespace tidegate::http

@@ -15,9 +15,13 @@ struct CanonicalPath {
   bool has_encoded_slash = false;
 };
 
-/// Brings the path of a request into canonical form (RFC 3986 6.2.2): runs of slashes become one;
-/// dot segments are resolved, also where a dot came as %2E; escaped unreserved characters are
-/// decoded, once; the hex digits of the escapes that remain are upper case. "*" stays as it is.
+/// What becomes of a run of slashes.
+enum class Slashes : bool { Merge, Keep };
+
+/// Brings the path of a request into canonical form (RFC 3986 6.2.2): runs of slashes become one,
+/// unless they are to be kept; dot segments are resolved, also where a dot came as %2E; escaped
+/// unreserved characters are decoded, once; `"<>^{|}` and the backtick, which no URI holds, are
+/// escaped; the hex digits of escapes are upper case. "*" stays as it is.
 ///
 /// BadRequest: no leading slash, a broken escape, %00, a bare backslash, '#', '?', a space, a
 /// control or non-ASCII byte, more ".." than there are segments above, or dots that would become a
@@ -25,6 +29,12 @@ struct CanonicalPath {
 ///
 /// A path that is canonical already comes back as the same view; another one is written to `arena`.
 /// Doing it twice changes nothing more.
-Result<CanonicalPath> normalise_path(std::string_view raw, Arena& arena);
+Result<CanonicalPath> normalise_path(std::string_view raw, Arena& arena,
+                                     Slashes slashes = Slashes::Merge);
+
+/// Escapes in a query what `normalise_path` escapes in a path, and the backslash. Nothing else
+/// changes: what escapes mean there is the origin's business. As above, what needs no change comes
+/// back as the same view.
+std::string_view normalise_query(std::string_view raw, Arena& arena);
 
 }  // namespace tidegate::http

@@ -64,3 +64,37 @@ def test_the_log_shows_the_path(origin, proxy_to, connect):
     proxy = proxy_to(origin)
     connect(proxy).get("/a//b/../c?secret=1")
     assert proxy.wait_for_access(count=1)[0]["path"] == "/a/c"
+
+
+@pytest.mark.parametrize("sent,forwarded", [
+    ("/a|b", "/a%7Cb"),
+    ('/{x}/^`"<>', "/%7Bx%7D/%5E%60%22%3C%3E"),
+    ('/a?b={"c":1}', "/a?b=%7B%22c%22:1%7D"),
+    ("/a?b=c\\d|e", "/a?b=c%5Cd%7Ce"),
+    ("/%7b{?%7b{", "/%7B%7B?%7b%7B"),
+])
+def test_h17_what_no_uri_holds_is_escaped(origin, proxy_to, connect, sent, forwarded):
+    assert connect(proxy_to(origin)).get(sent).status == 200
+    assert origin.last.target == forwarded
+
+
+def test_h17_a_raw_spelling_gets_past_no_route(origin, proxy_to, connect):
+    proxy = proxy_to(origin, routes=[{"match": {"path_prefix": "/%7Badmin%7D"}, "respond": {"status": 403}}])
+    client = connect(proxy)
+    for path in ("/{admin}", "/%7badmin}", "/%7Badmin%7D/x"):
+        assert client.get(path).status == 403
+
+
+@pytest.mark.parametrize("sent,forwarded", [
+    ("//", "//"), ("/a//b", "/a//b"), ("///a///", "///a///"), ("/a//../b", "/a/b"),
+    ("/a/..//b", "//b"), ("/s3/bucket//key", "/s3/bucket//key")])
+def test_h21_a_listener_may_keep_runs_of_slashes(origin, proxy_to, connect, sent, forwarded):
+    client = connect(proxy_to(origin, listener={"merge_slashes": False}))
+    assert client.get(sent).status == 200
+    assert origin.last.target == forwarded
+
+
+def test_h21_kept_slashes_still_lead_to_no_other_segment(origin, proxy_to, connect):
+    client = connect(proxy_to(origin, listener={"merge_slashes": False}))
+    assert client.get("//../..").status == 400
+    assert origin.requests == []
