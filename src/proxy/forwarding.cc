@@ -9,9 +9,12 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <system_error>
 
 #include "base/strings.h"
+#include "http/authority.h"
+#include "http/header_table.h"
 
 namespace tidegate::proxy {
 namespace {
@@ -23,30 +26,15 @@ using http::Headers;
 constexpr size_t kMaxAddressText = 46;
 constexpr size_t kMaxRequestId = 128;
 
-constexpr uint64_t kClaims =
-    http::header_bit(HeaderId::Forwarded) | http::header_bit(HeaderId::XForwardedFor) |
-    http::header_bit(HeaderId::XForwardedHost) | http::header_bit(HeaderId::XForwardedPort) |
-    http::header_bit(HeaderId::XForwardedProto) | http::header_bit(HeaderId::XRealIp) |
-    http::header_bit(HeaderId::XRequestId);
-
-/// `name` begins with `prefix`, where '_' passes for '-': many origins can not tell them apart.
-bool begins_like(std::string_view name, std::string_view prefix) {
-  if (name.size() < prefix.size()) return false;
-  return std::equal(prefix.begin(), prefix.end(), name.begin(),
-                    [](char p, char n) { return p == (n == '_' ? '-' : n); });
-}
-
-/// A forwarding header among the names without an id: X-Forwarded-Server, X_Real_IP, …
-bool is_claim(std::string_view name) {
-  if (name.front() != 'x') return false;
-  return begins_like(name, "x-forwarded-") ||
-         (name.size() == 9 && begins_like(name, "x-real-ip")) ||
-         (name.size() == 12 && begins_like(name, "x-request-id"));
-}
+constexpr uint64_t kClaims = http::headers_with(http::kClaim);
 
 bool is_claim(const HeaderField& field) {
   if (field.id() != HeaderId::Other) return (http::header_bit(field.id()) & kClaims) != 0;
-  return is_claim(field.name());
+  // Those without an id are X-Forwarded-Server, X_Real_IP, X_Request_Id and the like; few other
+  // names come as far as the look-up.
+  const std::string_view name = field.name();
+  const bool likely = name.size() > 2 && name[0] == 'x' && (name[2] == 'f' || name[2] == 'r');
+  return likely && (http::traits_of(field) & http::kClaim) != 0;
 }
 
 void drop_claims(Headers& headers) {
@@ -80,41 +68,90 @@ std::optional<IpAddress> address_of(std::string_view node) {
   return IpAddress::parse(node);
 }
 
-/// The node that "for=" names in an element of Forwarded (RFC 7239 4), without quotes.
-std::string_view node_of(std::string_view element) {
+/// The value of one parameter, such as "for=", in an element of Forwarded (RFC 7239 4), without
+/// quotes; empty: it is not there.
+std::string_view parameter(std::string_view element, std::string_view name) {
   while (!element.empty()) {
     const size_t end = element.find(';');
     const std::string_view pair = trim(element.substr(0, end));
     element = end == std::string_view::npos ? std::string_view() : element.substr(end + 1);
-    if (pair.size() < 4 || !iequals(pair.substr(0, 4), "for=")) continue;
-    std::string_view node = pair.substr(4);
-    if (node.size() >= 2 && node.front() == '"' && node.back() == '"') {
-      node = node.substr(1, node.size() - 2);
+    if (pair.size() < name.size() || !iequals(pair.substr(0, name.size()), name)) continue;
+    std::string_view value = pair.substr(name.size());
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+      value = value.substr(1, value.size() - 2);
     }
-    return node;
+    return value;
   }
   return {};
 }
 
-/// Walks from the peer back along what the trusted proxies wrote, to the first address that is not
-/// one of them. Where the writing ends or makes no sense, the last address that did is the client.
-IpAddress find_client(const Headers& headers, const Peer& peer) {
-  const bool plain = headers.has(HeaderId::XForwardedFor);
-  const HeaderId id = plain ? HeaderId::XForwardedFor : HeaderId::Forwarded;
-  IpAddress client = peer.ip;
-  if (!headers.has(id)) return client;
+std::string_view node_of(std::string_view element) {
+  return parameter(element, "for=");
+}
+
+/// Who the client is, by what the trusted proxies wrote, and the element that says so.
+struct Claimed {
+  IpAddress client;
+  std::string_view element;  // empty: the peer itself
+};
+
+/// Walks from the peer back along one field's elements, to the first address that is not a trusted
+/// proxy. Where the writing ends or makes no sense, the last address that did is the client.
+Claimed walk(const Headers& headers, HeaderId id, const Peer& peer) {
+  Claimed claimed{peer.ip, {}};
+  if (!headers.has(id)) return claimed;
   for (const HeaderField* field = headers.end(); field-- != headers.begin();) {
     if (field->id() != id) continue;
     std::string_view list = field->value();
     std::string_view element;
     while (take_last(list, element)) {
-      const auto address = address_of(plain ? element : node_of(element));
-      if (!address) return client;
-      client = *address;
-      if (!contains(*peer.trusted_proxies, client)) return client;
+      const auto address = address_of(id == HeaderId::Forwarded ? node_of(element) : element);
+      if (!address) return claimed;
+      claimed = {*address, element};
+      if (!contains(*peer.trusted_proxies, *address)) return claimed;
     }
   }
-  return client;
+  return claimed;
+}
+
+IpAddress find_client(const Headers& headers, const Peer& peer) {
+  const bool plain = headers.has(HeaderId::XForwardedFor);
+  return walk(headers, plain ? HeaderId::XForwardedFor : HeaderId::Forwarded, peer).client;
+}
+
+/// The addresses of Forwarded as a value of X-Forwarded-For. What names no address, "unknown" or
+/// "_hidden", stands there as it is.
+std::string_view nodes_of(const Headers& headers) {
+  std::string list;
+  for (const HeaderField& field : headers) {
+    if (field.id() != HeaderId::Forwarded) continue;
+    for_each_element(field.value(), [&](std::string_view element) {
+      const std::string_view node = node_of(element);
+      if (node.empty()) return true;
+      if (!list.empty()) list.append(", ");
+      const auto address = address_of(node);
+      address ? list.append(address->to_string()) : list.append(node);
+      return true;
+    });
+  }
+  return headers.arena().copy(list);
+}
+
+/// A trusted peer that speaks by Forwarded alone: X-Forwarded-* beside it say the same.
+void derive_from_forwarded(Headers& headers, const Peer& peer) {
+  const Claimed claimed = walk(headers, HeaderId::Forwarded, peer);
+  if (!headers.has(HeaderId::XForwardedFor)) {
+    const std::string_view nodes = nodes_of(headers);
+    if (!nodes.empty()) headers.add(HeaderId::XForwardedFor, nodes);
+  }
+  const std::string_view scheme = parameter(claimed.element, "proto=");
+  if (!headers.has(HeaderId::XForwardedProto) && is_token(scheme)) {
+    headers.add(HeaderId::XForwardedProto, scheme);
+  }
+  const std::string_view host = parameter(claimed.element, "host=");
+  if (!headers.has(HeaderId::XForwardedHost) && !host.empty() && http::is_authority(host)) {
+    headers.add(HeaderId::XForwardedHost, host);
+  }
 }
 
 /// All X-Forwarded-For lines and the peer's address as one value.
@@ -153,13 +190,31 @@ std::string_view port_text(uint16_t port, Arena& arena) {
   return arena.copy({digits.data() + first, digits.size() - first});
 }
 
+/// The port that a client of a trusted proxy asked for: of the host that it named, else the one
+/// that its scheme stands for.
+std::string_view claimed_port(const Headers& headers) {
+  const std::string_view hosts = headers.get(HeaderId::XForwardedHost);
+  const std::string_view host = trim(hosts.substr(0, hosts.find(',')));
+  const size_t colon = host.rfind(':');
+  if (colon != std::string_view::npos && colon + 1 < host.size() && host.back() != ']') {
+    const std::string_view port = host.substr(colon + 1);
+    if (parse_decimal(port, UINT16_MAX)) return port;
+  }
+  const std::string_view schemes = headers.get(HeaderId::XForwardedProto);
+  const std::string_view scheme = trim(schemes.substr(0, schemes.find(',')));
+  return iequals(scheme, "https") || iequals(scheme, "wss") ? "443" : "80";
+}
+
 void add_missing(http::RequestHead& head, const Peer& peer) {
   Headers& headers = head.headers;
   if (!headers.has(HeaderId::XForwardedProto)) headers.add(HeaderId::XForwardedProto, peer.scheme);
   if (!headers.has(HeaderId::XForwardedHost) && !head.authority.empty()) {
     headers.add(HeaderId::XForwardedHost, head.authority);
   }
-  if (!headers.has(HeaderId::XForwardedPort) && peer.listener_port != 0) {
+  if (headers.has(HeaderId::XForwardedPort)) return;
+  if (peer.trusted) {
+    headers.add(HeaderId::XForwardedPort, claimed_port(headers));
+  } else if (peer.listener_port != 0) {
     headers.add(HeaderId::XForwardedPort, port_text(peer.listener_port, headers.arena()));
   }
 }
@@ -173,8 +228,7 @@ bool is_id_char(char c) {
 bool is_sound_id(const Headers& headers) {
   if (headers.count(HeaderId::XRequestId) != 1) return false;
   const std::string_view id = headers.get(HeaderId::XRequestId);
-  return !id.empty() && id.size() <= kMaxRequestId &&
-         std::all_of(id.begin(), id.end(), is_id_char);
+  return !id.empty() && id.size() <= kMaxRequestId && std::all_of(id.begin(), id.end(), is_id_char);
 }
 
 uint64_t splitmix(uint64_t& seed) {
@@ -246,6 +300,7 @@ Forwarded apply_forwarding(http::RequestHead& head, const Peer& peer, IdGenerato
       char* text = headers.arena().chars(kMaxAddressText);
       forwarded.client_ip_text = {text, forwarded.client_ip.write(text)};
     }
+    if (headers.has(HeaderId::Forwarded)) derive_from_forwarded(headers, peer);
   } else {
     drop_claims(headers);
   }

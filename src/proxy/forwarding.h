@@ -19,9 +19,9 @@ struct Peer {
   std::string_view scheme = "http";                    // of the transport: "http", "https"
   const std::vector<Cidr>* trusted_proxies = nullptr;  // the listener's; nullptr: none
   uint16_t port = 0;                                   // the client's
-  uint16_t listener_port = 0;                          // 0: a Unix socket
-  bool trusted = false;                                // contains(*trusted_proxies, ip)
-  bool by_unix_socket = false;                         // then ip is empty, and port 0
+  uint16_t listener_port = 0;   // that the client connected to; 0: a unix socket
+  bool trusted = false;         // contains(*trusted_proxies, ip)
+  bool by_unix_socket = false;  // then ip is empty, and port 0
 };
 
 /// Makes request ids: 32 hex digits from a generator that is seeded once, so that no request costs
@@ -53,9 +53,10 @@ struct Forwarded {
 /// From a peer that is not trusted, X-Forwarded-*, Forwarded, X-Real-IP, X-Request-Id and their
 /// twins spelt with underscores are dropped, and X-Forwarded-For, -Proto, -Host and -Port set
 /// afresh. From a trusted one the peer's address is appended to X-Forwarded-For, and the others are
-/// kept, or set where they are missing. The client is the rightmost address of X-Forwarded-For (of
-/// Forwarded, where there is no X-Forwarded-For) that is not itself a trusted proxy. A peer that
-/// came by a unix socket has no address to append.
+/// kept. What is missing is taken from Forwarded, where the peer sent that; else it is set: -Proto
+/// and -Host as the peer used them, -Port by the host that is named, or else the scheme. The client
+/// is the rightmost address of X-Forwarded-For (of Forwarded, where there is no X-Forwarded-For)
+/// that is not itself a trusted proxy. A peer that came by a unix socket has no address to append.
 ///
 /// X-Request-Id is kept if a trusted peer sent a sound one (1 to 128 letters, digits or
 /// "-._~:+/=@"), else made. REQUIRES: head.authority has been checked.

@@ -79,3 +79,34 @@ def test_peers_are_trusted_per_listener(origin, tidegate, connect):
     assert origin.last.headers.all("x-forwarded-for") == ["127.0.0.1"]
     connect(proxy, "inner").get("/", {"X-Forwarded-For": "9.9.9.9"})
     assert "9.9.9.9" in ",".join(origin.last.headers.all("x-forwarded-for"))
+
+
+@pytest.mark.parametrize("host,fields,port", [
+    ("a.example", {"X-Forwarded-Proto": "https"}, "443"),
+    ("a.example:8443", {"X-Forwarded-Proto": "https"}, "8443"),
+    ("a.example", {}, "80"),
+    ("a.example:81", {"X-Forwarded-Port": "8444"}, "8444"),
+    ("inner", {"X-Forwarded-Host": "real.example:444"}, "444"),
+])
+def test_h6_a_trusted_peers_port(origin, proxy_to, connect, host, fields, port):
+    client = connect(proxy_to(origin, listener={"trusted_proxies": ["127.0.0.1/32"]}))
+    assert client.get("/", {"Host": host, **fields}).status == 200
+    assert origin.last.headers.all("x-forwarded-port") == [port]
+
+
+@pytest.mark.parametrize("value,expected", [
+    ("for=198.51.100.7;proto=https;host=real.example", ("198.51.100.7, 127.0.0.1", "https", "real.example", "443")),
+    ('for="[2001:db8::7]:99";host="real.example:8443"', ("2001:db8::7, 127.0.0.1", "http", "real.example:8443", "8443")),
+    ("for=9.9.9.9;proto=https, for=127.0.0.9;proto=http", ("9.9.9.9, 127.0.0.9, 127.0.0.1", "https", "a.example", "443")),
+])
+def test_h7_what_a_trusted_peer_says_by_forwarded(origin, proxy_to, connect, value, expected):
+    client = connect(proxy_to(origin, listener={"trusted_proxies": ["127.0.0.0/8"]}))
+    assert client.get("/", {"Host": "a.example", "Forwarded": value}).status == 200
+    headers = origin.last.headers
+    assert tuple(headers.get(f"x-forwarded-{name}") for name in ("for", "proto", "host", "port")) == expected
+    assert headers.get("forwarded") == value
+
+
+def test_h7_what_an_untrusted_client_says_by_forwarded_is_nothing(origin, proxy_to, connect):
+    connect(proxy_to(origin)).get("/", {"Forwarded": "for=6.6.6.6;proto=https;host=evil.example"})
+    assert b"6.6.6.6" not in origin.last.head and b"evil" not in origin.last.head

@@ -216,4 +216,77 @@ TEST_CASE_FIXTURE(ForwardingFixture, "ids do not repeat, within one generator or
   CHECK(same_a.next(arena) == same_b.next(arena));
 }
 
+TEST_CASE_FIXTURE(ForwardingFixture,
+                  "H6: a trusted peer's port is its own, of the host, of the scheme") {
+  const auto port = [this](FieldList fields, std::string_view authority = "shop.example") {
+    head.authority = authority;
+    head.headers.clear();
+    http::add_all(head.headers, fields);
+    apply_forwarding(head, peer("10.0.0.1"), ids);
+    return std::string(head.headers.get(http::HeaderId::XForwardedPort));
+  };
+  CHECK(port({{"x-forwarded-port", "8443"}, {"x-forwarded-proto", "https"}}) == "8443");
+  CHECK(port({{"x-forwarded-proto", "https"}}) == "443");
+  CHECK(port({{"x-forwarded-proto", "HTTPS, http"}}) == "443");
+  CHECK(port({{"x-forwarded-proto", "http"}}) == "80");
+  CHECK(port({}) == "80");
+  CHECK(port({{"x-forwarded-proto", "https"}}, "shop.example:8444") == "8444");
+  CHECK(port({{"x-forwarded-proto", "https"}}, "[2001:db8::1]") == "443");
+  CHECK(port({{"x-forwarded-proto", "https"}}, "[2001:db8::1]:81") == "81");
+  CHECK(port({{"x-forwarded-host", "real.example:444"}}, "inner:8080") == "444");
+  CHECK(port({{"x-forwarded-host", "real.example:99999"}, {"x-forwarded-proto", "https"}}) ==
+        "443");
+}
+
+TEST_CASE_FIXTURE(ForwardingFixture, "H6: an untrusted client's port is the one it connected to") {
+  Peer named = peer("9.9.9.9");
+  named.listener_port = 443;  // by a PROXY protocol header
+  apply(named, {{"x-forwarded-port", "1"}});
+  CHECK(head.headers.get(http::HeaderId::XForwardedPort) == "443");
+}
+
+TEST_CASE_FIXTURE(ForwardingFixture,
+                  "H7: what a trusted peer says by Forwarded, X-Forwarded-* say too") {
+  CHECK(
+      client(peer("10.0.0.1"), {{"forwarded", "for=198.51.100.7;proto=https;host=real.example"}}) ==
+      "198.51.100.7");
+  CHECK(fields_without_id() ==
+        "forwarded: for=198.51.100.7;proto=https;host=real.example\n"
+        "x-forwarded-for: 198.51.100.7, 10.0.0.1\nx-forwarded-proto: https\n"
+        "x-forwarded-host: real.example\nx-forwarded-port: 443\n");
+
+  // Of several hops, the one that the client spoke to.
+  CHECK(client(peer("10.0.0.1"),
+               {{"forwarded", "for=6.6.6.6;proto=http;host=evil"},
+                {"forwarded",
+                 "for=\"[2001:db8::7]:4711\";proto=https;host=\"real.example:8443\", "
+                 "for=10.0.0.2;proto=http;host=inner"}}) == "2001:db8::7");
+  CHECK(fields_without_id().ends_with(
+      "x-forwarded-for: 6.6.6.6, 2001:db8::7, 10.0.0.2, 10.0.0.1\nx-forwarded-proto: https\n"
+      "x-forwarded-host: real.example:8443\nx-forwarded-port: 8443\n"));
+}
+
+TEST_CASE_FIXTURE(ForwardingFixture, "H7: what a trusted peer says by X-Forwarded-* stands") {
+  apply(peer("10.0.0.1"), {{"x-forwarded-for", "1.1.1.1"},
+                           {"x-forwarded-proto", "http"},
+                           {"forwarded", "for=2.2.2.2;proto=https;host=other"}});
+  CHECK(head.headers.get(http::HeaderId::XForwardedFor) == "1.1.1.1, 10.0.0.1");
+  CHECK(head.headers.get(http::HeaderId::XForwardedProto) == "http");
+  CHECK(head.headers.get(http::HeaderId::XForwardedHost) == "other");
+}
+
+TEST_CASE_FIXTURE(ForwardingFixture, "H7: of a Forwarded that makes no sense nothing is derived") {
+  for (const std::string_view value :
+       {"proto=ht tp;host=a b", "for=;proto=;host=", "host=\"evil/path\"", ";;,,", "for"}) {
+    CAPTURE(value);
+    apply(peer("10.0.0.1"), {{"forwarded", value}});
+    CHECK(head.headers.get(http::HeaderId::XForwardedFor) == "10.0.0.1");
+    CHECK(head.headers.get(http::HeaderId::XForwardedProto) == "http");
+    CHECK(head.headers.get(http::HeaderId::XForwardedHost) == "shop.example:8080");
+  }
+  CHECK(client(peer("10.0.0.1"), {{"forwarded", "for=unknown, for=_hidden;proto=https"}}) ==
+        "10.0.0.1");
+  CHECK(head.headers.get(http::HeaderId::XForwardedFor) == "unknown, _hidden, 10.0.0.1");
+}
+
 }  // namespace tidegate::proxy
