@@ -84,6 +84,7 @@ void Dialer::read_tunnel_reply(std::string_view bytes) {
   transport_.take(taken);
   switch (state) {
     case TunnelRequest::State::More:
+    case TunnelRequest::State::Interim:
       return;
     case TunnelRequest::State::Open:
       transport_.peek(false);

@@ -9,7 +9,8 @@ namespace tidegate::upstream {
 /// Asks an HTTP proxy for a tunnel to a host (RFC 9110 9.3.6) and reads what it answers. Pure.
 class TunnelRequest {
  public:
-  enum class State : uint8_t { More, Open, Refused, Unauthorized, Malformed };
+  /// `receive` passes over Interim, a 1xx before the answer.
+  enum class State : uint8_t { More, Open, Refused, Unauthorized, Malformed, Interim };
 
   /// `target`: "host:port". `authorization`: of Proxy-Authorization; empty: none.
   static std::string text(std::string_view target, std::string_view authorization);
@@ -24,6 +25,7 @@ class TunnelRequest {
   State judge() const;
 
   std::string head_;
+  unsigned interims_ = 0;
 };
 
 }  // namespace tidegate::upstream

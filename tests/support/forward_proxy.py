@@ -11,14 +11,16 @@ from .wire import Closed, Wire
 class ForwardProxy:
     """Passes on what it is asked to; `seen` are the request lines, in order.
 
-    `hosts` are addresses for names, ("origin.test", 80): port; `refuse` is a status to answer all with.
+    `hosts` are addresses for names, ("origin.test", 80): port; `refuse` is a status to answer all with,
+    `interim` what goes before the answer to a CONNECT.
     """
 
-    def __init__(self, hosts=None, user=None, refuse=None):
+    def __init__(self, hosts=None, user=None, refuse=None, interim=""):
         self.seen = []
         self.heads = []
         self.hosts = hosts or {}
         self.refuse = refuse
+        self.interim = interim
         self._expected = user and "Basic " + base64.b64encode(user.encode()).decode()
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
@@ -78,7 +80,7 @@ class ForwardProxy:
 
     def _tunnel(self, wire, target):
         with self._connect(target) as origin:
-            wire.send("HTTP/1.1 200 Connection established\r\n\r\n")
+            wire.send(self.interim + "HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=self._copy, args=(origin, wire.sock), daemon=True)
             back.start()
             self._copy(wire.sock, origin)

@@ -258,3 +258,12 @@ def test_tinyproxy_passes_requests_on(origin, proxy_to, connect, tmp_path, tunne
     finally:
         running.terminate()
         running.wait(scaled(10))
+
+
+@pytest.mark.parametrize("interims", [1, 3])
+@pytest.mark.parametrize("status", [102, 103])
+def test_h19_interim_answers_to_connect_are_passed_over(origin, proxy_to, forward, connect, interims, status):
+    via = forward(interim=f"HTTP/1.1 {status} Wait\r\nLink: </a>\r\n\r\n" * interims)
+    client = connect(proxy_to(NAMED, cluster={"outbound_proxy": via.url, "outbound_tunnel": True}))
+    assert client.get("/a").text == "ok"
+    assert client.get("/b").text == "ok"

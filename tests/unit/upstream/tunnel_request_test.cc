@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+
 namespace tidegate::upstream {
 namespace {
 
@@ -38,6 +40,29 @@ TEST_CASE("any 2xx opens the tunnel, all else refuses it") {
   CHECK(read("SSH-2.0-x\r\n\r\n") == State::Malformed);
   CHECK(read("HTTP/1.1 2x0 \r\n\r\n") == State::Malformed);
   CHECK(read("HTTP/1.1 200 no end\r\n") == State::More);
+}
+
+TEST_CASE("H19: interim responses before the answer are passed over") {
+  CHECK(read("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n") == State::Open);
+  CHECK(
+      read(
+          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 407 Who\r\n\r\n") ==
+      State::Unauthorized);
+  CHECK(read("HTTP/1.1 103 Early Hints\r\n\r\n") == State::More);
+  CHECK(read("HTTP/1.1 101 Switching Protocols\r\n\r\n") == State::Malformed);
+  TunnelRequest request;
+  size_t taken = 0;
+  const std::string_view head = "HTTP/1.1 103 X\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+  CHECK(request.receive(std::string(head) + "the origin", taken) == State::Open);
+  CHECK(taken == head.size());
+}
+
+TEST_CASE("H19: interim responses without end are malformed") {
+  std::string endless;
+  for (int i = 0; i < 100; ++i) endless += "HTTP/1.1 103 Early Hints\r\n\r\n";
+  TunnelRequest request;
+  size_t taken = 0;
+  CHECK(request.receive(endless, taken) == State::Malformed);
 }
 
 TEST_CASE("what comes behind the answer is left alone") {
