@@ -59,6 +59,11 @@ struct ListenerTls {
   Origin origin;
 };
 
+/// What a client means that ends its sending direction while it waits for an answer.
+enum class HalfClose : uint8_t { Wait, Abort };
+/// The Via field of requests and responses.
+enum class Via : uint8_t { Off, Add };
+
 struct Listener {
   std::string name;
   Address address;
@@ -71,12 +76,15 @@ struct Listener {
   Duration head_timeout = std::chrono::seconds(10);  // first byte of a request to its full head
   Duration idle_timeout = std::chrono::seconds(75);  // keep-alive between requests
   Duration body_timeout = std::chrono::seconds(60);  // between two reads of a body
-  uint64_t body_min_rate = 0;                        // bytes per second over body_timeout; 0: off
+  uint64_t body_min_rate = 240;                      // bytes per second over body_timeout; 0: off
   uint64_t max_requests = 0;                         // per connection; 0: unlimited
   uint32_t max_request_line = 8 * 1024;
   uint32_t max_header_bytes = 64 * 1024;
   uint32_t max_header_count = 100;
   bool underscores_in_headers = false;
+  bool merge_slashes = true;
+  HalfClose client_half_close = HalfClose::Wait;
+  Via via = Via::Off;
   Http2 http2;
   Origin origin;
 };
@@ -156,6 +164,8 @@ struct Cluster {
   ClusterLimits limits;
   Retry retry;
   Pool pool;
+  uint32_t max_response_header_bytes = 64 * 1024;
+  uint32_t max_response_header_count = 100;
   ClusterTls tls;                     // of its https endpoints
   std::string outbound_proxy;         // as written: a URL, `environment`, or empty
   int proxy_protocol = 0;             // version of the header that connections begin with; 0: none

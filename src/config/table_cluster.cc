@@ -148,6 +148,11 @@ const Section& cluster_section() {
                  "only, and `pool` counts for each of these.")
           .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
                  "Longest wait for a connection to an endpoint.")
+          .field("max_response_header_bytes", &Cluster::max_response_header_bytes,
+                 narrow<uint32_t>(size(256, 16 << 20)),
+                 "All headers of a response together; over it: 502.")
+          .field("max_response_header_count", &Cluster::max_response_header_count,
+                 count32(1, 10'000), "Number of headers of a response; over it: 502.")
           .field("pool", &Cluster::pool, nested<Pool>(pool_section()),
                  "Reusable connections and their limits.")
           .field("tls", &Cluster::tls, nested<ClusterTls>(cluster_tls_section()),

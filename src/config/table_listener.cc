@@ -180,8 +180,10 @@ const Section& listener_section() {
                  "A kept-alive connection without a request is closed after this.")
           .field("body_timeout", &Listener::body_timeout, duration(1ms, 24h),
                  "Between two reads of a request body.")
-          .field("body_min_rate", &Listener::body_min_rate, size(0, 1ULL << 40),
-                 "Bytes per second, over `body_timeout`, that a request body must keep to; 0: off.")
+          .field(
+              "body_min_rate", &Listener::body_min_rate, size(0, 1ULL << 40),
+              "Bytes per second, over `body_timeout`, that a request body must keep to until the "
+              "response begins; not asked of gRPC and of tunnels; 0: off.")
           .field("max_requests", &Listener::max_requests, count(0, UINT32_MAX),
                  "Requests on one connection before it is closed; 0: unlimited.")
           .field("max_request_line", &Listener::max_request_line,
@@ -192,6 +194,17 @@ const Section& listener_section() {
                  "Number of headers; over it: 431.")
           .field("underscores_in_headers", &Listener::underscores_in_headers, flag(),
                  "Keep headers with `_` in their name; otherwise they are dropped.")
+          .field("merge_slashes", &Listener::merge_slashes, flag(),
+                 "A run of slashes in a path counts as one; otherwise it is matched and forwarded "
+                 "as it is.")
+          .field("client_half_close", &Listener::client_half_close,
+                 enumeration<HalfClose>({{"wait", HalfClose::Wait}, {"abort", HalfClose::Abort}}),
+                 "What it means when a client ends its sending side while it waits for a response: "
+                 "`wait`, it still reads; `abort`, it has gone, and so does the request to the "
+                 "origin. HTTP/1 without tunnels.")
+          .field("via", &Listener::via, enumeration<Via>({{"off", Via::Off}, {"add", Via::Add}}),
+                 "With `add`, requests and responses get a `Via` field, and a request that this "
+                 "process has forwarded before is answered with 508.")
           .field("http2", &Listener::http2, nested<Http2>(http2_section()),
                  "HTTP/2 and its limits.");
   return kSection;

@@ -27,6 +27,8 @@ struct Limits {
   size_t header_bytes = 64 * 1024;  // names, values and the 4 bytes around them; 431 / bad response
   size_t header_count = 100;        // 431
   bool underscores = false;         // false: fields with '_' in their name are dropped
+
+  bool operator==(const Limits&) const = default;
 };
 
 /// Receives one request; implemented by the exchange. Called from inside ServerCodec::receive.

@@ -23,6 +23,7 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   if (for_client_) pool_ = &pool_->for_client(owner_.proxied_client());
   if (wish.tunnel) pool_ = &pool_->tunnels();
   upgrade_ = wish.upgrade;
+  with_body_ = wish.with_body;
   shared_pool_ = nullptr;
   ticket_ = admission.ticket;
   unsettled_ = true;
@@ -60,6 +61,9 @@ void Attempt::on_connection(upstream::Connection& connection) {
   if (upgrade_ && !connection.takes_upgrades() && pool_->learn_upgrades_apart()) {
     return ask_by_http1();
   }
+  // An extended CONNECT has no body (RFC 8441 4), so HTTP/1 is asked, for this one alone.
+  const bool wants_http1 = upgrade_ && with_body_ && connection.multiplexed();
+  if (wants_http1 && pool_->may_ask_by_http1()) return ask_by_http1();
   connection_ = &connection;
   written_before_ = connection.bytes_appended();
   stream_ = connection.open(*this);

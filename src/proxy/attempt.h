@@ -51,6 +51,7 @@ class Attempt final : private http::ResponseReceiver,
     bool fresh;           // one that has carried nothing before
     bool tunnel;          // one that speaks no HTTP
     bool upgrade;         // one on which the request's Upgrade can be asked for
+    bool with_body;       // the request has one
     uint8_t client_line;  // of the client, in the queue for a connection
   };
   /// REQUIRES: not active. The owner hears on_attempt_ready or on_attempt_error, perhaps from
@@ -69,7 +70,10 @@ class Attempt final : private http::ResponseReceiver,
   void send_head(const http::RequestHead& head, bool end);
   void send_body(std::string_view bytes);
   /// After a head that opens a tunnel: the stream lasts until both directions have ended.
-  void become_tunnel() { tunnel_ = true; }
+  void become_tunnel() {
+    tunnel_ = true;
+    request_ended_ = false;  // its body had, if there was one
+  }
   /// For bytes that may be gone before the output is flushed.
   void send_held_body(std::string_view bytes);
   void send_end(const http::Headers& trailers);
@@ -145,6 +149,7 @@ class Attempt final : private http::ResponseReceiver,
   bool drain_wait_ = false;
   bool upgrade_ = false;
   bool learnt_http1_ = false;
+  bool with_body_ = false;
   bool tunnel_ = false;
   bool request_ended_ = false;  // of a tunnel
   bool response_ended_ = false;

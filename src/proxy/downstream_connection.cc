@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/downstream_connection.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "http/http1/server_codec.h"
@@ -13,6 +14,9 @@ namespace {
 // How long, after the last response, bytes of the client are read and dropped, so that the kernel
 // does not answer them with a reset that would overtake the response.
 constexpr auto kLinger = std::chrono::seconds(2);
+// Bytes of the client that are read meanwhile. After that it is no longer read from, so that one
+// which goes on at full speed costs nothing; what its kernel has got already it can still read.
+constexpr uint32_t kLingerBytes = 256 * 1024;
 // Bytes behind much output have their turn later, so that neither finished exchanges pile up in
 // this one nor other clients wait.
 constexpr auto kFeedAfter = std::chrono::milliseconds(1);
@@ -53,7 +57,7 @@ Peer DownstreamConnection::peer(Arena& arena) const {
   }
   peer.port = port_;
   if (transport_.tls() != nullptr) peer.scheme = "https";
-  peer.listener_port = listener_.port;
+  peer.listener_port = server_port_ != 0 ? server_port_ : listener_.port;
   peer.trusted_proxies = &listener_.config.trusted_proxies;
   peer.trusted = trusted_;
   return peer;
@@ -95,9 +99,10 @@ void DownstreamConnection::start() {
 }
 
 // From now on it counts as the peer: in logs, for scripts, and for whether it is trusted.
-void DownstreamConnection::on_client_named(const net::SocketAddress& client) {
+void DownstreamConnection::on_client_named(const net::SocketAddress& client, uint16_t server_port) {
   ip_ = client.ip();
   port_ = client.port();
+  server_port_ = server_port;
   unix_ = false;
   trusted_ = listener_.trusts(client);
 }
@@ -174,7 +179,7 @@ void DownstreamConnection::await(Await what) {
 // ---- what the client sends ----
 
 void DownstreamConnection::on_bytes(std::string_view bytes) {
-  if (lingering()) return;
+  if (lingering()) return drop(bytes.size());
   if (held_ != nullptr) {
     held_->bytes.append(bytes);
     feed_held();
@@ -182,6 +187,11 @@ void DownstreamConnection::on_bytes(std::string_view bytes) {
     feed(bytes);
   }
   after_input();
+}
+
+void DownstreamConnection::drop(size_t size) {
+  dropped_ += static_cast<uint32_t>(std::min<size_t>(size, kLingerBytes));
+  if (dropped_ >= kLingerBytes) transport_.pause_reading();
 }
 
 void DownstreamConnection::feed(std::string_view bytes) {
@@ -232,9 +242,16 @@ void DownstreamConnection::after_input() {
 
 void DownstreamConnection::tell_eof() {
   if (std::exchange(eof_told_, true)) return;
+  if (gone_with_eof()) return close();
   receiving_ = true;
   codec_->receive_eof();
   receiving_ = false;
+}
+
+/// The client waits for an answer, and the listener takes its end for a farewell.
+bool DownstreamConnection::gone_with_eof() {
+  return listener_.config.client_half_close == config::HalfClose::Abort && !multiplexed_ &&
+         !exchanges_.empty() && !exchanges_.front().tunnels();
 }
 
 void DownstreamConnection::on_eof() {

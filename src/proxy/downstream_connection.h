@@ -80,16 +80,18 @@ class DownstreamConnection final : public net::Deferred,
   void on_drained() override;
   void on_flush() override;
   void on_connected(bool) override {}
-  void on_client_named(const net::SocketAddress& client) override;
+  void on_client_named(const net::SocketAddress& client, uint16_t server_port) override;
   void on_client_unknown() override { trusted_ = false; }
   void on_opened(const Opening::Opened& opened) override;
   void on_opening_failed() override { close(); }
   void await(Await what);
   void on_timeout();
   void on_silence();
+  void drop(size_t size);
   void feed(std::string_view bytes);
   void feed_held();
   void tell_eof();
+  bool gone_with_eof();
   void after_input();
   void finish_if_done();
   void linger();
@@ -113,6 +115,7 @@ class DownstreamConnection final : public net::Deferred,
   uint32_t requests_ = 0;
   uint16_t streams_counted_ = 0;  // HTTP/2: in the gauge of open streams
   uint16_t port_;
+  uint16_t server_port_ = 0;  // as the PROXY protocol says it; 0: the listener's
   Await await_ = Await::Nothing;
   bool unix_;                 // by a unix socket
   bool trusted_;              // by the listener
@@ -123,6 +126,7 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_told_ = false;     // and the codec knows
   TimePoint stalls_looked_at_{};
   uint64_t written_before_ = 0;      // when the timer last looked
+  uint32_t dropped_ = 0;             // bytes, while lingering
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
   std::unique_ptr<Known> known_;     // once somebody has asked
 };

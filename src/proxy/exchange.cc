@@ -5,6 +5,9 @@
 #include "http/host.h"
 #include "http/path.h"
 #include "proxy/deadline.h"
+#include "proxy/local_reply.h"
+#include "proxy/max_forwards.h"
+#include "proxy/via.h"
 
 namespace tidegate::proxy {
 
@@ -108,12 +111,16 @@ Result<void> Exchange::accept_head() {
     note(authority.error());
     request_.authority = {};
   }
-  if (const auto path = http::normalise_path(request_.path, arena_)) {
+  const config::Listener& listener = downstream_->listener();
+  const auto slashes = listener.merge_slashes ? http::Slashes::Merge : http::Slashes::Keep;
+  if (const auto path = http::normalise_path(request_.path, arena_, slashes)) {
     request_.path = path->text;
     encoded_slash_ = path->has_encoded_slash;
   } else {
     note(path.error());
   }
+  if (request_.has_query) request_.query = http::normalise_query(request_.query, arena_);
+  if (listener.via == config::Via::Add && !add_via(request_)) note(ErrorCode::LoopDetected);
   if (const auto stripped = http::strip_hop_by_hop(request_); !stripped) note(stripped.error());
   identify(peer);
   return result;
@@ -145,7 +152,11 @@ void Exchange::find_route() {
 
 // 4. The route's action.
 void Exchange::act_on_route() {
-  if (cluster_ != nullptr) return select_endpoint();
+  if (cluster_ != nullptr) {
+    if (take_forward(request_)) return select_endpoint();
+    stage_ = Stage::Handling;
+    return answer_last_recipient(*this);
+  }
   stage_ = Stage::Handling;
   runtime_->handler->handle(*this);
 }
@@ -205,7 +216,12 @@ void Exchange::on_request_error(ErrorCode code) {
   if (stage_ == Stage::Finished) return;
   if (response_started_) return break_off(code);
   cancel_wait();
-  if (downstream_ != nullptr) downstream_->codec().give_up_request(stream_);
+  if (downstream_ != nullptr) {
+    downstream_->codec().give_up_request(stream_);
+    // What it still sends is dropped, and a filter may take its time over the answer.
+    client_paused_ = true;
+    downstream_->pause_request(stream_);
+  }
   fail(code, "request");
   start_failure();
 }
@@ -290,13 +306,19 @@ void Exchange::arm(TimerKind kind) {
   context_.loop.timers().arm(timer_, after);
 }
 
+/// Not of streams, which may well pause; nor of a client that hears an answer already.
+uint64_t Exchange::body_min_rate() const {
+  if (tunnel_ || response_started_ || is_grpc(request_)) return 0;
+  return downstream_->listener().body_min_rate;
+}
+
 void Exchange::on_timeout() {
   switch (timer_kind_) {
     case TimerKind::RequestBody: {
       const config::Listener& listener = downstream_->listener();
       const uint64_t got = bytes_in_ - std::exchange(bytes_in_before_, bytes_in_);
       const auto wanted = std::chrono::duration<double>(listener.body_timeout).count() *
-                          static_cast<double>(listener.body_min_rate);
+                          static_cast<double>(body_min_rate());
       if (wanted > 0 && static_cast<double>(got) >= wanted) return arm(TimerKind::RequestBody);
       return on_request_error(ErrorCode::RequestTimeout);
     }

@@ -175,6 +175,8 @@ class Exchange final : public net::Deferred,
   /// empty.
   std::string_view last_failure();
   bool response_from_origin() const { return response_from_origin_; }
+  /// A tunnel has been opened.
+  bool tunnels() const { return tunnel_; }
   /// Since the request head arrived.
   Duration elapsed() const;
   uint16_t status() const { return response_ == nullptr ? 0 : response_->status; }
@@ -213,6 +215,7 @@ class Exchange final : public net::Deferred,
   void act_on_route();
   void on_timeout();
   void on_exchange_timeout();
+  uint64_t body_min_rate() const;
   void on_try_timeout();
   void arm_exchange(Duration after);
   void arm(TimerKind kind);
@@ -259,6 +262,7 @@ class Exchange final : public net::Deferred,
   std::string_view upstream_host(const upstream::Endpoint& endpoint);
   void take_body(std::string_view bytes);
   void note_request_activity();
+  void sift_request_trailers();
   void request_complete();
   void pause_client();
   void resume_client();
@@ -312,6 +316,7 @@ class Exchange final : public net::Deferred,
   void on_attempt_interim(Attempt& attempt) override;
   void on_attempt_head(Attempt& attempt, bool end) override;
   void note_head(Attempt& attempt);
+  void add_forwarded_fields();
   void on_attempt_body(std::string_view bytes) override;
   void on_attempt_end() override;
   void on_attempt_error(Attempt& attempt, ErrorCode code) override;

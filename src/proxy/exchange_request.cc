@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "http/hop_by_hop.h"
 #include "proxy/deadline.h"
 #include "proxy/exchange.h"
 #include "proxy/hash_key.h"
@@ -48,7 +49,9 @@ void Exchange::begin_attempt() {
   arm(TimerKind::Response);
   const bool to_tunnel = request_.method == http::Method::Connect;
   const bool to_upgrade = !request_.upgrade.empty();
-  attempt_->begin(cluster, admission, {free_retry_used_, to_tunnel, to_upgrade, client_line()});
+  const bool with_body = request_.body != http::BodyKind::None;
+  attempt_->begin(cluster, admission,
+                  {free_retry_used_, to_tunnel, to_upgrade, with_body, client_line()});
 }
 
 void Exchange::note_attempt(const upstream::Endpoint& endpoint) {
@@ -118,12 +121,17 @@ void Exchange::send_upstream_head(Attempt& attempt) {
   if (absolute) upstream::address_to_proxy(request_, endpoint, arena_);
   if (swap_host) headers.set(http::HeaderId::Host, other_host);
   tell_deadline();
+  // HTTP/2 has no place for an upgrade that comes with a body; the origin may as well pass over it.
+  const bool drops_upgrade = attempt.multiplexed() && request_.body != http::BodyKind::None;
+  const std::string_view upgrade = request_.upgrade;
+  if (drops_upgrade) request_.upgrade = {};
   if (!request_.upgrade.empty()) websocket_.prepare(request_, attempt.multiplexed(), context_.ids);
   // What comes of a head that is refused at once must see the request as it was.
   sending_head_ = true;
   attempt.send_head(request_, request_.body == http::BodyKind::None);
   sending_head_ = false;
   request_.path = path;
+  request_.upgrade = upgrade;
   if (absolute) headers.remove(http::HeaderId::ProxyAuthorization);
   if (swap_host && had_host) {
     headers.set(http::HeaderId::Host, host);
@@ -193,7 +201,7 @@ void Exchange::on_request_body(std::string_view bytes) {
 void Exchange::note_request_activity() {
   if (tunnel_) return arm(TimerKind::Idle);
   // With a minimum rate the window ends when it ends, however many bytes dribble in.
-  if (timer_kind_ == TimerKind::RequestBody && downstream_->listener().body_min_rate == 0) {
+  if (timer_kind_ == TimerKind::RequestBody && body_min_rate() == 0) {
     arm(TimerKind::RequestBody);
   }
 }
@@ -232,9 +240,17 @@ void Exchange::take_body(std::string_view bytes) {
 void Exchange::on_request_end() {
   request_ended_ = true;
   if (stage_ == Stage::Finished) return;
+  if (!request_.trailers.empty()) sift_request_trailers();
   if (!body_replaced_) request_complete();
   if (request_waiter_ != nullptr) finish_body_wait(request_waiter_, body_, ErrorCode::None);
   if (tunnel_ && origin_complete_) response_done();
+}
+
+// What the codec could not know: names that concern this connection, or that the route writes.
+void Exchange::sift_request_trailers() {
+  http::strip_nominated(request_.trailers, request_.nominated);
+  if (runtime_->route == nullptr || runtime_->route->deadline_header.empty()) return;
+  request_.trailers.remove(runtime_->route->deadline_header);
 }
 
 void Exchange::request_complete() {

@@ -4,6 +4,7 @@
 #include "http/hop_by_hop.h"
 #include "proxy/exchange.h"
 #include "proxy/local_reply.h"
+#include "proxy/via.h"
 
 namespace tidegate::proxy {
 namespace {
@@ -46,13 +47,16 @@ void Exchange::on_attempt_head(Attempt& attempt, bool end) {
   if (retry_status()) return;
   if (hedge_ != nullptr) decide_race(attempt);
   http::strip_hop_by_hop(*response_);
+  add_forwarded_fields();
   // A script may still ask for another attempt.
   if (!cluster_->retry.enabled()) drop_replay();
   timer_.disarm();
   try_timer_.disarm();
   if (response_->opens_tunnel()) {
-    if (!websocket_.finish(request_, *response_)) return reject_upgrade();
+    // A tunnel begins behind the request's body (RFC 9110 7.8).
+    if (!request_ended_ || !websocket_.finish(request_, *response_)) return reject_upgrade();
     tunnel_ = true;
+    body_replaced_ = false;
     request_ended_ = request_complete_ = false;
     attempt_->become_tunnel();
     context_.metrics.tunnels_active.add();
@@ -60,6 +64,19 @@ void Exchange::on_attempt_head(Attempt& attempt, bool end) {
     return reject_upgrade();
   }
   start_response();
+}
+
+// What a proxy adds to each response that it forwards.
+void Exchange::add_forwarded_fields() {
+  http::Headers& headers = response_->headers;
+  if (!headers.has(http::HeaderId::Date) && response_->status >= 200) {
+    // RFC 9110 6.6.1; the text is made once a second.
+    const int64_t now = unix_ms() / 1000;
+    headers.add(http::HeaderId::Date, arena_.copy(context_.date.at(now)));
+  }
+  if (downstream_ != nullptr && downstream_->listener().via == config::Via::Add) {
+    add_via(*response_);
+  }
 }
 
 // What its endpoint and its cluster are known by.
@@ -247,6 +264,9 @@ void Exchange::drop_origin_body(size_t size) {
 void Exchange::on_attempt_end() {
   origin_complete_ = true;
   if (stage_ == Stage::Finished) return finish_filters();
+  if (!response_->trailers.empty()) {
+    http::strip_nominated(response_->trailers, response_->nominated);
+  }
   if (response_waiter_ != nullptr) {
     return finish_body_wait(response_waiter_, response_body_, ErrorCode::None);
   }

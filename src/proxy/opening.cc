@@ -11,6 +11,7 @@ namespace {
 
 // As for a connection's end (downstream_connection.cc).
 constexpr auto kLinger = std::chrono::seconds(2);
+constexpr size_t kLingerBytes = 256 * 1024;
 
 constexpr std::string_view kPlainHttp =
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 42\r\n"
@@ -50,7 +51,11 @@ void Opening::arm(Duration after) {
 }
 
 void Opening::on_bytes(std::string_view bytes) {
-  if (lingering_) return;
+  if (lingering_) {
+    dropped_ += bytes.size();
+    if (dropped_ > kLingerBytes) transport_.pause_reading();
+    return;
+  }
   if (header_due_) return read_proxy_header(bytes);
   if (transport_.tls() != nullptr) return finish({.protocol = Protocol::Http1, .bytes = bytes});
   if (waiting_.empty()) return choose_by_preface(bytes);
@@ -77,7 +82,7 @@ void Opening::read_proxy_header(std::string_view bytes) {
   transport_.peek(false);
   arm(listener_.config.head_timeout);
   if (parsed.header.has_addresses) {
-    owner_.on_client_named(parsed.header.source);
+    owner_.on_client_named(parsed.header.source, parsed.header.destination.port());
   } else if (!parsed.header.local) {
     owner_.on_client_unknown();
   }

@@ -33,8 +33,9 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
 
   class Owner {
    public:
-    /// The client's address is another one than the connection's.
-    virtual void on_client_named(const net::SocketAddress& client) = 0;
+    /// The client's address is another one than the connection's, and so is the port that it
+    /// connected to.
+    virtual void on_client_named(const net::SocketAddress& client, uint16_t server_port) = 0;
     /// The peer speaks for a client that it can not name, so what that one says is not the peer's.
     virtual void on_client_unknown() = 0;
     virtual void on_opened(const Opened& opened) = 0;
@@ -77,7 +78,8 @@ class Opening final : public net::Deferred, private net::Transport::Handler {
   Duration longest_ = Duration::max();
   bool header_due_;         // of the PROXY protocol
   bool lingering_ = false;  // the last word was said; what the client still sends is dropped
-  std::string waiting_;     // the beginning of that header, or of a preface, as it seems
+  size_t dropped_ = 0;
+  std::string waiting_;  // the beginning of that header, or of a preface, as it seems
 };
 
 }  // namespace tidegate::proxy

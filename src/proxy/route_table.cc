@@ -30,6 +30,8 @@ upstream::Pool::Settings pool_settings(const SharedSnapshot& snapshot, size_t cl
   settings.pool = config.pool;
   settings.proxy_protocol = config.proxy_protocol;
   settings.protocol = upstream::Pool::protocol_of(config.protocol);
+  settings.limits.header_bytes = config.max_response_header_bytes;
+  settings.limits.header_count = config.max_response_header_count;
   if (endpoint.config.scheme == "https" && cluster < snapshot.tls.clusters.size()) {
     settings.tls = snapshot.tls.clusters[cluster];
     settings.tls_name = config.tls.sni.empty() ? endpoint.certified_name : config.tls.sni;

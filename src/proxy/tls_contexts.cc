@@ -15,8 +15,9 @@ std::string at(const config::Origin& origin, const std::string& message) {
 }
 
 std::vector<std::string> server_alpn(const config::Listener& listener) {
-  if (!listener.http2.enabled) return {"http/1.1"};
-  return {"h2", "http/1.1"};
+  // HTTP/1.0 has a name too, and some clients offer no other.
+  if (!listener.http2.enabled) return {"http/1.1", "http/1.0"};
+  return {"h2", "http/1.1", "http/1.0"};
 }
 
 std::vector<std::string> client_alpn(const config::Cluster& cluster) {

@@ -49,7 +49,7 @@ bool Pool::Settings::operator==(const Settings& other) const {
          pool.max_requests == other.pool.max_requests &&
          pool.ping_interval == other.pool.ping_interval && protocol == other.protocol &&
          tls == other.tls && tls_name == other.tls_name && http1_only == other.http1_only &&
-         proxy_protocol == other.proxy_protocol;
+         proxy_protocol == other.proxy_protocol && limits == other.limits;
 }
 
 Pool::Pool(net::EventLoop& loop, std::shared_ptr<Endpoint> endpoint, Settings settings, Cells cells,
@@ -115,7 +115,7 @@ Pool& Pool::upgrades() {
 }
 
 bool Pool::learn_upgrades_apart() {
-  if (!by_alpn() || now() < no_upgrades_until_) return false;
+  if (!may_ask_by_http1()) return false;
   upgrades_apart_ = true;
   return true;
 }

@@ -54,6 +54,7 @@ class Pool {
     std::string tls_name;                              // asked for, and what the certificate is for
     bool http1_only = false;                           // of a TLS context that offers HTTP/2 too
     int proxy_protocol = 0;  // version of the PROXY protocol header that goes first; 0: none
+    http::Limits limits;     // of what the origin may send
     bool operator==(const Settings& other) const;
   };
 
@@ -78,7 +79,7 @@ class Pool {
   const Settings& settings() const { return settings_; }
   Timers& timers() { return loop_.timers(); }
   TimePoint now() { return loop_.now(); }
-  const http::Limits& limits() const { return limits_; }
+  const http::Limits& limits() const { return settings_.limits; }
   /// `proxy_header`: as for the constructor.
   void configure(Settings settings, std::string proxy_header = {});
   /// What to do when there is no descriptor for a connection; true: one may have got free.
@@ -104,6 +105,8 @@ class Pool {
   bool upgrades_apart() const { return upgrades_apart_; }
   /// HTTP/2 was agreed on, and takes none. False: nor does HTTP/1, or it was not to be had.
   bool learn_upgrades_apart();
+  /// A connection of HTTP/1 may be had from `upgrades()` where this pool's speak HTTP/2.
+  bool may_ask_by_http1() { return by_alpn() && now() >= no_upgrades_until_; }
   /// The origin does not agree on HTTP/1.1, so there is no use in asking again for a while.
   void note_no_upgrades();
 
@@ -161,7 +164,6 @@ class Pool {
   std::shared_ptr<Endpoint> endpoint_;
   Settings settings_;
   Cells cells_;
-  http::Limits limits_;
   std::function<bool()> reclaim_;
   std::string proxy_header_;
   std::unique_ptr<ClientPools> clients_;  // if by_client(), once one has come

@@ -143,3 +143,47 @@ def test_a_sized_body_that_breaks_off_is_cut_short(origin, proxy_to, connect):
     assert client.read_head().length == 100
     assert client.read_exactly(4) == b"some"
     client.expect_closed()
+
+
+@pytest.mark.parametrize("field", ["Content-Length: 5", "Transfer-Encoding: chunked", "Host: b",
+                                   "Authorization: x", "Connection: close"])
+def test_h16_a_forbidden_field_in_an_origins_trailers_is_dropped(origin, proxy_to, connect, field):
+    def handler(exchange):
+        exchange.start_chunked()
+        exchange.chunk("data")
+        exchange.send(f"0\r\n{field}\r\nX-Sum: 1\r\n\r\n")
+    origin.on("/", handler)
+    client = connect(proxy_to(origin))
+    for _ in range(2):
+        response = client.get("/", {"TE": "trailers"})
+        assert (response.body, response.trailers.lowered()) == (b"data", [("x-sum", "1")])
+    assert origin.connections == 1
+
+
+@pytest.mark.parametrize("trusted", [[], ["127.0.0.1"]], ids=["untrusted", "trusted"])
+@pytest.mark.parametrize("field", ["X-Request-Id: forged", "X-Forwarded-User: admin", "X_Real_IP: 6.6.6.6",
+                                   "X-Forwarded-For: 6.6.6.6", "Authorization: Bearer forged"])
+def test_h8_trailers_bring_no_claim_to_the_origin(origin, proxy_to, connect, field, trusted):
+    client = connect(proxy_to(origin, listener={"underscores_in_headers": True, "trusted_proxies": trusted}))
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+                f"4\r\ndata\r\n0\r\n{field}\r\nX-Sum: 1\r\n\r\n")
+    assert client.response().status == 200
+    assert origin.last.trailers.lowered() == [("x-sum", "1")]
+
+
+def test_h8_what_connection_names_and_what_the_route_writes_is_no_trailer_either(origin, proxy_to, connect):
+    client = connect(proxy_to(origin, route={"deadline_header": "x-deadline-ms"}))
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nConnection: X-Mine\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "4\r\ndata\r\n0\r\nX-Mine: 1\r\nX-Deadline-Ms: 999999\r\nX-Sum: 1\r\n\r\n")
+    assert client.response().status == 200
+    assert origin.last.trailers.lowered() == [("x-sum", "1")]
+
+
+def test_h8_what_an_origins_connection_names_is_no_trailer_either(origin, proxy_to, connect):
+    def handler(exchange):
+        exchange.start_chunked(200, {"Connection": "X-Mine"})
+        exchange.chunk("data")
+        exchange.end_chunks([("X-Mine", "1"), ("X-Sum", "1")])
+    origin.on("/", handler)
+    response = connect(proxy_to(origin)).get("/", {"TE": "trailers"})
+    assert response.trailers.lowered() == [("x-sum", "1")]

@@ -2,6 +2,8 @@
 """Who closes a connection, and what still gets through."""
 import threading
 
+import pytest
+
 
 def test_connection_close_from_the_client_is_honoured(origin, proxy_to, connect):
     client = connect(proxy_to(origin))
@@ -140,3 +142,44 @@ def test_a_refusal_is_read_before_the_reset_can_destroy_it(origin, proxy_to, con
     client.send("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "x" * 100_000)
     assert client.response().status == 400
     client.read_to_close()
+
+
+def test_h22_a_client_that_half_closes_still_gets_its_answer(origin, proxy_to, connect):
+    client = connect(proxy_to(origin))
+    client.send_request("GET", "/")
+    client.half_close()
+    assert client.response().status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_h22_or_counts_as_gone_where_the_listener_says_so(origin, proxy_to, connect, method):
+    origin.on("/", lambda exchange: exchange.read_body() is None or exchange.expect_gone())
+    proxy = proxy_to(origin, listener={"client_half_close": "abort"})
+    client = connect(proxy)
+    client.send_request(method, "/", body=b"x" if method == "POST" else None)
+    origin.wait_for_requests(1)
+    client.half_close()
+    client.expect_closed()
+    assert proxy.wait_for_access(count=1)[0]["error"] == "client_closed"
+    origin.wait_until_open(0)
+
+
+def test_h22_a_half_close_of_a_tunnel_is_the_tunnels(origin, proxy_to, connect):
+    def handler(exchange):
+        wire = exchange.take_over()
+        exchange.send("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        wire.expect("last words").expect_end().send("heard")
+        exchange.close()
+    origin.on("/", handler)
+    client = connect(proxy_to(origin, listener={"client_half_close": "abort"}))
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+    assert client.read_head().status == 101
+    client.send("last words").half_close()
+    client.expect("heard").expect_end()
+
+
+def test_h22_an_idle_client_may_go_either_way(origin, proxy_to, connect):
+    client = connect(proxy_to(origin, listener={"client_half_close": "abort"}))
+    assert client.get("/").status == 200
+    client.half_close()
+    client.expect_end()

@@ -199,3 +199,76 @@ def test_a_drain_waits_for_a_tunnel_and_ends_it_at_the_deadline(origin, proxy_to
     client.send("still here").expect("yes")
     assert proxy.wait_for_exit() == 0
     assert client.read_to_close() == b""
+
+
+def exec_request(body_framing, body):
+    return ("POST /exec HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            f"{body_framing}\r\n\r\n{body}")
+
+
+def exec_origin(exchange):
+    """As docker's: it reads the body, then takes the connection over."""
+    assert exchange.request.headers.get("upgrade") == "tcp"
+    assert exchange.request.headers.get("connection").lower() == "upgrade"
+    assert exchange.read_body() == b'{"Detach":false,"Tty":true}'
+    wire = exchange.take_over()
+    exchange.send("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+    wire.expect("stdin").send("stdout")
+    exchange.close()
+
+
+@pytest.mark.parametrize("framing,body", [
+    ("Content-Length: 27", '{"Detach":false,"Tty":true}'),
+    ("Transfer-Encoding: chunked", '5\r\n{"Det\r\n16\r\nach":false,"Tty":true}\r\n0\r\n\r\n'),
+    ("Transfer-Encoding: chunked", '1b\r\n{"Detach":false,"Tty":true}\r\n0\r\nX-Sum: 1\r\n\r\n'),
+], ids=["sized", "chunked", "trailers"])
+@pytest.mark.parametrize("eager", [False, True], ids=["patient", "eager"])
+def test_h4_a_tunnel_begins_behind_the_requests_body(origin, proxy_to, connect, framing, body, eager):
+    origin.on("/exec", exec_origin)
+    client = connect(proxy_to(origin, cluster={"retry": {"max_retries": 1}}))
+    client.send(exec_request(framing, body), "stdin" if eager else "")
+    head = client.read_head()
+    assert (head.status, head.headers.get("upgrade")) == (101, "tcp")
+    if not eager:
+        client.send("stdin")
+    client.expect("stdout").expect_end()
+
+
+def test_h4_an_upgrade_with_a_body_that_the_origin_passes_over(origin, proxy_to, connect):
+    origin.on("/exec", lambda exchange: exchange.reply(200, exchange.read_body()))
+    client = connect(proxy_to(origin))
+    client.send(exec_request("Content-Length: 4", "body"))
+    assert client.response().body == b"body"
+    assert client.get("/").status == 200
+
+
+def test_h4_a_script_may_replace_the_body_before_the_tunnel(origin, scripted, connect):
+    origin.on("/exec", exec_origin)
+    proxy = scripted("""function on_request(r)
+        assert(r:body() == "client's own")
+        r:set_body('{"Detach":false,"Tty":true}')
+      end""", origin)
+    client = connect(proxy)
+    client.send(exec_request("Content-Length: 12", "client's own"))
+    assert client.read_head().status == 101
+    client.send("stdin").expect("stdout").expect_end()
+
+
+def test_h4_a_101_before_the_end_of_the_body_is_no_answer(origin, proxy_to, connect):
+    def hasty(exchange):
+        exchange.send("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        exchange.expect_gone()
+    origin.on("/exec", hasty, may_break=True)
+    client = connect(proxy_to(origin))
+    client.send(exec_request("Content-Length: 27", '{"Det'))
+    assert client.response().status == 502
+
+
+def test_h4_an_origin_of_http_2_gets_the_request_without_the_upgrade(make_any_origin, proxy_to, connect):
+    """Extended CONNECT has no body."""
+    origin = make_any_origin("h2", settings={8: 1})
+    origin.otherwise(lambda exchange: exchange.reply(200, exchange.read_body()))
+    client = connect(proxy_to(origin, cluster={"protocol": "h2"}))
+    client.send(exec_request("Content-Length: 4", "body"))
+    assert client.response().body == b"body"
+    assert ":protocol" not in origin.last.pseudo

@@ -189,3 +189,59 @@ def test_connections_that_come_and_go_leave_nothing(origin, proxy_to):
     if MEASURES_MEMORY:
         assert min(grown) < 256, grown
     eventually(lambda: proxy.metrics()("proxy_requests_active") == 0)
+
+
+REFUSED = {
+    "bad chunk": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "bad head": b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    "too long": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n",
+}
+
+
+def dropped_after(client, request, most=256 * MIB):
+    """How much the proxy takes of a client that sends on at full speed, with its answer unread."""
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+    client.send(request)
+    block, sent = b"x" * 65536, 0
+    client.sock.settimeout(scaled(0.7))
+    try:
+        while sent < most:
+            sent += client.sock.send(block)
+    except (socket.timeout, OSError):
+        pass
+    return sent
+
+
+@pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED)
+def test_h20_after_a_refusal_little_is_read(origin, proxy_to, connect, request_bytes):
+    """What fits into the kernel's buffers, and not what two seconds at full speed can bring."""
+    proxy = proxy_to(origin, route={"max_body": "1KiB"})
+    client = connect(proxy)
+    assert dropped_after(client, request_bytes) < 32 * MIB
+    client.sock.settimeout(scaled(5))
+    assert client.read_head().status in (400, 413), "and the answer is there"
+
+
+def test_h20_while_a_filter_takes_its_time_over_the_answer_little_is_read(origin, scripted, connect):
+    proxy = scripted("function on_request(r) end function on_error(r) proxy.sleep(1.5) end", origin,
+                     config={"route": {"max_body": "1KiB"}})
+    client = connect(proxy)
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n"
+    assert dropped_after(client, request) < 32 * MIB
+    client.sock.settimeout(scaled(5))
+    assert client.read_head().status == 413
+
+
+def test_h20_http_2_that_is_refused_as_a_whole(proxy_to, connect):
+    client = connect(proxy_to(route={"respond": {}}))
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+    data_on_stream_0 = b"\0\0\x01\0\0\0\0\0\0x"  # PROTOCOL_ERROR
+    assert dropped_after(client, preface + data_on_stream_0) < 32 * MIB
+
+
+def test_h20_plain_http_on_a_tls_port(proxy_to, connect, authority):
+    tls = {"tls": {"certificates": [authority.local.entry]}}
+    client = connect(proxy_to(route={"respond": {}}, listener=tls))
+    assert dropped_after(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") < 32 * MIB
+    client.sock.settimeout(scaled(5))
+    assert client.read_head().status == 400

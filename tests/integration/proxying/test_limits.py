@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client may send at most, and what it is told when it sends more."""
+import signal
+
 import pytest
 
 from support import Closed, eventually
@@ -128,3 +130,39 @@ def _served(proxy):
         return proxy.get("/again").status == 200
     except Closed:
         return False
+
+
+def test_h24_a_clusters_limits_on_response_heads(origin, proxy_to, connect):
+    origin.on("/big", headers={"X-Big": "x" * 80_000})
+    origin.on("/many", headers=[(f"X-{i}", "1") for i in range(150)])
+    client = connect(proxy_to(origin))
+    assert [client.get("/big").status, client.get("/many").status] == [502, 502]
+    limits = {"max_response_header_bytes": "128KiB", "max_response_header_count": 200}
+    client = connect(proxy_to(origin, cluster=limits))
+    assert [client.get("/big").status, client.get("/many").status] == [200, 200]
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2"])
+@pytest.mark.parametrize("limits,headers", [
+    ({"max_response_header_bytes": "512B"}, [("X-Big", "x" * 600)]),
+    ({"max_response_header_count": 5}, [(f"X-{i}", "1") for i in range(8)])])
+def test_h24_smaller_limits_hold_too(make_any_origin, proxy_to, connect, protocol, limits, headers):
+    origin = make_any_origin(protocol)
+    origin.on("/", headers=headers, may_break=True)
+    proxy = proxy_to(origin, cluster={"protocol": protocol, **limits})
+    response = connect(proxy).get("/")
+    assert (response.status, response.json()["error"]) == (502, "response_headers_too_large")
+
+
+def test_h24_limits_change_with_a_reload(origin, tidegate, connect):
+    from support import config_for
+    origin.on("/", headers={"X-Big": "x" * 1000})
+    config = config_for(origin, cluster={"max_response_header_bytes": "512B"})
+    proxy = tidegate(config)
+    assert connect(proxy).get("/").status == 502
+    config["clusters"]["origin"]["max_response_header_bytes"] = "4KiB"
+    since = len(proxy.log_lines)
+    proxy.write_config(config)
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_for_log(message="configuration loaded", since=since)
+    assert connect(proxy).get("/").status == 200

@@ -279,3 +279,19 @@ def test_a_reload_that_changes_the_version_reaches_health_checks(tidegate, behin
     proxy.write_config(config)
     proxy.signal(1)
     eventually(lambda: connect(proxy).get("/").status == 200, what="checks pass")
+
+
+@pytest.mark.parametrize("header", [
+    b"PROXY TCP4 192.0.2.9 198.51.100.2 56324 443\r\n", b"PROXY TCP6 2001:db8::9 2001:db8::2 56324 443\r\n"])
+def test_h6_the_headers_port_is_the_one_that_the_client_asked_for(origin, proxy, connect, header):
+    client = connect(proxy)
+    assert client.send(header, GET).response().status == 200
+    assert client.send(GET).response().status == 200
+    assert [r.headers.get("x-forwarded-port") for r in origin.requests] == ["443", "443"]
+
+
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", version2()])
+def test_h6_without_addresses_it_is_the_listeners(origin, proxy_to, connect, header):
+    proxy = proxy_to(origin, listener=TRUSTING)
+    connect(proxy).send(header, GET).response()
+    assert origin.last.headers.get("x-forwarded-port") == str(proxy.port())

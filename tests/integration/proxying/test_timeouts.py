@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from support import scaled
 
 
@@ -236,3 +238,81 @@ def test_an_origin_that_reads_slowly_is_not_idle(origin, proxy_to, connect):
     sender.start()
     assert client.response().status == 200
     sender.join()
+
+
+def drip(client, head, drop=b"1\r\nx\r\n", seconds=2.5):
+    """Sends a body drop by drop; gives what came back by then, and how long it took."""
+    client.send(head)
+    begin = time.monotonic()
+    client.sock.settimeout(0.1)
+    answer = b""
+    while b"\r\n\r\n" not in answer and time.monotonic() - begin < scaled(seconds):
+        try:
+            client.sock.sendall(drop)
+            answer += client.sock.recv(65536) or b"\r\n\r\n"
+        except socket.timeout:
+            pass
+        except OSError:
+            break
+    return answer, time.monotonic() - begin
+
+
+CHUNKED = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+
+
+def test_h25_a_slow_body_is_given_up_by_default(origin, proxy_to, connect):
+    origin.on("/", lambda exchange: exchange.reply(), may_break=True)
+    proxy = proxy_to(origin, listener={"body_timeout": "500ms"})
+    answer, _ = drip(connect(proxy), CHUNKED + "\r\n")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert proxy.wait_for_access(status=408)["error"] == "request_timeout"
+
+
+def test_h25_one_that_keeps_the_rate_is_not(origin, proxy_to, connect):
+    origin.on("/", lambda exchange: exchange.reply(), may_break=True)
+    client = connect(proxy_to(origin, listener={"body_timeout": "300ms"}))
+    answer, _ = drip(client, CHUNKED + "\r\n", b"100\r\n" + b"x" * 256 + b"\r\n", seconds=1.2)
+    assert answer == b""
+    client.sock.settimeout(scaled(5))
+    client.send("0\r\n\r\n")
+    assert client.response().status == 200
+
+
+@pytest.mark.parametrize("why", ["grpc", "off", "response begun"])
+def test_h25_some_bodies_may_be_slow(origin, proxy_to, connect, why):
+    """With a pause here and there, but not for body_timeout without a byte."""
+    def early(exchange):
+        exchange.start_chunked()
+        exchange.read_body()
+        exchange.end_chunks()
+    origin.on("/", early if why == "response begun" else lambda exchange: exchange.reply())
+    listener = {"body_timeout": "300ms", **({"body_min_rate": 0} if why == "off" else {})}
+    client = connect(proxy_to(origin, listener=listener))
+    kind = "Content-Type: application/grpc\r\n" if why == "grpc" else ""
+    client.send(CHUNKED, kind, "\r\n")
+    if why == "response begun":
+        assert client.read_head().status == 200
+    answer, _ = drip(client, "", seconds=1.2)
+    assert answer == b""
+    client.sock.settimeout(scaled(5))
+    client.send("0\r\n\r\n")
+    if why == "response begun":
+        assert client.read_chunk() == b""
+    else:
+        assert client.response().status == 200
+
+
+def test_h25_nor_does_a_tunnel_have_a_rate(origin, proxy_to, connect):
+    def handler(exchange):
+        wire = exchange.take_over()
+        exchange.send("HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        wire.expect("x" * 12)
+        exchange.close()
+    origin.on("/", handler)
+    client = connect(proxy_to(origin, listener={"body_timeout": "200ms"}))
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+    assert client.read_head().status == 101
+    for _ in range(12):
+        time.sleep(0.08)
+        client.send("x")
+    client.expect_end()

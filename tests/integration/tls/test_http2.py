@@ -125,3 +125,29 @@ def test_http_2_clients_without_certificates_are_refused(guarded, h2_connect):
     with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):  # TLS 1.3: the first read tells
         h2_connect(guarded).get("/")
     assert not guarded.access_lines
+
+
+@pytest.mark.parametrize("offers,chosen", [
+    (["http/1.0"], "http/1.0"), (["http/1.0", "http/1.1"], "http/1.1"), (["h2", "http/1.0"], "h2")])
+def test_h10_a_client_that_offers_http_1_0_is_served(secure, authority, connect, offers, chosen):
+    context = authority.trust()
+    context.set_alpn_protocols(offers)
+    client = connect(secure(), tls=context)
+    assert client.sock.selected_alpn_protocol() == chosen
+    if chosen != "h2":
+        version = chosen.upper()
+        assert client.request("GET", "/", {"Host": "a"}, version=version).text == "ok"
+
+
+def test_h10_curl_is_served_with_http_1_0(secure, authority):
+    url = f"https://localhost:{secure().port()}/"
+    done = subprocess.run(["curl", "-sS", "--http1.0", "--cacert", authority.cert, url], check=True, timeout=20,
+                          capture_output=True, text=True)
+    assert done.stdout == "ok"
+
+
+def test_h10_a_client_that_offers_something_else_is_not(secure, authority, connect):
+    context = authority.trust()
+    context.set_alpn_protocols(["spdy/3"])
+    with pytest.raises(ssl.SSLError):
+        connect(secure(), tls=context)
