@@ -224,6 +224,7 @@ void DownstreamConnection::after_input() {
     transport_.pause_reading();
   } else if (eof_) {
     tell_eof();
+    if (!transport_.open()) return;
   } else if (!paused_ && !codec_->done()) {
     transport_.resume_reading();
   }

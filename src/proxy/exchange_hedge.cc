@@ -89,7 +89,7 @@ void Exchange::begin_hedge(upstream::Cluster::Admission admission) {
   note_attempt(*member->endpoint);
   if (alone) arm(TimerKind::Response);
   hedge_->attempt->begin(cluster_->cluster, admission,
-                         {free_retry_used_, false, false, client_line()});
+                         {free_retry_used_, false, false, false, client_line()});
 }
 
 /// One of two attempts has come to nothing: the exchange goes on with the other, which is under way

@@ -106,7 +106,11 @@ Claimed walk(const Headers& headers, HeaderId id, const Peer& peer) {
     std::string_view element;
     while (take_last(list, element)) {
       const auto address = address_of(id == HeaderId::Forwarded ? node_of(element) : element);
-      if (!address) return claimed;
+      if (!address) {
+        // One that names nobody, or hides the name, may still tell how the client came.
+        if (claimed.element.empty()) claimed.element = element;
+        return claimed;
+      }
       claimed = {*address, element};
       if (!contains(*peer.trusted_proxies, *address)) return claimed;
     }

@@ -242,14 +242,10 @@ def test_h4_an_upgrade_with_a_body_that_the_origin_passes_over(origin, proxy_to,
     assert client.get("/").status == 200
 
 
-def test_h4_a_script_may_replace_the_body_before_the_tunnel(origin, scripted, connect):
+def test_h4_a_script_may_read_the_body_before_the_tunnel(origin, scripted, connect):
     origin.on("/exec", exec_origin)
-    proxy = scripted("""function on_request(r)
-        assert(r:body() == "client's own")
-        r:set_body('{"Detach":false,"Tty":true}')
-      end""", origin)
-    client = connect(proxy)
-    client.send(exec_request("Content-Length: 12", "client's own"))
+    client = connect(scripted("function on_request(r) assert(#r:body() == 27) end", origin))
+    client.send(exec_request("Content-Length: 27", '{"Detach":false,"Tty":true}'))
     assert client.read_head().status == 101
     client.send("stdin").expect("stdout").expect_end()
 
@@ -257,6 +253,7 @@ def test_h4_a_script_may_replace_the_body_before_the_tunnel(origin, scripted, co
 def test_h4_a_101_before_the_end_of_the_body_is_no_answer(origin, proxy_to, connect):
     def hasty(exchange):
         exchange.send("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        exchange.take_over().expect('{"Det')
         exchange.expect_gone()
     origin.on("/exec", hasty, may_break=True)
     client = connect(proxy_to(origin))

@@ -244,3 +244,24 @@ def test_an_upgrade_apart_sees_the_path_as_the_route_makes_it(make_origin, proxy
         assert upgrade_of(connect(proxy), "/websocket/chat").response().status == 403
     assert seen == ["/chat"] * 3
     assert {line["attempts"] for line in proxy.wait_for_access(count=5)} == {1}
+
+
+def test_h4_an_upgrade_with_a_body_is_asked_for_by_http_1(make_origin, proxy_to, connect, authority):
+    """Extended CONNECT has no body, so it would be of no use that the origin's HTTP/2 offers it."""
+    tls = authority.local.for_origin()
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+
+    def serve(wire, number):
+        if wire.sock.selected_alpn_protocol() == "h2":
+            return speaks_h2(wire, number)
+        request = http1.read_body(wire, http1.read_request_head(wire))
+        assert (request.body, request.headers.get("upgrade")) == (b"{}", "tcp")
+        wire.send("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        wire.expect("ping").send("pong").expect_end()
+    origin = make_origin(tls=tls).raw(serve)
+    client = connect(proxy_to(origin, cluster={"tls": {"ca": str(authority.cert)}}))
+    client.send("POST /exec HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+                "Content-Length: 2\r\n\r\n{}")
+    assert client.read_head().status == 101
+    client.send("ping").expect("pong")
+    client.close()

@@ -215,6 +215,7 @@ def dropped_after(client, request, most=256 * MIB):
 @pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED)
 def test_h20_after_a_refusal_little_is_read(origin, proxy_to, connect, request_bytes):
     """What fits into the kernel's buffers, and not what two seconds at full speed can bring."""
+    origin.otherwise(lambda exchange: exchange.reply(), may_break=True)
     proxy = proxy_to(origin, route={"max_body": "1KiB"})
     client = connect(proxy)
     assert dropped_after(client, request_bytes) < 32 * MIB
@@ -223,6 +224,7 @@ def test_h20_after_a_refusal_little_is_read(origin, proxy_to, connect, request_b
 
 
 def test_h20_while_a_filter_takes_its_time_over_the_answer_little_is_read(origin, scripted, connect):
+    origin.otherwise(lambda exchange: exchange.reply(), may_break=True)
     proxy = scripted("function on_request(r) end function on_error(r) proxy.sleep(1.5) end", origin,
                      config={"route": {"max_body": "1KiB"}})
     client = connect(proxy)
@@ -233,7 +235,7 @@ def test_h20_while_a_filter_takes_its_time_over_the_answer_little_is_read(origin
 
 
 def test_h20_http_2_that_is_refused_as_a_whole(proxy_to, connect):
-    client = connect(proxy_to(route={"respond": {}}))
+    client = connect(proxy_to(route={"respond": {"status": 200}}))
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
     data_on_stream_0 = b"\0\0\x01\0\0\0\0\0\0x"  # PROTOCOL_ERROR
     assert dropped_after(client, preface + data_on_stream_0) < 32 * MIB
@@ -241,7 +243,7 @@ def test_h20_http_2_that_is_refused_as_a_whole(proxy_to, connect):
 
 def test_h20_plain_http_on_a_tls_port(proxy_to, connect, authority):
     tls = {"tls": {"certificates": [authority.local.entry]}}
-    client = connect(proxy_to(route={"respond": {}}, listener=tls))
+    client = connect(proxy_to(route={"respond": {"status": 200}}, listener=tls))
     assert dropped_after(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") < 32 * MIB
     client.sock.settimeout(scaled(5))
     assert client.read_head().status == 400

@@ -144,7 +144,7 @@ def test_h24_a_clusters_limits_on_response_heads(origin, proxy_to, connect):
 
 @pytest.mark.parametrize("protocol", ["h1", "h2"])
 @pytest.mark.parametrize("limits,headers", [
-    ({"max_response_header_bytes": "512B"}, [("X-Big", "x" * 600)]),
+    ({"max_response_header_bytes": 512}, [("X-Big", "x" * 600)]),
     ({"max_response_header_count": 5}, [(f"X-{i}", "1") for i in range(8)])])
 def test_h24_smaller_limits_hold_too(make_any_origin, proxy_to, connect, protocol, limits, headers):
     origin = make_any_origin(protocol)
@@ -157,7 +157,7 @@ def test_h24_smaller_limits_hold_too(make_any_origin, proxy_to, connect, protoco
 def test_h24_limits_change_with_a_reload(origin, tidegate, connect):
     from support import config_for
     origin.on("/", headers={"X-Big": "x" * 1000})
-    config = config_for(origin, cluster={"max_response_header_bytes": "512B"})
+    config = config_for(origin, cluster={"max_response_header_bytes": 512})
     proxy = tidegate(config)
     assert connect(proxy).get("/").status == 502
     config["clusters"]["origin"]["max_response_header_bytes"] = "4KiB"

@@ -286,13 +286,13 @@ def test_h25_some_bodies_may_be_slow(origin, proxy_to, connect, why):
         exchange.read_body()
         exchange.end_chunks()
     origin.on("/", early if why == "response begun" else lambda exchange: exchange.reply())
-    listener = {"body_timeout": "300ms", **({"body_min_rate": 0} if why == "off" else {})}
+    listener = {"body_timeout": "700ms", **({"body_min_rate": 0} if why == "off" else {})}
     client = connect(proxy_to(origin, listener=listener))
     kind = "Content-Type: application/grpc\r\n" if why == "grpc" else ""
     client.send(CHUNKED, kind, "\r\n")
     if why == "response begun":
         assert client.read_head().status == 200
-    answer, _ = drip(client, "", seconds=1.2)
+    answer, _ = drip(client, "", seconds=1.7)
     assert answer == b""
     client.sock.settimeout(scaled(5))
     client.send("0\r\n\r\n")

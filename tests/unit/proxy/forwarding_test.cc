@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(ForwardingFixture, "a trusted peer is appended, and what it sa
                                   {"forwarded", "for=2.2.2.2"}}) == "1.1.1.1");
   CHECK(fields_without_id() ==
         "x-forwarded-for: 1.1.1.1, 10.0.0.1\nx-forwarded-proto: https\nx-forwarded-host: www\n"
-        "x-real-ip: 1.1.1.1\nforwarded: for=2.2.2.2\nx-forwarded-port: 8080\n");
+        "x-real-ip: 1.1.1.1\nforwarded: for=2.2.2.2\nx-forwarded-port: 443\n");
 }
 
 TEST_CASE_FIXTURE(ForwardingFixture, "several lines of x-forwarded-for become one") {
@@ -287,6 +287,7 @@ TEST_CASE_FIXTURE(ForwardingFixture, "H7: of a Forwarded that makes no sense not
   CHECK(client(peer("10.0.0.1"), {{"forwarded", "for=unknown, for=_hidden;proto=https"}}) ==
         "10.0.0.1");
   CHECK(head.headers.get(http::HeaderId::XForwardedFor) == "unknown, _hidden, 10.0.0.1");
+  CHECK(head.headers.get(http::HeaderId::XForwardedProto) == "https");
 }
 
 }  // namespace tidegate::proxy
