@@ -47,7 +47,7 @@ local function check(name, rule, value)
   if not convert then return value end
   local fine, result = pcall(convert, value)
   if fine then return result end
-  return nil, ("option '%s': %s"):format(name, result)
+  return nil, ("option '%s': %s"):format(name, (result:gsub("^[^:]+:%d+: ", "")))  -- not our own place
 end
 
 return function(known)

@@ -24,6 +24,21 @@ function Headers:each() end
 ---@return integer
 function Headers:count() end
 
+---A view of the query.
+---@class tidegate.Args
+---@field [string] string|number|nil
+local Args = {}
+---@param name string
+---@return string[]
+function Args:all(name) end
+---@param name string
+---@param value string|number
+function Args:add(name, value) end
+---@return fun(): string, string
+function Args:each() end
+---@return integer
+function Args:count() end
+
 ---@class tidegate.ClientCertificate
 ---@field subject string
 ---@field issuer string
@@ -44,7 +59,7 @@ function Headers:count() end
 ---@field host string lower case, without port
 ---@field path string canonical; writable until sent
 ---@field query string? writable until sent
----@field args table<string, string>
+---@field args tidegate.Args
 ---@field version "1.0"|"1.1"|"2"
 ---@field id string
 ---@field route string?
@@ -168,7 +183,7 @@ function Limit:take(key, cost) end
 
 ---@class tidegate.Proxy
 ---@field log { debug: tidegate.Log, info: tidegate.Log, warn: tidegate.Log, error: tidegate.Log }
----@field json { encode: (fun(value: any): string), decode: (fun(text: string): any, string?), array: (fun(list?: table): table), null: any }
+---@field json { encode: (fun(value: any, options?: { invalid_utf8: "replace" }): string), decode: (fun(text: string, options?: { big_integers: "string" }): any, string?), array: (fun(list?: table): table), null: any }
 ---@field base64 tidegate.Codec
 ---@field base64url tidegate.Codec
 ---@field hex tidegate.Codec

@@ -152,6 +152,14 @@ bool Cidr::contains(const IpAddress& address) const {
   return (address.bytes()[whole] & mask) == prefix_[whole];
 }
 
+std::array<uint8_t, 16> Cidr::last() const {
+  std::array<uint8_t, 16> bytes = prefix_;
+  for (size_t bit = bits_; bit < 128; ++bit) {
+    bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] | 0x80u >> bit % 8);
+  }
+  return bytes;
+}
+
 std::string Cidr::to_string() const {
   const IpAddress address = IpAddress::v6(prefix_);
   const bool as_v4 = address.is_v4() && bits_ >= 96;

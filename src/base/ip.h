@@ -35,6 +35,9 @@ class Cidr {
  public:
   static std::optional<Cidr> parse(std::string_view text);
   bool contains(const IpAddress& address) const;
+  /// The lowest and the highest address in it; IPv4 in the mapped form.
+  const std::array<uint8_t, 16>& first() const { return prefix_; }
+  std::array<uint8_t, 16> last() const;
   std::string to_string() const;  // "10.0.0.0/8"
 
  private:

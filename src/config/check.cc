@@ -67,6 +67,7 @@ class Checker {
   void run() {
     check_listeners();
     check_clusters();
+    check_grants();
     check_policies("default_policies", snapshot_.default_policies);
     check_limits();
     check_names("routes", snapshot_.routes);
@@ -253,6 +254,16 @@ class Checker {
     }
     if (dns.min_refresh > dns.max_refresh) {
       fail_key(path + ".max_refresh", "must not be less than min_refresh");
+    }
+  }
+
+  void check_grants() {
+    const std::vector<std::string> known = names_of(snapshot_.clusters);
+    for (const Policy& policy : snapshot_.policies) {
+      for (size_t i = 0; i < policy.clusters.size(); ++i) {
+        require_known(fmt::format("policies.{}.clusters[{}]", policy.name, i), "cluster",
+                      policy.clusters[i], known);
+      }
     }
   }
 

@@ -196,6 +196,7 @@ struct Policy {
   Budget budget;
   OnError on_error = OnError::Closed;
   std::vector<std::string> env;
+  std::vector<std::string> clusters;  // that it may change
   bool jit = false;
   bool trusted = false;
   Isolation isolation = Isolation::Shared;

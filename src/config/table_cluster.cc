@@ -193,6 +193,8 @@ const Section& policy_section() {
                  "When a hook fails: `closed` answers 500, `open` goes on without it.")
           .field("env", &Policy::env, list_of(checked_text("variable name", parse_variable_name)),
                  "The only environment variables it can read.")
+          .field("clusters", &Policy::clusters, list_of(text("cluster name")),
+                 "The only clusters whose endpoints it can set and whose breakers it can reset.")
           .field("jit", &Policy::jit, flag(),
                  "Compile hot loops. A compiled loop cannot be interrupted by the CPU budget.")
           .field("trusted", &Policy::trusted, flag(), "Give it Lua's full standard library.")

@@ -85,7 +85,11 @@ http::ResponseHead* local_response(const LocalReply& reply, WorkerContext& conte
   headers.add(http::HeaderId::Date, arena.copy(context.date.at(now)));
   for (const auto& [name, value] : reply.headers) {
     const std::string_view lower = lower_copy(name, arena);
-    if (!is_framing(http::header_id(lower))) headers.add(lower, arena.copy(value));
+    const http::HeaderId id = http::header_id(lower);
+    if (is_framing(id)) continue;
+    // A message has one of these (RFC 9110 6.6.1, 8.3).
+    const bool single = id == http::HeaderId::Date || id == http::HeaderId::ContentType;
+    single ? headers.set(id, arena.copy(value)) : headers.add(lower, arena.copy(value));
   }
   if (!may_have_body(reply.status)) return head;
   if (!headers.has(http::HeaderId::ContentType) && !reply.body.empty()) {

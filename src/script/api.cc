@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/api.h"
 
+#include "script/arguments.h"
+#include "script/handle.h"
 #include "script/json.h"
 #include "script/sandbox.h"
 
@@ -8,8 +10,32 @@ namespace tidegate::script {
 namespace {
 
 int not_available(lua_State* L) {
-  return luaL_error(L, "proxy.%s is not available in this version",
-                    lua_tostring(L, lua_upvalueindex(1)));
+  raise(L, "proxy.%s is not available in this version", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+// pairs and ipairs, but that a handle, which is no table, gets a word on what to write. Upvalues:
+// the name, and the function that the loop calls; loops run as fast as ever.
+int iterate(lua_State* L) {
+  const char* const name = lua_tostring(L, lua_upvalueindex(1));
+  if (!lua_istable(L, 1)) {
+    HookCall* call = nullptr;
+    const HandleKind kind = read_light(L, 1, call);
+    if (kind != HandleKind::Count_) raise_not_a_table(L, kind, name);
+    raise_argument(L, {name}, 1, "table");
+  }
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushvalue(L, 1);
+  name[0] == 'i' ? lua_pushinteger(L, 0) : lua_pushnil(L);
+  return 3;
+}
+
+void wrap_iterator(lua_State* L, const char* name) {
+  lua_pushstring(L, name);
+  lua_getglobal(L, name);
+  lua_newtable(L);
+  lua_call(L, 1, 1);
+  lua_pushcclosure(L, iterate, 2);
+  lua_setglobal(L, name);
 }
 
 void add_missing(lua_State* L, const char* field, const char* name) {
@@ -47,6 +73,8 @@ void add_missing_api(lua_State* L) {
 }
 
 void add_api(lua_State* L, unsigned worker) {
+  wrap_iterator(L, "pairs");
+  wrap_iterator(L, "ipairs");
   push_proxy_table(L);
   add_log_api(L);
   add_time_api(L);

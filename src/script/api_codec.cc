@@ -2,9 +2,11 @@
 // proxy.base64, base64url, hex, url: encode and decode. Decoding what is not encoded so gives nil
 // and a message.
 #include <array>
+#include <utility>
 
 #include "base/strings.h"
 #include "script/api.h"
+#include "script/arguments.h"
 #include "script/buffer.h"
 #include "script/codecs.h"
 
@@ -14,11 +16,11 @@ namespace {
 constexpr char kStandard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr char kUrlSafe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+// The one argument; upvalue 1 of all these functions is what messages call them.
 std::string_view check_text(lua_State* L) {
-  size_t size;
-  const char* text = luaL_checklstring(L, 1, &size);
+  const std::string_view text = text_argument(L, {lua_tostring(L, lua_upvalueindex(1))}, 1);
   lua_settop(L, 1);
-  return {text, size};
+  return text;
 }
 
 int fail(lua_State* L, const char* message) {
@@ -139,18 +141,9 @@ bool is_unreserved(char c) {  // RFC 3986 2.3
 }
 
 int url_encode(lua_State* L) {
-  static constexpr char kDigits[] = "0123456789ABCDEF";
   const std::string_view text = check_text(L);
   Buffer result(L);
-  for (const char c : text) {
-    if (is_unreserved(c)) {
-      result.append(c);
-      continue;
-    }
-    result.append('%');
-    result.append(kDigits[static_cast<unsigned char>(c) >> 4]);
-    result.append(kDigits[static_cast<unsigned char>(c) & 15]);
-  }
+  append_url_encoded(result, text);
   result.push();
   return 1;
 }
@@ -218,14 +211,28 @@ int url_parse(lua_State* L) {
 
 void add_pair(lua_State* L, const char* name, lua_CFunction encode, lua_CFunction decode) {
   lua_newtable(L);
-  lua_pushcfunction(L, encode);
-  lua_setfield(L, -2, "encode");
-  lua_pushcfunction(L, decode);
-  lua_setfield(L, -2, "decode");
+  for (const auto& [field, function] : {std::pair("encode", encode), std::pair("decode", decode)}) {
+    lua_pushfstring(L, "proxy.%s.%s", name, field);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, field);
+  }
   lua_setfield(L, -2, name);
 }
 
 }  // namespace
+
+void append_url_encoded(Buffer& to, std::string_view text) {
+  static constexpr char kDigits[] = "0123456789ABCDEF";
+  for (const char c : text) {
+    if (is_unreserved(c)) {
+      to.append(c);
+      continue;
+    }
+    to.append('%');
+    to.append(kDigits[static_cast<unsigned char>(c) >> 4]);
+    to.append(kDigits[static_cast<unsigned char>(c) & 15]);
+  }
+}
 
 void push_url_decoded(lua_State* L, std::string_view text, bool plus) {
   if (text.find('%') == std::string_view::npos &&
@@ -254,7 +261,8 @@ void add_codec_api(lua_State* L) {
   add_pair(L, "hex", hex_encode, hex_decode);
   add_pair(L, "url", url_encode, url_decode);
   lua_getfield(L, -1, "url");
-  lua_pushcfunction(L, url_parse);
+  lua_pushliteral(L, "proxy.url.parse");
+  lua_pushcclosure(L, url_parse, 1);
   lua_setfield(L, -2, "parse");
   lua_pop(L, 1);
 }

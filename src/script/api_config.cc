@@ -5,14 +5,18 @@
 #include <cstdlib>
 
 #include "script/api.h"
+#include "script/arguments.h"
 #include "script/loaded_script.h"
 
 namespace tidegate::script {
 namespace {
 
+constexpr ApiFunction kCluster{"proxy.cluster"};
+constexpr ApiFunction kEnv{"proxy.env"};
+
 HookCall& check_call(lua_State* L, const char* function) {
   HookCall* call = LoadedScript::of(L).running_call;
-  if (call == nullptr) luaL_error(L, "proxy.%s can be used in hooks only", function);
+  if (call == nullptr) raise(L, "proxy.%s can be used in hooks only", function);
   return *call;
 }
 
@@ -103,22 +107,21 @@ int routes(lua_State* L) {
 
 int cluster(lua_State* L) {
   HookCall& call = check_call(L, "cluster");
-  size_t size;
-  const char* name = luaL_checklstring(L, 1, &size);
-  proxy::ClusterRuntime* runtime = call.exchange().routes().find_cluster({name, size});
+  const std::string_view name = text_argument(L, kCluster, 1);
+  proxy::ClusterRuntime* runtime = call.exchange().routes().find_cluster(name);
   if (runtime == nullptr) {
     lua_pushnil(L);
-    lua_pushfstring(L, "no cluster is named '%s'", name);
+    lua_pushfstring(L, "no cluster is named '%s'", name.data());
     return 2;
   }
-  push_handle(L, call, HandleKind::Cluster, &runtime->cluster);
+  push_cluster(L, call, runtime->cluster);
   return 1;
 }
 
 // Of the process, and of the policy's list only. A name outside of it is a mistake in the config,
 // so it raises.
 int env(lua_State* L) {
-  const char* name = luaL_checkstring(L, 1);
+  const char* name = text_argument(L, kEnv, 1).data();
   const ScriptFilter* filter = LoadedScript::of(L).running_filter;
   const auto listed = [&] {
     const auto& names = filter->policy().env;
@@ -126,7 +129,7 @@ int env(lua_State* L) {
                        [name](const std::string& entry) { return entry == name; });
   };
   if (filter == nullptr || !listed()) {
-    return luaL_error(L, "the environment variable %s is not in the policy's env", name);
+    raise(L, "the environment variable %s is not in the policy's env", name);
   }
   const char* value = std::getenv(name);
   value == nullptr ? lua_pushnil(L) : lua_pushstring(L, value);

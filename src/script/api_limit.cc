@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // proxy.limit(name):take(key, cost): the rate limits of the configuration.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "script/api.h"
+#include "script/arguments.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
 
 namespace tidegate::script {
 namespace {
 
+constexpr ApiFunction kLimit{"proxy.limit"};
+constexpr ApiFunction kTake{"limit:take", true};
+
 // A limit as a userdata that holds its name, so that it can be made once, at the top of a file, and
 // means the configuration of each exchange. Upvalue 1 of the functions is the metatable.
 std::string_view check_limit(lua_State* L) {
   const bool fine = lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1) != 0 &&
                     lua_rawequal(L, -1, lua_upvalueindex(1)) != 0;
-  if (!fine) luaL_error(L, "a limit made by proxy.limit expected: write limit:take(key)");
+  if (!fine) raise(L, "a limit made by proxy.limit expected: write limit:take(key)");
   lua_pop(L, 1);
   return {static_cast<const char*>(lua_touserdata(L, 1)), lua_objlen(L, 1)};
 }
 
 [[noreturn]] void raise_unknown(lua_State* L, std::string_view name) {
   lua_pushlstring(L, name.data(), name.size());
-  luaL_error(L, "no limit of the config is named '%s'", lua_tostring(L, -1));
-  __builtin_unreachable();
+  raise(L, "no limit of the config is named '%s'", lua_tostring(L, -1));
 }
 
 proxy::LimitRuntime& find(lua_State* L, HookCall& call, std::string_view name) {
@@ -33,13 +37,11 @@ proxy::LimitRuntime& find(lua_State* L, HookCall& call, std::string_view name) {
 }
 
 uint64_t check_cost(lua_State* L, const proxy::NamedLimit& limit) {
-  const lua_Number cost = luaL_optnumber(L, 3, 1);
+  const lua_Number cost = lua_isnoneornil(L, 3) ? 1 : number_argument(L, kTake, 3);
   const auto most = static_cast<lua_Number>(limit.capacity());
-  if (!(cost >= 1 && cost <= most) ||
-      cost != static_cast<lua_Number>(static_cast<uint64_t>(cost))) {
-    lua_pushfstring(L, "the cost must be a whole number from 1 to %d, which is all the limit has",
-                    static_cast<int>(limit.capacity()));
-    luaL_argerror(L, 3, lua_tostring(L, -1));
+  if (!(cost >= 1 && cost <= most) || cost != std::floor(cost)) {
+    raise(L, "the cost must be a whole number from 1 to %d, which is all the limit has",
+          static_cast<int>(limit.capacity()));
   }
   return static_cast<uint64_t>(cost);
 }
@@ -47,15 +49,14 @@ uint64_t check_cost(lua_State* L, const proxy::NamedLimit& limit) {
 // Gives: allowed, seconds until it could be allowed, what remains.
 int take(lua_State* L) {
   const std::string_view name = check_limit(L);
-  size_t size;
-  const char* key = luaL_checklstring(L, 2, &size);
+  const std::string_view key = text_argument(L, kTake, 2);
   HookCall* call = LoadedScript::of(L).running_call;
-  if (call == nullptr) return luaL_error(L, "a limit can be taken from in hooks only");
+  if (call == nullptr) raise(L, "a limit can be taken from in hooks only");
   proxy::LimitRuntime& runtime = find(L, *call, name);
   proxy::NamedLimit& limit = *runtime.limit;
   const uint64_t cost = check_cost(L, limit);
   const auto now = call->exchange().context().loop.now();
-  const proxy::NamedLimit::Taken taken = limit.take({key, size}, cost, now, true);
+  const proxy::NamedLimit::Taken taken = limit.take(key, cost, now, true);
   if (!taken.allowed) runtime.rejected.add();
   lua_pushboolean(L, taken.allowed ? 1 : 0);
   lua_pushnumber(L, std::chrono::duration<double>(taken.retry_after).count());
@@ -77,11 +78,10 @@ void check_known(lua_State* L, std::string_view name) {
 }
 
 int limit(lua_State* L) {
-  size_t size;
-  const char* name = luaL_checklstring(L, 1, &size);
-  check_known(L, {name, size});
-  Vm::of(L).reserve(L, size);
-  std::memcpy(lua_newuserdata(L, size), name, size);
+  const std::string_view name = text_argument(L, kLimit, 1);
+  check_known(L, name);
+  Vm::of(L).reserve(L, name.size());
+  std::memcpy(lua_newuserdata(L, name.size()), name.data(), name.size());
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, -2);
   return 1;

@@ -3,6 +3,8 @@
 #include <array>
 
 #include "script/api.h"
+#include "script/arguments.h"
+#include "script/json.h"
 #include "script/loaded_script.h"
 #include "telemetry/log.h"
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxFields = 32;
 constexpr size_t kMaxText = 8192;
+constexpr int kTexts = 3;  // on the stack: a table
 
 // Lua errors pass over it, so it holds views only.
 struct Line {
@@ -29,7 +32,22 @@ std::string_view text_at(lua_State* L, int index) {
   return std::string_view(text, size).substr(0, kMaxText);
 }
 
-// Key at -2, value at -1. A value that is no text, number or boolean is named by its type.
+// Key at -2, value at -1, a table, as its JSON; a table that has none by its type. The table at
+// kTexts keeps the text until the line is written.
+void add_json_field(lua_State* L, Line& line, std::string_view key) {
+  lua_pushcfunction(L, encode_json);
+  lua_pushvalue(L, -2);
+  const bool fine = lua_pcall(L, 1, 1, 0) == 0;
+  if (!fine) {
+    lua_pop(L, 1);
+    Vm::of(L).check(L);  // a budget is not the table's fault
+    return line.add(key, std::string_view("table"));
+  }
+  line.add(key, text_at(L, -1));
+  lua_rawseti(L, kTexts, static_cast<int>(line.count));
+}
+
+// Key at -2, value at -1. A value that is no text, number, boolean or table is named by its type.
 void add_field(lua_State* L, Line& line) {
   if (lua_type(L, -2) != LUA_TSTRING) return;
   const std::string_view key = text_at(L, -2);
@@ -45,6 +63,8 @@ void add_field(lua_State* L, Line& line) {
           static_cast<double>(static_cast<int64_t>(number > -1e15 && number < 1e15 ? number : 0.5));
       return whole ? line.add(key, static_cast<int64_t>(number)) : line.add(key, number);
     }
+    case LUA_TTABLE:
+      return add_json_field(L, line, key);
     default:
       return line.add(key, std::string_view(luaL_typename(L, -1)));
   }
@@ -54,9 +74,14 @@ int write(lua_State* L) {
   const auto level = static_cast<log::Level>(lua_tointeger(L, lua_upvalueindex(1)));
   lua_settop(L, 2);
   if (lua_type(L, 1) != LUA_TSTRING && lua_type(L, 1) != LUA_TNUMBER) {
-    return luaL_error(L, "a log message must be a string, not a %s", luaL_typename(L, 1));
+    raise(L, "a log message must be a string, not a %s", luaL_typename(L, 1));
   }
-  if (!lua_isnil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
+  if (!lua_isnil(L, 2) && !lua_istable(L, 2)) {
+    raise(L,
+          "the fields of a log line must be a table, not a %s: write proxy.log.%s(message, { name "
+          "= value })",
+          luaL_typename(L, 2), to_string(level).data());
+  }
   if (!log::enabled(level)) return 0;
   Line line;
   const LoadedScript& script = LoadedScript::of(L);
@@ -65,6 +90,7 @@ int write(lua_State* L) {
     line.add("request_id", script.running_call->exchange().id());
   }
   if (!lua_isnil(L, 2)) {
+    lua_newtable(L);  // at kTexts
     lua_pushnil(L);
     while (line.count < kMaxFields && lua_next(L, 2) != 0) {
       add_field(L, line);

@@ -6,10 +6,14 @@
 #include <cstring>
 
 #include "script/api.h"
+#include "script/arguments.h"
 #include "script/buffer.h"
 
 namespace tidegate::script {
 namespace {
+
+constexpr ApiFunction kRandomBytes{"proxy.random_bytes"};
+constexpr ApiFunction kSecureEquals{"proxy.secure_equals"};
 
 constexpr lua_Number kMaxRandom = 65536;
 
@@ -33,7 +37,7 @@ class RandomBytes {
     for (size_t done = 0; done < size;) {
       const ssize_t got = getrandom(to + done, size - done, 0);
       if (got > 0) done += static_cast<size_t>(got);
-      if (got < 0 && errno != EINTR) luaL_error(L, "the kernel gives no random bytes");
+      if (got < 0 && errno != EINTR) raise(L, "the kernel gives no random bytes");
     }
   }
 
@@ -43,9 +47,8 @@ class RandomBytes {
 thread_local RandomBytes t_random;
 
 int random_bytes(lua_State* L) {
-  const lua_Number size = luaL_checknumber(L, 1);
-  if (!(size >= 0 && size <= kMaxRandom))
-    return luaL_error(L, "a size from 0 to 65536 is expected");
+  const lua_Number size = number_argument(L, kRandomBytes, 1);
+  if (!(size >= 0 && size <= kMaxRandom)) raise(L, "a size from 0 to 65536 is expected");
   Buffer result(L);
   const auto bytes = static_cast<size_t>(size);
   t_random.take(L, result.reserve(bytes), bytes);
@@ -74,13 +77,11 @@ int uuid(lua_State* L) {
 
 // Compares secrets: the time it takes says nothing about where they differ.
 int secure_equals(lua_State* L) {
-  size_t size_a;
-  size_t size_b;
-  const char* a = luaL_checklstring(L, 1, &size_a);
-  const char* b = luaL_checklstring(L, 2, &size_b);
-  unsigned difference = size_a == size_b ? 0 : 1;
-  for (size_t i = 0; i < size_a; ++i) {
-    const char other = size_b == 0 ? '\0' : b[i % size_b];
+  const std::string_view a = text_argument(L, kSecureEquals, 1);
+  const std::string_view b = text_argument(L, kSecureEquals, 2);
+  unsigned difference = a.size() == b.size() ? 0 : 1;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const char other = b.empty() ? '\0' : b[i % b.size()];
     difference |= static_cast<unsigned char>(a[i] ^ other);
   }
   lua_pushboolean(L, difference == 0 ? 1 : 0);

@@ -3,11 +3,13 @@
 #include <chrono>
 
 #include "script/api.h"
+#include "script/arguments.h"
 #include "script/wait.h"
 
 namespace tidegate::script {
 namespace {
 
+constexpr ApiFunction kSleep{"proxy.sleep"};
 constexpr double kMaxSleep = 24 * 3600;
 
 // Seconds since 1970, as a number with a fraction.
@@ -18,10 +20,9 @@ int now(lua_State* L) {
 }
 
 int sleep(lua_State* L) {
-  luaL_checktype(L, 1, LUA_TNUMBER);
-  const double seconds = lua_tonumber(L, 1);
+  const double seconds = number_argument(L, kSleep, 1);
   if (!(seconds >= 0 && seconds <= kMaxSleep)) {
-    return luaL_error(L, "proxy.sleep takes a number of seconds, 0 to 86400");
+    raise(L, "proxy.sleep takes a number of seconds, 0 to 86400");
   }
   lua_settop(L, 1);
   return yield_wait(L, Wait::Sleep, 1);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/handle.h"
 
+#include "script/arguments.h"
+#include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
 
@@ -21,17 +23,16 @@ HandleKind kind_of(uintptr_t bits) {
 }
 
 [[noreturn]] void raise_foreign(lua_State* L, HandleKind kind) {
-  luaL_error(L,
-             "%s used outside its exchange: a handle works only in the hooks of the exchange that "
-             "it was made for",
-             to_string(kind));
-  __builtin_unreachable();
+  raise(
+      L,
+      "%s used outside its exchange: a handle works only in the hooks of the exchange that it was "
+      "made for",
+      to_string(kind));
 }
 
 [[noreturn]] void raise_wrong_self(lua_State* L, HandleKind kind) {
-  luaL_error(L, "%s expected; call its functions with a colon, as in %s:name(...)", to_string(kind),
-             to_string(kind));
-  __builtin_unreachable();
+  raise(L, "%s expected; call its functions with a colon, as in %s:name(...)", to_string(kind),
+        to_string(kind));
 }
 
 }  // namespace
@@ -52,6 +53,8 @@ const char* to_string(HandleKind kind) {
       return "trailers";
     case HandleKind::Vars:
       return "vars";
+    case HandleKind::Args:
+      return "args";
     case HandleKind::Response:
       return "response";
     case HandleKind::Cluster:
@@ -105,22 +108,25 @@ Field field_of(lua_State* L, const HookCall& call) {
   return call.script().names().field(L, 2);
 }
 
-void raise_read_only(lua_State* L, const char* what) {
-  luaL_error(L, "%s.%s can not be set", what, luaL_checkstring(L, 2));
-  __builtin_unreachable();
-}
-
 void push_light(lua_State* L, const HookCall& call, HandleKind kind) {
   const uintptr_t bits = call.light() | static_cast<uintptr_t>(kind) << kKindShift;
   lua_pushlightuserdata(L, reinterpret_cast<void*>(bits));
 }
 
-void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
-                 const upstream::EndpointSettings* settings) {
-  auto* handle = static_cast<Handle*>(lua_newuserdata(L, sizeof(Handle)));
-  *handle = {call.number(), target, settings};
+void push_handle(lua_State* L, HookCall& call, HandleKind kind, const Handle& handle) {
+  *static_cast<Handle*>(lua_newuserdata(L, sizeof(Handle))) = handle;
   call.script().push_metatable(L, kind);
   lua_setmetatable(L, -2);
+}
+
+void push_cluster(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
+  push_handle(L, call, HandleKind::Cluster, {call.number(), &cluster, nullptr, nullptr});
+}
+
+void push_endpoint(lua_State* L, HookCall& call, upstream::Cluster& cluster,
+                   const upstream::Member& member) {
+  push_handle(L, call, HandleKind::Endpoint,
+              {call.number(), &cluster, member.endpoint, member.settings.get()});
 }
 
 namespace {
@@ -135,7 +141,7 @@ namespace {
   }
   HookCall* call = nullptr;
   kind = read_light(L, 1, call);
-  if (kind == HandleKind::Count_) luaL_error(L, "attempt to index a userdata value");
+  if (kind == HandleKind::Count_) raise(L, "attempt to index a userdata value");
   return *call;
 }
 
@@ -149,6 +155,8 @@ int light_index(lua_State* L) {
       return index_response(L, call);
     case HandleKind::Vars:
       return index_vars(L, call);
+    case HandleKind::Args:
+      return index_args(L, call);
     default:
       return index_headers(L, call, kind);
   }
@@ -164,12 +172,36 @@ int light_newindex(lua_State* L) {
       return set_response_field(L, call);
     case HandleKind::Vars:
       return set_var(L, call);
+    case HandleKind::Args:
+      return set_arg(L, call);
     default:
       return set_header(L, call, kind);
   }
 }
 
+// `#` has no place for a handle; who writes it wants to count fields.
+int light_length(lua_State* L) {
+  HookCall* call = nullptr;
+  const HandleKind kind = read_light(L, 1, call);
+  if (kind == HandleKind::Count_) raise(L, "attempt to get length of a userdata value");
+  raise_not_a_table(L, kind, "#");
+}
+
 }  // namespace
+
+void raise_not_a_table(lua_State* L, HandleKind kind, const char* function) {
+  const char* path = path_of(kind);
+  if (kind == HandleKind::Vars || kind == HandleKind::Request || kind == HandleKind::Response) {
+    raise(L, "%s does not work on %s: read its fields by name", function, path);
+  }
+  raise(L, "%s does not work on %s, which is no table: write %s:%s", function, path, path,
+        function[0] == '#' ? "count()" : "each()");
+}
+
+void push_method(lua_State* L, HookCall& call, LightMethod method) {
+  lua_pushvalue(L, lua_upvalueindex(method));
+  call.note_place(L);
+}
 
 void set_light_metatable(lua_State* L) {
   lua_pushlightuserdata(L, nullptr);
@@ -177,10 +209,13 @@ void set_light_metatable(lua_State* L) {
   push_request_methods(L);
   push_response_methods(L);
   push_headers_methods(L);
-  lua_pushcclosure(L, light_index, kHeadersCount);
+  push_args_methods(L);
+  lua_pushcclosure(L, light_index, kArgsCount);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, light_newindex);
   lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, light_length);
+  lua_setfield(L, -2, "__len");
   lua_pushliteral(L, "handle");
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);

@@ -25,6 +25,7 @@ enum class HandleKind : uint8_t {
   RequestHeaders,
   RequestTrailers,
   Vars,
+  Args,
   Response,
   ResponseHeaders,
   ResponseTrailers,
@@ -39,7 +40,8 @@ const char* to_string(HandleKind kind);
 /// What a full userdata holds.
 struct Handle {
   uint64_t number;
-  void* target;  // Cluster: upstream::Cluster; Endpoint and Breaker: upstream::Endpoint
+  upstream::Cluster* cluster;
+  upstream::Endpoint* endpoint;                // nullptr: of a cluster
   const upstream::EndpointSettings* settings;  // of an endpoint; pinned as the endpoint is
 };
 
@@ -117,10 +119,16 @@ const Handle* to_handle(lua_State* L, int index, HandleKind kind);
 /// exchange whose hook runs.
 const Handle& full_self(lua_State* L, HandleKind kind, HookCall*& call);
 
+/// For `#`, pairs and ipairs on a light handle: names what to write.
+[[noreturn]] void raise_not_a_table(lua_State* L, HandleKind kind, const char* function);
+
 void push_light(lua_State* L, const HookCall& call, HandleKind kind);
-/// A cluster's or endpoint's.
-void push_handle(lua_State* L, HookCall& call, HandleKind kind, void* target,
-                 const upstream::EndpointSettings* settings = nullptr);
+void push_cluster(lua_State* L, HookCall& call, upstream::Cluster& cluster);
+/// REQUIRES: the exchange pins the members of the cluster.
+void push_endpoint(lua_State* L, HookCall& call, upstream::Cluster& cluster,
+                   const upstream::Member& member);
+/// For the kinds that are full userdata.
+void push_handle(lua_State* L, HookCall& call, HandleKind kind, const Handle& handle);
 
 /// The field of one of `call`'s handles that the value at 2 names, or None.
 Field field_of(lua_State* L, const HookCall& call);
@@ -138,20 +146,33 @@ enum LightMethod : int {
   kHeadersAdd,
   kHeadersEach,
   kHeadersCount,
+  kArgsAll,  // in the order of the above
+  kArgsAdd,
+  kArgsEach,
+  kArgsCount,
 };
 void push_request_methods(lua_State* L);
+/// One of them, to be called at once: notes from where.
+void push_method(lua_State* L, HookCall& call, LightMethod method);
 void push_response_methods(lua_State* L);
 void push_headers_methods(lua_State* L);
+void push_args_methods(lua_State* L);
 
 // Reading and writing the field that stands at 2, for each kind of light handle.
 int index_request(lua_State* L, HookCall& call);
 int index_response(lua_State* L, HookCall& call);
 int index_headers(lua_State* L, HookCall& call, HandleKind kind);
 int index_vars(lua_State* L, HookCall& call);
+int index_args(lua_State* L, HookCall& call);
 int set_request_field(lua_State* L, HookCall& call);
 int set_response_field(lua_State* L, HookCall& call);
 int set_header(lua_State* L, HookCall& call, HandleKind kind);
 int set_var(lua_State* L, HookCall& call);
+int set_arg(lua_State* L, HookCall& call);
+
+/// Path and query for the origin; checked, and copied.
+void set_target(lua_State* L, HookCall& call, std::string_view path, bool has_query,
+                std::string_view query);
 
 /// Sets the metatable that all light userdata of the VM share.
 void set_light_metatable(lua_State* L);
@@ -163,7 +184,5 @@ void fill_breaker(lua_State* L);
 /// `request:reply` and `request:redirect`, in handle_reply.cc.
 int request_reply(lua_State* L);
 int request_redirect(lua_State* L);
-
-[[noreturn]] void raise_read_only(lua_State* L, const char* what);
 
 }  // namespace tidegate::script

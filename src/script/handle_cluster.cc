@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handles `cluster` and `endpoint`.
+#include <algorithm>
 #include <array>
 
 #include "config/endpoint_file.h"
+#include "script/arguments.h"
+#include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/json.h"
 #include "script/loaded_script.h"
+#include "script/script_filter.h"
 #include "telemetry/log.h"
 
 namespace tidegate::script {
@@ -17,12 +21,14 @@ constexpr int kSetEndpoints = 2;
 constexpr int kHealthCheck = 3;
 constexpr int kReset = 1;
 
+constexpr ApiFunction kSetEndpointsName{"cluster:set_endpoints", true};
+
 upstream::Cluster& cluster_of(const Handle& handle) {
-  return *static_cast<upstream::Cluster*>(handle.target);
+  return *handle.cluster;
 }
 
 upstream::Endpoint& endpoint_of(const Handle& handle) {
-  return *static_cast<upstream::Endpoint*>(handle.target);
+  return *handle.endpoint;
 }
 
 void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
@@ -31,7 +37,7 @@ void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
   lua_createtable(L, static_cast<int>(members.size()), 0);
   int count = 0;
   for (const upstream::Cluster::Member& member : members) {
-    push_handle(L, call, HandleKind::Endpoint, member.endpoint, member.settings.get());
+    push_endpoint(L, call, cluster, member);
     lua_rawseti(L, -2, ++count);
   }
 }
@@ -56,7 +62,8 @@ int cluster_index(lua_State* L) {
   const Handle& handle = full_self(L, HandleKind::Cluster, running);
   HookCall& call = *running;
   upstream::Cluster& cluster = cluster_of(handle);
-  switch (field_of(L, call)) {
+  const Field field = field_of(L, call);
+  switch (field) {
     case Field::Name:
       lua_pushlstring(L, cluster.name().data(), cluster.name().size());
       break;
@@ -79,16 +86,16 @@ int cluster_index(lua_State* L) {
       lua_pushvalue(L, lua_upvalueindex(kHealthCheck));
       break;
     case Field::Request:
-      return luaL_error(L, "cluster.%s is not available in this version", lua_tostring(L, 2));
+      raise(L, "cluster.request is not available in this version");
     default:
-      lua_pushnil(L);
+      raise_unreadable(L, HandleKind::Cluster, field, call.hook());
   }
   return 1;
 }
 
 int cluster_newindex(lua_State* L) {
-  check_self(L, HandleKind::Cluster);
-  raise_read_only(L, "cluster");
+  const HookCall& call = check_self(L, HandleKind::Cluster);
+  raise_unwritable(L, HandleKind::Cluster, field_of(L, call), call.hook());
 }
 
 int cluster_pick(lua_State* L) {
@@ -98,8 +105,18 @@ int cluster_pick(lua_State* L) {
   call.exchange().pin_members(cluster);
   const upstream::Cluster::Member* member = cluster.pick(call.exchange().pick_context());
   if (member == nullptr) return 0;
-  push_handle(L, call, HandleKind::Endpoint, member->endpoint, member->settings.get());
+  push_endpoint(L, call, cluster, *member);
   return 1;
+}
+
+// What reaches other tenants' routes needs a word in the config.
+void check_granted(lua_State* L, const HookCall& call, const upstream::Cluster& cluster,
+                   const char* what) {
+  const config::Policy& policy = call.filter().policy();
+  const auto& names = policy.clusters;
+  if (std::find(names.begin(), names.end(), cluster.name()) != names.end()) return;
+  raise(L, "%s: the config does not let policy %s change cluster %s: add `clusters: [%s]` to it",
+        what, policy.name.c_str(), cluster.name().c_str(), cluster.name().c_str());
 }
 
 struct Message {
@@ -136,21 +153,21 @@ int cluster_set_endpoints(lua_State* L) {
   HookCall* running = nullptr;
   const upstream::Cluster& cluster = cluster_of(full_self(L, HandleKind::Cluster, running));
   HookCall& call = *running;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  if (lua_objlen(L, 2) == 0)
-    return luaL_error(L, "set_endpoints: needs a list of at least one endpoint");
+  check_granted(L, call, cluster, "set_endpoints");
+  table_argument(L, kSetEndpointsName, 2);
+  if (lua_objlen(L, 2) == 0) raise(L, "set_endpoints: needs a list of at least one endpoint");
   if (cluster.config().dns || !cluster.config().file.empty()) {
-    return luaL_error(L, "set_endpoints: the endpoints of cluster %s come from %s",
-                      cluster.name().c_str(), cluster.config().dns ? "dns" : "a file");
+    raise(L, "set_endpoints: the endpoints of cluster %s come from %s", cluster.name().c_str(),
+          cluster.config().dns ? "dns" : "a file");
   }
   lua_pushcfunction(L, encode_json);
   lua_pushvalue(L, 2);
   lua_call(L, 1, 1);
   size_t size;
-  const char* json = luaL_checklstring(L, -1, &size);
+  const char* json = lua_tolstring(L, -1, &size);
   Message wrong;
   if (set_endpoints(call, cluster, {json, size}, wrong)) return 0;
-  return luaL_error(L, "set_endpoints: %s", wrong.text);
+  raise(L, "set_endpoints: %s", wrong.text);
 }
 
 int cluster_health_check(lua_State* L) {
@@ -175,7 +192,8 @@ int endpoint_index(lua_State* L) {
   const Handle& handle = full_self(L, HandleKind::Endpoint, running);
   HookCall& call = *running;
   const upstream::Endpoint& endpoint = endpoint_of(handle);
-  switch (field_of(L, call)) {
+  const Field field = field_of(L, call);
+  switch (field) {
     case Field::Address:
       lua_pushlstring(L, endpoint.address.data(), endpoint.address.size());
       break;
@@ -198,17 +216,17 @@ int endpoint_index(lua_State* L) {
       lua_pushnumber(L, endpoint.latency_us.load(std::memory_order_relaxed) / 1e6);
       break;
     case Field::Breaker:
-      push_handle(L, call, HandleKind::Breaker, handle.target);
+      push_handle(L, call, HandleKind::Breaker, handle);
       break;
     default:
-      lua_pushnil(L);
+      raise_unreadable(L, HandleKind::Endpoint, field, call.hook());
   }
   return 1;
 }
 
 int endpoint_newindex(lua_State* L) {
-  check_self(L, HandleKind::Endpoint);
-  raise_read_only(L, "endpoint");
+  const HookCall& call = check_self(L, HandleKind::Endpoint);
+  raise_unwritable(L, HandleKind::Endpoint, field_of(L, call), call.hook());
 }
 
 int breaker_index(lua_State* L) {
@@ -216,7 +234,8 @@ int breaker_index(lua_State* L) {
   const Handle& handle = full_self(L, HandleKind::Breaker, running);
   const HookCall& call = *running;
   const upstream::Breaker& breaker = endpoint_of(handle).breaker;
-  switch (field_of(L, call)) {
+  const Field field = field_of(L, call);
+  switch (field) {
     case Field::State: {
       const auto state = to_string(breaker.state());
       lua_pushlstring(L, state.data(), state.size());
@@ -240,19 +259,21 @@ int breaker_index(lua_State* L) {
       lua_pushvalue(L, lua_upvalueindex(kReset));
       break;
     default:
-      lua_pushnil(L);
+      raise_unreadable(L, HandleKind::Breaker, field, call.hook());
   }
   return 1;
 }
 
 int breaker_newindex(lua_State* L) {
-  check_self(L, HandleKind::Breaker);
-  raise_read_only(L, "breaker");
+  const HookCall& call = check_self(L, HandleKind::Breaker);
+  raise_unwritable(L, HandleKind::Breaker, field_of(L, call), call.hook());
 }
 
 int breaker_reset(lua_State* L) {
   HookCall* call = nullptr;
-  upstream::Endpoint& endpoint = endpoint_of(full_self(L, HandleKind::Breaker, call));
+  const Handle& handle = full_self(L, HandleKind::Breaker, call);
+  check_granted(L, *call, *handle.cluster, "breaker:reset");
+  upstream::Endpoint& endpoint = endpoint_of(handle);
   if (endpoint.reset_breaker(call->exchange().context().loop.now())) {
     log::info("breaker reset", {{"endpoint", endpoint.address}});
   }
@@ -263,7 +284,7 @@ int breaker_reset(lua_State* L) {
 int endpoint_equal(lua_State* L) {
   const Handle* a = to_handle(L, 1, HandleKind::Endpoint);
   const Handle* b = to_handle(L, 2, HandleKind::Endpoint);
-  lua_pushboolean(L, a != nullptr && b != nullptr && a->target == b->target ? 1 : 0);
+  lua_pushboolean(L, a != nullptr && b != nullptr && a->endpoint == b->endpoint ? 1 : 0);
   return 1;
 }
 

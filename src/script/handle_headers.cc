@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handles of headers and trailers: h.name, h["name"] = value, h:all(name), h:add(name, value),
 // h:each(), h:count().
-#include <cstring>
+#include <algorithm>
 
 #include "base/strings.h"
+#include "http/headers.h"
+#include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
+#include "script/values.h"
 
 namespace tidegate::script {
 namespace {
 
-// Both bounds are far above what a peer accepts; they bound what a loop in a script can pile up.
-constexpr size_t kMaxValue = 64 * 1024;
+// Far above what a peer accepts; bounds what a loop in a script can pile up.
 constexpr size_t kMaxFields = 1000;
+
+constexpr ApiFunction kAll{"headers:all", true};
+constexpr ApiFunction kAdd{"headers:add", true};
 
 http::Headers* find_headers(const HookCall& call, HandleKind kind) {
   proxy::Exchange& exchange = call.exchange();
@@ -32,81 +37,80 @@ http::Headers* find_headers(const HookCall& call, HandleKind kind) {
 
 http::Headers& headers_of(lua_State* L, const HookCall& call, HandleKind kind) {
   http::Headers* headers = find_headers(call, kind);
-  if (headers == nullptr) luaL_error(L, "there is no response");
+  if (headers == nullptr) raise(L, "there is no response");
   return *headers;
 }
 
 // Of a method: headers or trailers of either side.
-HookCall& check_headers(lua_State* L, http::Headers*& headers) {
+struct Self {
+  HookCall& call;
+  HandleKind kind;
+  http::Headers& headers;
+};
+
+Self check_headers(lua_State* L) {
   HookCall* call = nullptr;
   const HandleKind kind = read_light(L, 1, call);
-  if (kind == HandleKind::Count_ || kind == HandleKind::Vars || kind == HandleKind::Request ||
-      kind == HandleKind::Response) {
-    luaL_error(L, "headers expected; call its functions with a colon, as in headers:all(name)");
+  switch (kind) {
+    case HandleKind::RequestHeaders:
+    case HandleKind::RequestTrailers:
+    case HandleKind::ResponseHeaders:
+    case HandleKind::ResponseTrailers:
+      return {*call, kind, headers_of(L, *call, kind)};
+    default:
+      raise(L, "headers expected; call its functions with a colon, as in headers:all(name)");
   }
-  headers = &headers_of(L, *call, kind);
-  return *call;
 }
 
-const HeaderName& new_name_at(lua_State* L, int index, HookCall& call) {
-  luaL_checktype(L, index, LUA_TSTRING);
-  return call.script().names().header(L, index, call.exchange().arena());
+void check_writable(lua_State* L, const HookCall& call, HandleKind kind) {
+  if (!may_write(kind, Field::None, call.hook())) [[unlikely]]
+    raise_unwritable(L, kind, Field::None, call.hook());
 }
 
-[[gnu::always_inline]] inline const HeaderName& name_at(lua_State* L, int index, HookCall& call) {
-  const HeaderName* known = call.script().names().known_header(L, index);
-  return known != nullptr ? *known : new_name_at(L, index, call);
+void check_room(lua_State* L, const http::Headers& headers) {
+  if (headers.size() >= kMaxFields) [[unlikely]] {
+    raise(L, "a message cannot have more than %d headers", static_cast<int>(kMaxFields));
+  }
 }
 
-const HeaderName& settable_name(lua_State* L, int index, HookCall& call) {
-  const HeaderName& name = name_at(L, index, call);
-  if (!name.token) luaL_error(L, "not a header name: '%s'", lua_tostring(L, index));
-  if (name.framing) {
-    luaL_error(L, "the header %s belongs to the proxy and can not be set", lua_tostring(L, index));
-  }
-  return name;
+// The name at `index`, to read by; nullptr: a longer one than is worth keeping.
+const HeaderName* name_at(lua_State* L, int index, const HookCall& call) {
+  Names& names = call.script().names();
+  const HeaderName* known = names.known_header(L, index);
+  return known != nullptr ? known : names.learn_header(L, index);
 }
 
-// CR, LF or NUL somewhere in it; eight bytes at a time, since every header that is set passes here.
-bool breaks_a_field(const char* text, size_t size) {
-  constexpr uint64_t kOnes = 0x0101010101010101;
-  const auto has_zero = [](uint64_t v) { return (v - kOnes) & ~v & (kOnes << 7); };
-  uint64_t found = 0;
-  for (; size >= 8; size -= 8, text += 8) {
-    uint64_t eight;
-    std::memcpy(&eight, text, 8);
-    found |= has_zero(eight) | has_zero(eight ^ kOnes * '\r') | has_zero(eight ^ kOnes * '\n');
-  }
-  if (size >= 4) {  // the rest as two fours that may overlap
-    uint32_t halves[2];
-    std::memcpy(&halves[0], text, 4);
-    std::memcpy(&halves[1], text + size - 4, 4);
-    const uint64_t eight = uint64_t{halves[0]} << 32 | halves[1];
-    found |= has_zero(eight) | has_zero(eight ^ kOnes * '\r') | has_zero(eight ^ kOnes * '\n');
-    return found != 0;
-  }
-  for (; size > 0; --size, ++text) {
-    found |= *text == '\r' || *text == '\n' || *text == '\0' ? 1 : 0;
-  }
-  return found != 0;
+std::string_view text_at(lua_State* L, int index) {
+  size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  return {text, size};
 }
 
-// The text that lua_tolstring gave for the value at `index`, as the value of a header.
-std::string_view value_of(lua_State* L, int index, const char* text, size_t size, HookCall& call) {
-  if (text == nullptr) {
-    luaL_error(L, "the value of a header must be a string or a number, not a %s",
-               luaL_typename(L, index));
+[[gnu::always_inline]] inline const HeaderName& settable_name(lua_State* L, int index,
+                                                              HookCall& call, HandleKind kind) {
+  const HeaderName* name = call.script().names().known_header(L, index);
+  if (name == nullptr) [[unlikely]] {
+    if (lua_type(L, index) != LUA_TSTRING) {
+      raise(L, "the name of a header must be a string, not a %s", luaL_typename(L, index));
+    }
+    name = &call.header_name(L, index);
   }
-  if (size > kMaxValue) luaL_error(L, "the value of the header is too long");
-  if (breaks_a_field(text, size)) {
-    luaL_error(L, "the value of a header can not contain CR, LF or NUL");
+  const bool trailers = kind == HandleKind::RequestTrailers || kind == HandleKind::ResponseTrailers;
+  if (!name->token || name->framing || trailers) [[unlikely]] {
+    check_field_name(L, *name, trailers ? Section::Trailers : Section::Head);
   }
-  // Spaces around a value mean nothing in HTTP/1, and break the message in HTTP/2.
-  return call.keep(L, trim({text, size}));
+  return *name;
 }
 
 const http::HeaderField* find_field(const http::Headers& headers, const HeaderName& name) {
   return headers.find(name.id, name.name);
+}
+
+const http::HeaderField* find_field(const http::Headers& headers, std::string_view name) {
+  const auto* const field =
+      std::find_if(headers.begin(), headers.end(),
+                   [name](const http::HeaderField& one) { return iequals(one.name(), name); });
+  return field == headers.end() ? nullptr : field;
 }
 
 bool same_name(const http::HeaderField& field, const HeaderName& name) {
@@ -116,13 +120,14 @@ bool same_name(const http::HeaderField& field, const HeaderName& name) {
 }
 
 int headers_all(lua_State* L) {
-  http::Headers* headers;
-  HookCall& call = check_headers(L, headers);
-  const HeaderName& name = name_at(L, 2, call);
+  const Self self = check_headers(L);
+  if (lua_type(L, 2) != LUA_TSTRING) raise_argument(L, kAll, 2, "string");
+  const HeaderName* name = name_at(L, 2, self.call);
+  const std::string_view text = text_at(L, 2);
   lua_newtable(L);
   int count = 0;
-  for (const http::HeaderField& field : *headers) {
-    if (!same_name(field, name)) continue;
+  for (const http::HeaderField& field : self.headers) {
+    if (name != nullptr ? !same_name(field, *name) : !iequals(field.name(), text)) continue;
     lua_pushlstring(L, field.value_data, field.value_size);
     lua_rawseti(L, -2, ++count);
   }
@@ -130,79 +135,109 @@ int headers_all(lua_State* L) {
 }
 
 int headers_add(lua_State* L) {
-  http::Headers* headers;
-  HookCall& call = check_headers(L, headers);
-  const HeaderName& name = settable_name(L, 2, call);
-  if (headers->size() >= kMaxFields) return luaL_error(L, "too many headers");
-  size_t size;
+  const Self self = check_headers(L);
+  check_writable(L, self.call, self.kind);
+  if (lua_type(L, 2) != LUA_TSTRING) raise_argument(L, kAdd, 2, "string");
+  const HeaderName& name = settable_name(L, 2, self.call, self.kind);
+  check_room(L, self.headers);
+  if (name.id == http::HeaderId::Host && self.headers.has(name.id)) {
+    raise(L, "a request has one host: assign it instead of adding one");
+  }
+  size_t size = 0;
   const char* text = lua_tolstring(L, 3, &size);
-  headers->add(name.id, name.name, value_of(L, 3, text, size, call));
+  const std::string_view value = field_value(L, 3, {text, size}, name, self.call.arena());
+  self.headers.add(name.id, name.name, self.call.keep(L, value));
   return 0;
 }
 
-// The iterator of headers:each(); the state is the handle, the control variable a number kept in
-// upvalue 1, since names repeat.
+// The fields as they were when the loop began, so that it may change them. The texts stand in the
+// exchange's arena.
+struct Snapshot {
+  uint64_t number;  // of the HookCall
+  size_t next;
+  size_t count;  // of those that follow it
+
+  http::HeaderField* fields() { return reinterpret_cast<http::HeaderField*>(this + 1); }
+};
+
 int each_next(lua_State* L) {
-  http::Headers* headers;
-  check_headers(L, headers);
-  const auto index = static_cast<size_t>(lua_tointeger(L, lua_upvalueindex(1)));
-  if (index >= headers->size()) return 0;
-  const http::HeaderField& field = headers->begin()[index];
-  lua_pushinteger(L, static_cast<lua_Integer>(index + 1));
-  lua_replace(L, lua_upvalueindex(1));
+  auto* snapshot = static_cast<Snapshot*>(lua_touserdata(L, lua_upvalueindex(1)));
+  const HookCall& call = check_headers(L).call;
+  if (snapshot->number != call.number()) raise(L, "headers:each() of another exchange");
+  if (snapshot->next == snapshot->count) return 0;
+  const http::HeaderField& field = snapshot->fields()[snapshot->next++];
   lua_pushlstring(L, field.name_data, field.name_size);
   lua_pushlstring(L, field.value_data, field.value_size);
   return 2;
 }
 
 int headers_each(lua_State* L) {
-  http::Headers* headers;
-  check_headers(L, headers);
-  lua_pushinteger(L, 0);
+  const Self self = check_headers(L);
+  const size_t count = self.headers.size();
+  const size_t bytes = sizeof(Snapshot) + count * sizeof(http::HeaderField);
+  auto* snapshot = static_cast<Snapshot*>(lua_newuserdata(L, bytes));
+  *snapshot = {self.call.number(), 0, count};
+  std::copy(self.headers.begin(), self.headers.end(), snapshot->fields());
   lua_pushcclosure(L, each_next, 1);
   lua_pushvalue(L, 1);
   return 2;
 }
 
 int headers_count(lua_State* L) {
-  http::Headers* headers;
-  check_headers(L, headers);
-  lua_pushinteger(L, static_cast<lua_Integer>(headers->size()));
+  lua_pushinteger(L, static_cast<lua_Integer>(check_headers(L).headers.size()));
   return 1;
 }
 
 }  // namespace
 
 int index_headers(lua_State* L, HookCall& call, HandleKind kind) {
-  Names& names = call.script().names();
-  const HeaderName* known = names.known_header(L, 2);
-  if (known == nullptr) {
+  const HeaderName* name = call.script().names().known_header(L, 2);
+  const http::HeaderField* field;
+  if (name == nullptr) {
     if (lua_type(L, 2) != LUA_TSTRING) return 0;
-    known = &names.header(L, 2, call.exchange().arena());
+    name = call.script().names().learn_header(L, 2);
   }
-  const HeaderName& name = *known;
-  if (name.method != 0) {
-    lua_pushvalue(L, lua_upvalueindex(kHeadersAll - 1 + name.method));
-    return 1;
+  if (name != nullptr) [[likely]] {
+    if (name->method != 0) {
+      lua_pushvalue(L, lua_upvalueindex(kHeadersAll - 1 + name->method));
+      return 1;
+    }
+    field = find_field(headers_of(L, call, kind), *name);
+  } else {
+    field = find_field(headers_of(L, call, kind), text_at(L, 2));
   }
-  const http::HeaderField* field = find_field(headers_of(L, call, kind), name);
   if (field == nullptr) return 0;
   lua_pushlstring(L, field->value_data, field->value_size);
   return 1;
 }
 
-int set_header(lua_State* L, HookCall& call, HandleKind kind) {
-  http::Headers& headers = headers_of(L, call, kind);
-  size_t size;
-  const char* text = lua_tolstring(L, 3, &size);
-  if (text == nullptr && lua_isnil(L, 3)) {
-    const HeaderName& name = name_at(L, 2, call);
-    headers.remove(name.id, name.name);
+namespace {
+
+int remove_header(lua_State* L, const HookCall& call, http::Headers& headers) {
+  if (lua_type(L, 2) != LUA_TSTRING) {
+    raise(L, "the name of a header must be a string, not a %s", luaL_typename(L, 2));
+  }
+  if (const HeaderName* name = name_at(L, 2, call)) {
+    headers.remove(name->id, name->name);
     return 0;
   }
-  const HeaderName& name = settable_name(L, 2, call);
-  if (headers.size() >= kMaxFields) return luaL_error(L, "too many headers");
-  headers.set(name.id, name.name, value_of(L, 3, text, size, call));
+  const std::string_view text = text_at(L, 2);
+  headers.remove_if([text](const http::HeaderField& f) { return iequals(f.name(), text); });
+  return 0;
+}
+
+}  // namespace
+
+int set_header(lua_State* L, HookCall& call, HandleKind kind) {
+  check_writable(L, call, kind);
+  http::Headers& headers = headers_of(L, call, kind);
+  size_t size = 0;
+  const char* text = lua_tolstring(L, 3, &size);
+  if (text == nullptr && lua_isnil(L, 3)) return remove_header(L, call, headers);
+  const HeaderName& name = settable_name(L, 2, call, kind);
+  check_room(L, headers);
+  const std::string_view value = field_value(L, 3, {text, size}, name, call.arena());
+  headers.set(name.id, name.name, call.keep(L, value));
   return 0;
 }
 
@@ -224,7 +259,7 @@ int index_vars(lua_State* L, HookCall& call) {
 }
 
 int set_var(lua_State* L, HookCall& call) {
-  if (lua_type(L, 2) != LUA_TSTRING) return luaL_error(L, "the name of a var must be a string");
+  if (lua_type(L, 2) != LUA_TSTRING) raise(L, "the name of a var must be a string");
   size_t name_size;
   const char* name = lua_tolstring(L, 2, &name_size);
   proxy::Vars::Value value;
@@ -245,8 +280,7 @@ int set_var(lua_State* L, HookCall& call) {
       break;
     }
     default:
-      return luaL_error(L, "a var can be a string, a number, a boolean or nil, not a %s",
-                        luaL_typename(L, 3));
+      raise(L, "a var can be a string, a number, a boolean or nil, not a %s", luaL_typename(L, 3));
   }
   call.charge(L, name_size + sizeof(proxy::Vars::Entry));
   call.exchange().vars().set({name, name_size}, value);

@@ -3,14 +3,16 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "http/path.h"
-#include "script/codecs.h"
+#include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
+#include "script/values.h"
 #include "script/wait.h"
 
 namespace tidegate::script {
 namespace {
+
+constexpr ApiFunction kSetBody{"request:set_body", true};
 
 void push(lua_State* L, std::string_view text) {
   lua_pushlstring(L, text.data(), text.size());
@@ -26,31 +28,6 @@ std::string_view version_text(http::Version version) {
       break;
   }
   return "2";
-}
-
-// The query's parameters as a table; of those that repeat, the first.
-void push_args(lua_State* L, std::string_view query) {
-  lua_newtable(L);
-  while (!query.empty()) {
-    const size_t end = query.find('&');
-    const std::string_view pair = query.substr(0, end);
-    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-    if (pair.empty()) continue;
-    Vm::of(L).check(L);
-    const size_t equals = pair.find('=');
-    push_url_decoded(L, pair.substr(0, equals), true);
-    push_url_decoded(
-        L, equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
-    lua_pushvalue(L, -2);
-    lua_rawget(L, -4);
-    const bool known = !lua_isnil(L, -1);
-    lua_pop(L, 1);
-    if (known) {
-      lua_pop(L, 2);
-    } else {
-      lua_rawset(L, -3);
-    }
-  }
 }
 
 // address -> true of the endpoints of earlier attempts.
@@ -133,75 +110,37 @@ void push_tls(lua_State* L, const net::TlsFacts* tls) {
   }
 }
 
-std::string_view text_at(lua_State* L, int index) {
-  size_t size;
-  const char* text = luaL_checklstring(L, index, &size);
-  return {text, size};
-}
-
-// Only what has not gone to an origin yet can be changed.
-void check_unsent(lua_State* L, const HookCall& call) {
-  if (call.hook() != proxy::Hook::Request && call.hook() != proxy::Hook::SelectBackend) {
-    luaL_error(L, "the request has been sent and can not be changed any more");
-  }
-}
-
 // Its head is followed by the tunnel's bytes, and by nothing else.
 bool asks_for_tunnel(const http::RequestHead& head) {
   return head.method == http::Method::Connect || !head.upgrade.empty();
 }
 
 void set_method(lua_State* L, HookCall& call) {
-  const std::string_view name = text_at(L, 3);
-  if (!is_token(name) || name == "CONNECT") luaL_error(L, "not a method: '%s'", name.data());
+  const std::string_view name = method(L, 3);
   http::RequestHead& head = call.exchange().request();
-  if (asks_for_tunnel(head)) luaL_error(L, "the method of a request for a tunnel can not change");
+  if (asks_for_tunnel(head)) raise(L, "the method of a request for a tunnel cannot change");
   head.method_name = call.keep(L, name);
   head.method = http::method_of(head.method_name);
 }
 
-void set_target(lua_State* L, HookCall& call, std::string_view path, bool has_query,
-                std::string_view query) {
-  call.charge(L, path.size() + query.size() + 1);
-  Arena& arena = call.exchange().arena();
-  call.exchange().set_path(has_query ? arena.join(path, "?", query) : arena.copy(path));
-}
-
 void set_path(lua_State* L, HookCall& call) {
   const http::RequestHead& head = call.exchange().request();
-  const Result<http::CanonicalPath> path =
-      http::normalise_path(call.keep(L, text_at(L, 3)), call.exchange().arena());
-  if (!path || path->text.empty() || path->text.front() != '/') {
-    luaL_error(L, "not a path: '%s'", lua_tostring(L, 3));
-  }
-  set_target(L, call, path->text, head.has_query, head.query);
+  call.charge(L, lua_objlen(L, 3));  // a path that is not canonical is written anew
+  set_target(L, call, path(L, 3, call.exchange().arena()), head.has_query, head.query);
 }
 
 void set_query(lua_State* L, HookCall& call) {
   const std::string_view path = call.exchange().request().path;
   if (lua_isnil(L, 3)) return set_target(L, call, path, false, {});
-  const std::string_view query = text_at(L, 3);
-  for (const char c : query) {
-    if (c <= ' ' || c == '\x7f' || c == '#') luaL_error(L, "not a query: it must be encoded");
-  }
-  set_target(L, call, path, true, query);
+  set_target(L, call, path, true, query(L, 3));
 }
 
 void set_cluster(lua_State* L, HookCall& call) {
-  if (call.hook() != proxy::Hook::Request) {
-    luaL_error(L, "the cluster can be chosen in on_request only");
-  }
-  if (call.exchange().cluster() == nullptr) luaL_error(L, "the route has no cluster");
-  if (!call.exchange().set_cluster(text_at(L, 3))) {
-    luaL_error(L, "no cluster is named '%s'", lua_tostring(L, 3));
-  }
-}
-
-void set_timeout(lua_State* L, HookCall& call) {
-  const double seconds = luaL_checknumber(L, 3);
-  if (!(seconds > 0 && seconds < 1e6)) luaL_error(L, "a timeout is a positive number of seconds");
-  call.exchange().set_timeout(
-      std::chrono::duration_cast<tidegate::Duration>(std::chrono::duration<double>(seconds)));
+  size_t size;
+  const char* name = lua_tolstring(L, 3, &size);
+  if (name == nullptr) raise(L, "request.cluster must be a string, not a %s", luaL_typename(L, 3));
+  if (call.exchange().cluster() == nullptr) raise(L, "the route has no cluster");
+  if (!call.exchange().set_cluster({name, size})) raise(L, "no cluster is named '%s'", name);
 }
 
 int request_body(lua_State* L) {
@@ -211,12 +150,12 @@ int request_body(lua_State* L) {
 
 int request_set_body(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Request);
-  check_unsent(L, call);
-  if (call.exchange().attempts() > 0) luaL_error(L, "the request's body has been sent");
-  if (asks_for_tunnel(call.exchange().request())) {
-    luaL_error(L, "a request for a tunnel has no body");
+  if (!may_read(HandleKind::Request, Field::SetBody, call.hook())) {
+    raise_unreadable(L, HandleKind::Request, Field::SetBody, call.hook());
   }
-  call.set_request_body(call.keep(L, text_at(L, 2)));
+  if (call.exchange().attempts() > 0) raise(L, "the request's body has been sent");
+  if (asks_for_tunnel(call.exchange().request())) raise(L, "a request for a tunnel has no body");
+  call.set_request_body(call.keep(L, text_argument(L, kSetBody, 2)));
   // At once, since the body takes effect when the hook ends, and the script may add some until
   // then.
   http::RequestHead& head = call.exchange().request();
@@ -239,7 +178,7 @@ int index_request(lua_State* L, HookCall& call) {
       push_light(L, call, HandleKind::Vars);
       break;
     case Field::Args:
-      push_args(L, call.exchange().request().query);
+      push_light(L, call, HandleKind::Args);
       break;
     case Field::Tried:
       push_tried(L, call);
@@ -257,18 +196,21 @@ int index_request(lua_State* L, HookCall& call) {
       lua_pushnumber(L, std::chrono::duration<double>(call.exchange().timeout()).count());
       break;
     case Field::Body:
-      lua_pushvalue(L, lua_upvalueindex(kRequestBody));
+      push_method(L, call, kRequestBody);
       break;
     case Field::SetBody:
-      lua_pushvalue(L, lua_upvalueindex(kRequestSetBody));
+      push_method(L, call, kRequestSetBody);
       break;
     case Field::Reply:
-      lua_pushvalue(L, lua_upvalueindex(kRequestReply));
+      push_method(L, call, kRequestReply);
       break;
     case Field::Redirect:
-      lua_pushvalue(L, lua_upvalueindex(kRequestRedirect));
+      push_method(L, call, kRequestRedirect);
       break;
     default:
+      if (!may_read(HandleKind::Request, field, call.hook())) {
+        raise_unreadable(L, HandleKind::Request, field, call.hook());
+      }
       push_text_field(L, field, call);
   }
   return 1;
@@ -276,23 +218,22 @@ int index_request(lua_State* L, HookCall& call) {
 
 int set_request_field(lua_State* L, HookCall& call) {
   const Field field = field_of(L, call);
-  switch (field) {
-    case Field::Method:
-    case Field::Path:
-    case Field::Query:
-    case Field::Cluster:
-    case Field::Timeout:
-      check_unsent(L, call);
-      break;
-    default:
-      raise_read_only(L, "request");
+  if (!may_write(HandleKind::Request, field, call.hook())) {
+    raise_unwritable(L, HandleKind::Request, field, call.hook());
   }
   if (field == Field::Method) set_method(L, call);
   if (field == Field::Path) set_path(L, call);
   if (field == Field::Query) set_query(L, call);
   if (field == Field::Cluster) set_cluster(L, call);
-  if (field == Field::Timeout) set_timeout(L, call);
+  if (field == Field::Timeout) call.exchange().set_timeout(seconds(L, 3, "request.timeout"));
   return 0;
+}
+
+void set_target(lua_State* L, HookCall& call, std::string_view path, bool has_query,
+                std::string_view query) {
+  call.charge(L, path.size() + query.size() + 1);
+  Arena& arena = call.exchange().arena();
+  call.exchange().set_path(has_query ? arena.join(path, "?", query) : arena.copy(path));
 }
 
 void push_request_methods(lua_State* L) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The handle `response`.
+#include <cmath>
+
+#include "script/arguments.h"
+#include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
 #include "script/wait.h"
@@ -7,16 +11,23 @@
 namespace tidegate::script {
 namespace {
 
+constexpr ApiFunction kSetBody{"response:set_body", true};
+
 http::ResponseHead& check_response(lua_State* L, const HookCall& call) {
   http::ResponseHead* response = call.exchange().response();
-  if (response == nullptr) luaL_error(L, "there is no response");
+  if (response == nullptr) raise(L, "there is no response");
   return *response;
 }
 
 void push_endpoint_of(lua_State* L, HookCall& call) {
   const upstream::Member* member = call.exchange().member();
   if (member == nullptr) return lua_pushnil(L);
-  push_handle(L, call, HandleKind::Endpoint, member->endpoint, member->settings.get());
+  push_endpoint(L, call, *call.exchange().cluster(), *member);
+}
+
+void check_callable(lua_State* L, const HookCall& call, Field method) {
+  if (may_read(HandleKind::Response, method, call.hook())) return;
+  raise_unreadable(L, HandleKind::Response, method, call.hook());
 }
 
 int response_body(lua_State* L) {
@@ -27,21 +38,15 @@ int response_body(lua_State* L) {
 int response_set_body(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Response);
   check_response(L, call);
-  if (call.hook() != proxy::Hook::Response) {
-    return luaL_error(L, "a response's body can be set in on_response only");
-  }
-  size_t size;
-  const char* body = luaL_checklstring(L, 2, &size);
-  call.set_response_body(call.keep(L, {body, size}));
+  check_callable(L, call, Field::SetBody);
+  call.set_response_body(call.keep(L, text_argument(L, kSetBody, 2)));
   return 0;
 }
 
 int response_retry(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Response);
   check_response(L, call);
-  if (call.hook() != proxy::Hook::Response) {
-    return luaL_error(L, "response:retry can be used in on_response only");
-  }
+  check_callable(L, call, Field::Retry);
   lua_pushboolean(L, call.retry() ? 1 : 0);
   return 1;
 }
@@ -50,7 +55,8 @@ int response_retry(lua_State* L) {
 
 int index_response(lua_State* L, HookCall& call) {
   const http::ResponseHead& response = check_response(L, call);
-  switch (field_of(L, call)) {
+  const Field field = field_of(L, call);
+  switch (field) {
     case Field::Status:
       lua_pushinteger(L, response.status);
       break;
@@ -73,32 +79,37 @@ int index_response(lua_State* L, HookCall& call) {
       lua_pushnumber(L, std::chrono::duration<double>(call.exchange().elapsed()).count());
       break;
     case Field::Body:
-      lua_pushvalue(L, lua_upvalueindex(kResponseBody));
+      push_method(L, call, kResponseBody);
       break;
     case Field::SetBody:
-      lua_pushvalue(L, lua_upvalueindex(kResponseSetBody));
+      push_method(L, call, kResponseSetBody);
       break;
     case Field::Retry:
-      lua_pushvalue(L, lua_upvalueindex(kResponseRetry));
+      push_method(L, call, kResponseRetry);
       break;
     default:
-      lua_pushnil(L);
+      raise_unreadable(L, HandleKind::Response, field, call.hook());
   }
   return 1;
 }
 
 int set_response_field(lua_State* L, HookCall& call) {
   http::ResponseHead& response = check_response(L, call);
-  if (field_of(L, call) != Field::Status) raise_read_only(L, "response");
-  if (call.hook() == proxy::Hook::Log) return luaL_error(L, "the response has been sent");
-  if (response.opens_tunnel()) return luaL_error(L, "the status of a tunnel can not change");
-  const lua_Number status = luaL_checknumber(L, 3);
+  const Field field = field_of(L, call);
+  if (!may_write(HandleKind::Response, field, call.hook())) {
+    raise_unwritable(L, HandleKind::Response, field, call.hook());
+  }
+  if (response.opens_tunnel()) raise(L, "the status of a tunnel cannot change");
+  const lua_Number status = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : 0;
   const bool was_bodiless =
       response.status == 204 || response.status == 304 || response.status < 200;
   const bool is_bodiless = status == 204 || status == 304;
-  if (!(status >= 200 && status <= 599) || was_bodiless != is_bodiless) {
-    return luaL_error(L, "a response with status %d can not get status %s",
-                      static_cast<int>(response.status), lua_tostring(L, 3));
+  if (!(status >= 200 && status <= 599) || status != std::floor(status)) {
+    raise(L, "response.status must be a whole number from 200 to 599");
+  }
+  if (was_bodiless != is_bodiless) {
+    raise(L, "a response with status %d cannot get status %d: only one of them has a body",
+          static_cast<int>(response.status), static_cast<int>(status));
   }
   response.status = static_cast<uint16_t>(status);
   response.reason = {};

@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <ctime>
 
+#include "base/strings.h"
+#include "script/hook_outcome.h"
 #include "script/loaded_script.h"
 #include "script/ticks.h"
 #include "script/wait.h"
@@ -63,6 +66,7 @@ void HookCall::close() {
   ++run_;
   number_ = 0;
   light_ = 0;
+  filter_->held -= charged_;
   filter_ = nullptr;
   exchange_ = nullptr;
   call_ = nullptr;
@@ -70,9 +74,52 @@ void HookCall::close() {
 }
 
 void HookCall::charge(lua_State* L, size_t bytes) {
-  charged_ += bytes;
-  if (charged_ > script_.vm().memory_cap()) [[unlikely]]
+  hold(bytes);
+  if (filter_->held > script_.vm().memory_cap()) [[unlikely]]
     script_.vm().raise_memory(L);
+}
+
+void HookCall::hold(size_t bytes) {
+  charged_ += bytes;
+  filter_->held += bytes;
+}
+
+const HeaderName& HookCall::header_name(lua_State* L, int index) {
+  Names& names = script_.names();
+  const HeaderName* name = names.known_header(L, index);
+  if (name == nullptr) name = names.learn_header(L, index);
+  if (name != nullptr) return *name;
+  size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  charge(L, size);
+  char* lower = arena().chars(size);
+  for (size_t i = 0; i < size; ++i) lower[i] = ascii_lower(text[i]);
+  header_name_ = Names::describe_header({lower, size});
+  return header_name_;
+}
+
+void HookCall::note_place(lua_State* L) {
+  lua_Debug caller;
+  if (lua_getstack(L, 1, &caller) == 0) return;
+  lua_getinfo(L, "Sl", &caller);
+  if (caller.currentline <= 0 || caller.source[0] != '@') return;
+  std::memcpy(noted_file_, caller.short_src, sizeof noted_file_);
+  noted_line_ = caller.currentline;
+  noted_method_ = lua_tocfunction(L, -1);
+}
+
+void HookCall::push_last_place(lua_State* L) const {
+  lua_Debug method;
+  if (noted_method_ != nullptr && lua_getstack(L, 0, &method) == 1) {
+    lua_getinfo(L, "f", &method);
+    const bool is_noted = lua_tocfunction(L, -1) == noted_method_;
+    lua_pop(L, 1);
+    if (is_noted) {
+      lua_pushfstring(L, "%s:%d: ", noted_file_, noted_line_);
+      return;
+    }
+  }
+  push_place_of_hook(*filter_, L, hook_);
 }
 
 void HookCall::set_reply(const proxy::LocalReply& reply) {
@@ -81,6 +128,7 @@ void HookCall::set_reply(const proxy::LocalReply& reply) {
 }
 
 bool HookCall::retry() {
+  asked_retry_ = true;
   has_retry_ = has_retry_ || exchange_->request_retry();
   return has_retry_;
 }
@@ -91,6 +139,8 @@ Verdict HookCall::start(Hook hook) {
   hook_ = hook;
   waited_ = false;
   forget_decisions();
+  asked_retry_ = false;
+  noted_method_ = nullptr;
   cpu_spent_ = Duration::zero();
   cpu_left_ = filter_->policy().budget.cpu;
   thread_ = script_.vm().take_thread();
@@ -109,7 +159,7 @@ int HookCall::push_arguments() {
       return 1;
     case Hook::SelectBackend:
       push_light(thread_, *this, HandleKind::Request);
-      push_handle(thread_, *this, HandleKind::Cluster, exchange_->cluster());
+      push_cluster(thread_, *this, *exchange_->cluster());
       return 2;
     case Hook::Response:
       push_response();
@@ -153,7 +203,7 @@ Verdict HookCall::step(int arguments) {
       const ErrorCode code = breach == Breach::Cpu      ? ErrorCode::ScriptCpu
                              : breach == Breach::Memory ? ErrorCode::ScriptMemory
                                                         : ErrorCode::ScriptError;
-      return failed(code, vm.error_text(thread_));
+      return failed(code, describe_error(vm, thread_, filter_->policy().budget.cpu));
     }
     // Measured as CPU time once the hook has waited; the first piece only by the clock, which may
     // have run on while another thread had the core, so that it counts for half at most.
@@ -175,6 +225,13 @@ Verdict HookCall::done() {
   if (hook_ == Hook::SelectBackend && !take_endpoint()) {
     return failed(ErrorCode::ScriptError,
                   "select_backend must return an endpoint of the cluster, its address, or nil");
+  }
+  if (hook_ != Hook::SelectBackend && lua_gettop(thread_) > 0) {
+    const std::string wrong = wrong_result(thread_, hook_, asked_retry_);
+    if (!wrong.empty()) {
+      push_place_of_hook(*filter_, thread_, hook_);
+      return failed(ErrorCode::ScriptError, lua_tostring(thread_, -1) + wrong);
+    }
   }
   script_.vm().give_back_thread(thread_);
   thread_ = nullptr;
@@ -206,7 +263,7 @@ bool HookCall::take_endpoint() {
     member = cluster.find(std::string_view(address, size));
   } else if (const Handle* handle = to_handle(thread_, 1, HandleKind::Endpoint);
              handle != nullptr && handle->number == number_) {
-    member = cluster.find(static_cast<const upstream::Endpoint*>(handle->target));
+    member = cluster.find(static_cast<const upstream::Endpoint*>(handle->endpoint));
   }
   if (member == nullptr) return false;
   exchange_->choose_endpoint(member->endpoint);
@@ -284,7 +341,8 @@ int HookCall::begin_body(bool of_request) {
   // A body that can not fit into the VM is not collected at all.
   const size_t used = script_.vm().memory_used();
   const size_t cap = script_.vm().memory_cap();
-  const size_t limit = used < cap ? (cap - used) / 2 : 0;
+  const size_t held = filter_->held;
+  const size_t limit = used < cap && held < cap ? std::min((cap - used) / 2, cap - held) : 0;
   body_is_there_ = false;
   body_waits_ = true;
   waiting_ = false;
@@ -303,6 +361,7 @@ int HookCall::begin_body(bool of_request) {
 void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   body_ = body;
   body_error_ = error;
+  hold(body.size());
   body_is_there_ = true;
   body_waits_ = false;
   if (!std::exchange(waiting_, false)) return;  // from inside begin_body

@@ -7,6 +7,7 @@
 #include "base/timers.h"
 #include "proxy/exchange.h"
 #include "script/handle.h"
+#include "script/names.h"
 #include "script/vm.h"
 
 namespace tidegate::script {
@@ -49,12 +50,26 @@ class HookCall final : private proxy::BodyWaiter {
 
   // ---- for the handles' functions, while the hook runs ----
 
-  /// A copy in the exchange's arena; what a script puts there counts against its memory budget.
+  /// A copy in the exchange's arena; what a script puts there counts against its memory budget,
+  /// until the exchange ends.
   std::string_view keep(lua_State* L, std::string_view text) {
     charge(L, text.size());
     return exchange_->arena().copy(text);
   }
   void charge(lua_State* L, size_t bytes);
+  /// What the script asked for and has come already; raises nothing.
+  void hold(size_t bytes);
+  Arena& arena() const { return exchange_->arena(); }
+  /// Of the string at `index`, to set a header by. Good until the next call; its texts as long as
+  /// the exchange.
+  const HeaderName& header_name(lua_State* L, int index);
+
+  /// Where the script's function stands that is about to call the method on top of the stack, since
+  /// a tail call leaves no trace of it.
+  void note_place(lua_State* L);
+  /// For a C function that no function of the script is above of: pushes "file:line: " of the place
+  /// noted for it, or of the hook.
+  void push_last_place(lua_State* L) const;
 
   /// REQUIRES: the texts stand in the exchange's arena.
   void set_reply(const proxy::LocalReply& reply);
@@ -105,6 +120,7 @@ class HookCall final : private proxy::BodyWaiter {
   bool body_waits_ = false;
   bool has_reply_ = false;
   bool has_retry_ = false;
+  bool asked_retry_ = false;
   bool has_request_body_ = false;
   bool has_response_body_ = false;
   bool body_is_there_ = false;
@@ -116,6 +132,10 @@ class HookCall final : private proxy::BodyWaiter {
   std::string_view request_body_;
   std::string_view response_body_;
   proxy::LocalReply reply_;
+  HeaderName header_name_;  // the last that the VM does not keep
+  char noted_file_[LUA_IDSIZE] = {};
+  int noted_line_ = 0;
+  lua_CFunction noted_method_ = nullptr;
   Timer sleep_timer_;
   Timer time_timer_;
 };

@@ -5,26 +5,16 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "script/arguments.h"
 #include "script/buffer.h"
 
 namespace tidegate::script {
 namespace {
 
-constexpr int kMaxDepth = 100;
+constexpr double kMaxExact = 9007199254740991;  // 2^53 - 1: all integers up to it have a double
+constexpr ApiFunction kDecode{"proxy.json.decode"};
+constexpr ApiFunction kArray{"proxy.json.array"};
 const char kArrayMark = 0;  // its address is the registry's key of the metatable of arrays
-
-void push_array_mark(lua_State* L) {
-  lua_pushlightuserdata(L, const_cast<char*>(&kArrayMark));
-  lua_rawget(L, LUA_REGISTRYINDEX);
-  if (!lua_isnil(L, -1)) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushliteral(L, "array");
-  lua_setfield(L, -2, "__metatable");
-  lua_pushlightuserdata(L, const_cast<char*>(&kArrayMark));
-  lua_pushvalue(L, -2);
-  lua_rawset(L, LUA_REGISTRYINDEX);
-}
 
 void push_null(lua_State* L) {
   lua_pushlightuserdata(L, nullptr);
@@ -33,13 +23,14 @@ void push_null(lua_State* L) {
 // Pushes the values of a text as it reads it. A fault leaves `fault` set and anything on the stack.
 class Decoder {
  public:
-  Decoder(lua_State* L, std::string_view text, bool null_is_nil)
+  Decoder(lua_State* L, std::string_view text, bool null_is_nil, bool big_as_text)
       : L_(L),
         vm_(Vm::of(L)),
         at_(text.data()),
         begin_(at_),
         end_(at_ + text.size()),
-        null_is_nil_(null_is_nil) {}
+        null_is_nil_(null_is_nil),
+        big_as_text_(big_as_text) {}
 
   bool decode() {
     if (!value(0)) return false;
@@ -73,7 +64,7 @@ class Decoder {
 
   bool value(int depth) {
     vm_.check(L_);
-    if (depth > kMaxDepth) return fail("nested too deeply");
+    if (depth > kMaxJsonDepth) return fail("nested too deeply");
     luaL_checkstack(L_, 8, "JSON");
     skip_space();
     if (at_ == end_) return fail("the text ends early");
@@ -141,6 +132,7 @@ class Decoder {
     if (p < end_ && *p == '-') ++p;
     const char* whole = p;
     if (!digits() || (*whole == '0' && p - whole > 1)) return fail("not a JSON value");
+    const char* const whole_end = p;
     if (p < end_ && *p == '.' && (++p, !digits())) return fail("not a number");
     if (p < end_ && (*p == 'e' || *p == 'E')) {
       ++p;
@@ -150,6 +142,17 @@ class Decoder {
     double number = 0;
     const auto [end, error] = std::from_chars(start, p, number);
     if (error == std::errc::result_out_of_range) return fail("number out of range");
+    // Its neighbours would look the same, so that what is encoded again has other digits.
+    if (p == whole_end && std::fabs(number) > kMaxExact) {
+      if (!big_as_text_) {
+        return fail(
+            "an integer beyond 2^53, which no number can hold: decode it with "
+            "{ big_integers = \"string\" }");
+      }
+      at_ = p;
+      lua_pushlstring(L_, start, static_cast<size_t>(p - start));
+      return true;
+    }
     at_ = p;
     lua_pushnumber(L_, number);
     return end == p || fail("not a number");
@@ -260,162 +263,20 @@ class Decoder {
   const char* begin_;
   const char* end_;
   const bool null_is_nil_;
+  const bool big_as_text_;
   const char* fault_ = nullptr;
 };
 
-class Encoder {
- public:
-  explicit Encoder(lua_State* L) : L_(L), vm_(Vm::of(L)), text_(L) {}
-
-  // The value at `index`, which is absolute.
-  void value(int index, int depth) {
-    vm_.check(L_);
-    if (depth > kMaxDepth) luaL_error(L_, "nested too deeply, or a table that contains itself");
-    luaL_checkstack(L_, 8, "JSON");
-    switch (lua_type(L_, index)) {
-      case LUA_TNIL:
-        return text_.append("null");
-      case LUA_TBOOLEAN:
-        return text_.append(lua_toboolean(L_, index) != 0 ? "true" : "false");
-      case LUA_TNUMBER:
-        return number(lua_tonumber(L_, index));
-      case LUA_TSTRING:
-        return string(index);
-      case LUA_TTABLE:
-        return table(index, depth);
-      case LUA_TLIGHTUSERDATA:
-        if (lua_touserdata(L_, index) == nullptr) return text_.append("null");
-        [[fallthrough]];
-      default:
-        luaL_error(L_, "a %s has no JSON", luaL_typename(L_, index));
-    }
-  }
-  void push() { text_.push(); }
-
- private:
-  void number(double value) {
-    if (!std::isfinite(value)) luaL_error(L_, "a number that is not finite has no JSON");
-    char* to = text_.reserve(40);
-    char* end;
-    if (value == std::floor(value) && std::fabs(value) < 1e15) {
-      end = std::to_chars(to, to + 40, static_cast<int64_t>(value)).ptr;
-    } else {
-      end = std::to_chars(to, to + 40, value).ptr;
-    }
-    text_.commit(static_cast<size_t>(end - to));
-  }
-
-  void string(int index) {
-    static constexpr char kHex[] = "0123456789abcdef";
-    size_t size;
-    const char* text = lua_tolstring(L_, index, &size);
-    text_.append('"');
-    size_t plain = 0;  // where the stretch that needs no escape begins
-    for (size_t i = 0; i < size; ++i) {
-      const auto c = static_cast<unsigned char>(text[i]);
-      if (c >= ' ' && c != '"' && c != '\\' && c != 0x7f) continue;
-      text_.append(std::string_view(text + plain, i - plain));
-      plain = i + 1;
-      switch (c) {
-        case '"':
-          text_.append("\\\"");
-          break;
-        case '\\':
-          text_.append("\\\\");
-          break;
-        case '\n':
-          text_.append("\\n");
-          break;
-        case '\r':
-          text_.append("\\r");
-          break;
-        case '\t':
-          text_.append("\\t");
-          break;
-        default:
-          text_.append("\\u00");
-          text_.append(kHex[c >> 4]);
-          text_.append(kHex[c & 15]);
-      }
-    }
-    text_.append(std::string_view(text + plain, size - plain));
-    text_.append('"');
-  }
-
-  bool is_array(int index) {
-    if (lua_getmetatable(L_, index) != 0) {
-      push_array_mark(L_);
-      const bool marked = lua_rawequal(L_, -1, -2) != 0;
-      lua_pop(L_, 2);
-      if (marked) return true;
-    }
-    const size_t length = lua_objlen(L_, index);
-    if (length == 0) return false;
-    size_t entries = 0;
-    lua_pushnil(L_);
-    while (lua_next(L_, index) != 0) {
-      lua_pop(L_, 1);
-      if (++entries <= length) continue;
-      lua_pop(L_, 1);
-      return false;
-    }
-    return entries == length;
-  }
-
-  void table(int index, int depth) {
-    bool first = true;
-    if (is_array(index)) {
-      text_.append('[');
-      const auto length = static_cast<int>(lua_objlen(L_, index));
-      for (int i = 1; i <= length; ++i) {
-        if (i > 1) text_.append(',');
-        lua_rawgeti(L_, index, i);
-        value(lua_gettop(L_), depth + 1);
-        lua_pop(L_, 1);
-      }
-      return text_.append(']');
-    }
-    text_.append('{');
-    lua_pushnil(L_);
-    while (lua_next(L_, index) != 0) {
-      const int type = lua_type(L_, -2);
-      if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-        luaL_error(L_, "a key of type %s has no JSON", lua_typename(L_, type));
-      }
-      if (!first) text_.append(',');
-      first = false;
-      lua_pushvalue(L_, -2);  // a copy: turning a number into a text would confuse lua_next
-      string(lua_gettop(L_));
-      lua_pop(L_, 1);
-      text_.append(':');
-      value(lua_gettop(L_), depth + 1);
-      lua_pop(L_, 1);
-    }
-    text_.append('}');
-  }
-
-  lua_State* L_;
-  Vm& vm_;
-  Buffer text_;
-};
-
 int decode(lua_State* L) {
-  size_t size;
-  const char* text = luaL_checklstring(L, 1, &size);
-  Decoder decoder(L, {text, size}, false);
+  const std::string_view text = text_argument(L, kDecode, 1);
+  const std::string_view big = text_option(L, kDecode, 2, "big_integers");
+  if (!big.empty() && big != "string") raise(L, "proxy.json.decode: big_integers can be 'string'");
+  lua_settop(L, 1);
+  Decoder decoder(L, text, false, !big.empty());
   if (decoder.decode()) return 1;
   lua_pushnil(L);
   lua_pushfstring(L, "%s at position %d", decoder.fault(), static_cast<int>(decoder.position()));
   return 2;
-}
-
-int encode(lua_State* L) {
-  luaL_checkany(L, 1);
-  lua_settop(L, 1);
-  Encoder encoder(L);
-  encoder.value(1, 0);
-  encoder.push();
-  return 1;
 }
 
 int array(lua_State* L) {
@@ -424,8 +285,8 @@ int array(lua_State* L) {
     lua_newtable(L);
     lua_replace(L, 1);
   }
-  luaL_checktype(L, 1, LUA_TTABLE);
-  if (luaL_getmetafield(L, 1, "__metatable") != 0) return luaL_error(L, "a protected table");
+  table_argument(L, kArray, 1);
+  if (luaL_getmetafield(L, 1, "__metatable") != 0) raise(L, "a protected table");
   push_array_mark(L);
   lua_setmetatable(L, 1);
   return 1;
@@ -433,22 +294,31 @@ int array(lua_State* L) {
 
 }  // namespace
 
+void push_array_mark(lua_State* L) {
+  lua_pushlightuserdata(L, const_cast<char*>(&kArrayMark));
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushliteral(L, "array");
+  lua_setfield(L, -2, "__metatable");
+  lua_pushlightuserdata(L, const_cast<char*>(&kArrayMark));
+  lua_pushvalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 void push_json(lua_State* L, std::string_view text) {
   const int top = lua_gettop(L);
-  Decoder decoder(L, text, true);
+  Decoder decoder(L, text, true, true);
   const bool fine = decoder.decode();
   if (fine) return;
   lua_settop(L, top);
   lua_pushnil(L);
 }
 
-int encode_json(lua_State* L) {
-  return encode(L);
-}
-
 void add_json(lua_State* L) {
   static const luaL_Reg kFunctions[] = {
-      {"decode", decode}, {"encode", encode}, {"array", array}, {nullptr, nullptr}};
+      {"decode", decode}, {"encode", encode_json}, {"array", array}, {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, kFunctions);
   push_null(L);

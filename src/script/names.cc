@@ -4,31 +4,18 @@
 #include <array>
 
 #include "base/strings.h"
+#include "script/fields.h"
 
 namespace tidegate::script {
 namespace {
 
 using http::HeaderId;
 
-constexpr std::array<const char*, static_cast<size_t>(Field::Count_)> kFieldNames{
-    nullptr,     "method",       "scheme",        "host",
-    "path",      "query",        "args",          "version",
-    "id",        "route",        "cluster",       "attempt",
-    "tried",     "last_failure", "client_ip",     "client_port",
-    "tls",       "headers",      "trailers",      "vars",
-    "timeout",   "body",         "set_body",      "reply",
-    "redirect",  "status",       "from_origin",   "endpoint",
-    "attempts",  "duration",     "retry",         "name",
-    "endpoints", "healthy",      "breaker",       "pick",
-    "request",   "health_check", "set_endpoints", "address",
-    "weight",    "tags",         "available",     "active",
-    "latency",   "state",        "failures",      "reset"};
-static_assert(kFieldNames.back() != nullptr);
-
 constexpr std::array<const char*, 5> kMethods{nullptr, "all", "add", "each", "count"};
 
 constexpr size_t kFieldSlots = 128;
 constexpr size_t kHeaderSlots = 1024;
+constexpr size_t kMaxKept = 256;  // bytes of a name
 
 bool is_framing(HeaderId id) {
   switch (id) {
@@ -60,8 +47,8 @@ HeaderName describe(std::string_view lower) {
 
 Names::Names(lua_State* L) : fields_(kFieldSlots), headers_(kHeaderSlots) {
   lua_newtable(L);
-  for (size_t i = 1; i < kFieldNames.size(); ++i) {
-    lua_pushstring(L, kFieldNames[i]);
+  for (size_t i = 1; i < static_cast<size_t>(Field::Count_); ++i) {
+    lua_pushstring(L, name_of(static_cast<Field>(i)));
     fields_.add(lua_topointer(L, -1), static_cast<Field>(i));
     lua_rawseti(L, -2, static_cast<int>(i));
   }
@@ -88,16 +75,13 @@ HeaderName& Names::remember(lua_State* L, int index) {
   return header;
 }
 
-const HeaderName& Names::add_header(lua_State* L, int index, Arena& arena) {
-  size_t size;
-  const char* text = lua_tolstring(L, index, &size);
-  if (headers_.full() || size > 256) {
-    char* lower = arena.chars(size);
-    for (size_t i = 0; i < size; ++i) lower[i] = ascii_lower(text[i]);
-    last_ = describe({lower, size});
-    return last_;
-  }
-  return remember(L, index);
+const HeaderName* Names::learn_header(lua_State* L, int index) {
+  if (headers_.full() || lua_objlen(L, index) > kMaxKept) return nullptr;
+  return &remember(L, index);
+}
+
+HeaderName Names::describe_header(std::string_view lower) {
+  return describe(lower);
 }
 
 }  // namespace tidegate::script

@@ -52,7 +52,7 @@ struct HeaderName {
   std::string_view name;  // lower case
   http::HeaderId id = http::HeaderId::Other;
   bool token = false;    // can be the name of a field
-  bool framing = false;  // belongs to the proxy: a script can not set it
+  bool framing = false;  // belongs to the proxy: a script cannot set it
   uint8_t method = 0;    // headers:add and the like: its number, see handle_headers.cc
 };
 
@@ -69,22 +69,19 @@ class Names {
   const HeaderName* known_header(lua_State* L, int index) const {
     return headers_.find(lua_topointer(L, index));
   }
-  /// Of the string at `index`. The reference is good until the next call, its texts as long as the
-  /// VM, unless there were too many different names: then until the exchange ends, in `arena`.
-  const HeaderName& header(lua_State* L, int index, Arena& arena) {
-    const HeaderName* known = known_header(L, index);
-    return known != nullptr ? *known : add_header(L, index, arena);
-  }
+  /// Of a string that known_header does not know: keeps it, for as long as the VM. nullptr: it is
+  /// longer than names are, or there are many already.
+  const HeaderName* learn_header(lua_State* L, int index);
+  /// Of such a one; `lower` is it in lower case.
+  static HeaderName describe_header(std::string_view lower);
 
  private:
-  const HeaderName& add_header(lua_State* L, int index, Arena& arena);
   HeaderName& remember(lua_State* L, int index);
 
   StringMap<Field> fields_;
   StringMap<const HeaderName*> headers_;
   std::deque<HeaderName> list_;
   std::deque<std::string> texts_;
-  HeaderName last_;
   int anchor_ = 0;  // registry reference of the table that keeps the strings
 };
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "script/hook_outcome.h"
 #include "script/json.h"
 #include "script/loaded_script.h"
 #include "script/require.h"
@@ -89,7 +90,7 @@ std::string ScriptFilter::run_top_level(lua_State* L) {
   if (outcome == Vm::Outcome::Waits) {
     error = fmt::format("{}the top level of a script can not wait", vm.place_of(thread));
   } else if (outcome == Vm::Outcome::Failed) {
-    error = vm.error_text(thread);
+    error = describe_error(vm, thread, kLoadBudget);
   }
   outcome == Vm::Outcome::Done ? vm.give_back_thread(thread) : vm.drop_thread(thread);
   return error;

@@ -42,6 +42,9 @@ class ScriptFilter final : public proxy::Filter {
   /// Some hook other than `hook` may want the handles again.
   bool has_other_hooks(proxy::Hook hook) const { return (hooks_ & ~proxy::hook_bit(hook)) != 0; }
 
+  /// Bytes that its scripts make the proxy hold for the exchanges under way: texts they have set,
+  /// bodies they have read.
+  size_t held = 0;
   uint32_t users = 0;  // chains that hold it; counted by the WorkerScripts
 
  private:

@@ -17,7 +17,8 @@ bool same_policy(const config::Policy& a, const config::Policy& b) {
   return a.name == b.name && a.script == b.script && a.options_json == b.options_json &&
          a.budget.cpu == b.budget.cpu && a.budget.memory == b.budget.memory &&
          a.budget.time == b.budget.time && a.on_error == b.on_error && a.env == b.env &&
-         a.jit == b.jit && a.trusted == b.trusted && a.isolation == b.isolation;
+         a.clusters == b.clusters && a.jit == b.jit && a.trusted == b.trusted &&
+         a.isolation == b.isolation;
 }
 
 // Only what is alike may share a VM: the budgets and the JIT belong to the VM, so the laxest policy

@@ -40,7 +40,7 @@ def test_a_documented_script_loads(code, folder):
             f"local block = function() {code} end block() function on_log() end"
     (folder / "documented.lua").write_text(code, encoding="utf-8")
     config = folder / "tidegate.yaml"
-    config.write_text(json.dumps(config_for(route={"echo": True},
+    config.write_text(json.dumps(config_for(route={"echo": True}, limits={"sign": {"rate": "10/m", "key": "script"}},
                                             policies={"documented": "documented.lua"})), encoding="utf-8")
     done = run_tidegate("check", "--config", config)
     assert done.returncode == 0, done.stderr
@@ -95,8 +95,8 @@ def test_the_reference_names_the_whole_of_proxy(scripted, connect):
 
 
 def fields_of_the_handles():
-    names = (ROOT / "src/script/names.cc").read_text(encoding="utf-8")
-    return re.findall(r'"(\w+)"', re.search(r"kFieldNames\{(.*?)\};", names, re.S)[1])
+    names = (ROOT / "src/script/fields.cc").read_text(encoding="utf-8")
+    return re.findall(r'"(\w+)"', re.search(r"kNames\{(.*?)\};", names, re.S)[1])
 
 
 def test_the_reference_names_every_field_of_the_handles():

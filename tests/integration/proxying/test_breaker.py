@@ -236,7 +236,7 @@ def test_scripts_see_and_reset_breakers(make_origin, scripted, connect):
           cluster.endpoints[2].breaker:reset()
           return cluster.endpoints[1]
         end
-      end""", good, bad, config={"cluster": cluster()}))
+      end""", good, bad, clusters=["origin"], config={"cluster": cluster()}))
     for _ in range(10):
         client.get("/")
     client.get("/look")

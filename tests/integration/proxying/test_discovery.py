@@ -414,7 +414,7 @@ end"""
 
 def test_a_script_sets_the_endpoints(origins, scripted, connect):
     one, two = origins(1, 2)
-    proxy = scripted(SETTER, one)
+    proxy = scripted(SETTER, one, clusters=["origin"])
     client = connect(proxy)
     assert client.get("/").text == "127.0.0.1"
     entries = [{"url": two.url, "weight": 3, "tags": {"zone": "eu"}}]
@@ -428,7 +428,7 @@ def test_a_script_sets_the_endpoints(origins, scripted, connect):
 
 def test_what_a_script_has_set_outlives_reloads_that_say_nothing_new(origins, scripted, connect):
     one, two, three = origins(1, 2, 3)
-    proxy = scripted(SETTER, one)
+    proxy = scripted(SETTER, one, clusters=["origin"])
     connect(proxy).post("/set", json.dumps([two.url]).encode())
     eventually(lambda: addresses(proxy) == [two.address])
     config = json.loads(proxy.config_file.read_text(encoding="utf-8"))
@@ -458,7 +458,7 @@ def test_what_a_script_has_set_outlives_reloads_that_say_nothing_new(origins, sc
 ])
 def test_wrong_endpoints_of_a_script_raise(origins, scripted, connect, given, says):
     (one,) = origins(1)
-    client = connect(scripted(SETTER, one))
+    client = connect(scripted(SETTER, one, clusters=["origin"]))
     response = client.post("/set", json.dumps(given).encode())
     assert response.status == 400 and says in response.text, response.text
     assert client.get("/").text == "127.0.0.1"
@@ -487,7 +487,7 @@ def test_an_endpoint_that_a_script_holds_while_it_goes_can_still_be_read(origins
           local held = cluster.endpoints[1]
           request:body()
           request:reply(200, held.address .. " " .. tostring(held.available) .. " " .. held.tags.zone)
-        end""", {"url": one.url, "tags": {"zone": "eu"}})
+        end""", {"url": one.url, "tags": {"zone": "eu"}}, clusters=["origin"])
     holder, other = connect(proxy), connect(proxy)
     holder.send_head("POST", "/hold", {"Content-Length": "1"})
     for url in (two.url, one.url, two.url):
@@ -500,7 +500,7 @@ def test_an_endpoint_that_a_script_holds_while_it_goes_can_still_be_read(origins
 
 def test_a_thousand_endpoints_apply_at_once(origins, scripted, connect):
     (one,) = origins(1)
-    proxy = scripted(SETTER, one, budget={"cpu": "1s"})
+    proxy = scripted(SETTER, one, clusters=["origin"], budget={"cpu": "1s"})
     many = [f"http://127.1.{n // 250}.{n % 250}:{one.port}" for n in range(999)] + [one.url]
     client = connect(proxy)
     assert client.post("/set", json.dumps(many).encode()).status == 200

@@ -66,7 +66,7 @@ def changing(way, protocol, tidegate, proxy_to):
     """(proxy, change) of a cluster whose endpoints `change(*origins)` sets: `changing(origin)`."""
     def start(*origins, **cluster):
         if way.startswith("script"):
-            proxy = proxy_to(*origins, cluster=cluster, policies={"setter": "setter.lua"},
+            proxy = proxy_to(*origins, cluster=cluster, policies={"setter": {"script": "setter.lua", "clusters": ["origin"]}},
                              scripts={"setter.lua": SETTER})
         else:
             by_file = {"origin": {"protocol": protocol, "file": "endpoints.yaml", **cluster}}

@@ -21,6 +21,15 @@ struct LogLines {
   std::string text;
 };
 
+/// A policy with that script, p.lua, and a name that no other has had: a log line of one is not
+/// held back because another has said the same.
+inline config::Policy& fresh_policy(PolicyRig& rig, std::string_view text) {
+  static int number = 0;
+  config::Policy& policy = rig.policy("p" + std::to_string(++number), "");
+  policy.script = rig.folder.write("p.lua", text);
+  return policy;
+}
+
 /// The value of an expression over `request` in on_request, as the answer's body.
 inline std::string asked(const std::string& expression, const std::string& target = "/a?x=1",
                          const PolicyRig::Pairs& headers = {}) {

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be said of a run that has ended: by an error, or with a result that its hook has not.
+#pragma once
+#include <string>
+
+#include "base/clock.h"
+#include "proxy/filter.h"
+#include "script/lua.h"
+
+namespace tidegate::script {
+
+class ScriptFilter;
+class Vm;
+
+/// Of a thread that failed: the breach, or the error object as a text with file and line. A table
+/// gives its __tostring, which runs under `cpu` as any script, or its `message`, or its JSON.
+std::string describe_error(Vm& vm, lua_State* thread, Duration cpu);
+
+/// Of a thread whose hook, one that has no result, returned what stands on its stack: what to write
+/// instead; empty: nothing but nil. `asked_retry`: response:retry() gave it a boolean to return.
+std::string wrong_result(lua_State* thread, proxy::Hook hook, bool asked_retry);
+
+/// Pushes "file:line: " of the hook's definition.
+void push_place_of_hook(const ScriptFilter& filter, lua_State* L, proxy::Hook hook);
+
+}  // namespace tidegate::script

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "script/values.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "base/strings.h"
+#include "http/header_table.h"
+#include "http/host.h"
+#include "http/path.h"
+
+namespace tidegate::script {
+namespace {
+
+using http::HeaderId;
+
+// Far above what a peer accepts; bounds what a loop in a script can pile up.
+constexpr size_t kMaxFieldValue = 64 * 1024;
+constexpr double kMaxSeconds = 1e6;
+
+constexpr bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+}
+
+// Some byte is below a space or is DEL. A tab counts too: it is rare.
+bool may_have_control(uint64_t bytes) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  const uint64_t del = bytes ^ kOnes * 0x7f;
+  return ((((bytes - kOnes * ' ') & ~bytes) | ((del - kOnes) & ~del)) & kOnes << 7) != 0;
+}
+
+bool is_field_value_slowly(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), is_control);
+}
+
+// "'a\1b'" would hide what is wrong with it: where it stands and what it is.
+[[noreturn]] void raise_control(lua_State* L, const char* what, std::string_view text) {
+  const auto at = std::find_if(text.begin(), text.end(), is_control);
+  raise(L, "%s cannot contain the control character %d, which is its byte %d", what,
+        static_cast<int>(static_cast<unsigned char>(*at)), static_cast<int>(at - text.begin()) + 1);
+}
+
+uint16_t whole_status(lua_State* L, ApiFunction function, int index, const char* expected) {
+  const lua_Number status = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
+  if (!(status >= 200 && status <= 599) || status != std::floor(status)) {
+    raise_argument(L, function, index, expected);
+  }
+  return static_cast<uint16_t>(status);
+}
+
+}  // namespace
+
+bool is_field_value(std::string_view text) {
+  const char* at = text.data();
+  size_t left = text.size();
+  for (; left >= 8; left -= 8, at += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, at, 8);
+    if (may_have_control(eight)) [[unlikely]]
+      return is_field_value_slowly(text);
+  }
+  if (left >= 4) {  // the rest as two fours that may overlap
+    uint32_t halves[2];
+    std::memcpy(&halves[0], at, 4);
+    std::memcpy(&halves[1], at + left - 4, 4);
+    return !may_have_control(uint64_t{halves[0]} << 32 | halves[1]) || is_field_value_slowly(text);
+  }
+  return is_field_value_slowly({at, left});
+}
+
+void check_field_name(lua_State* L, const HeaderName& name, Section section) {
+  const auto text = [&] {  // ends with NUL, which a name of the arena does not
+    lua_pushlstring(L, name.name.data(), std::min<size_t>(name.name.size(), 100));
+    return lua_tostring(L, -1);
+  };
+  if (!name.token) raise(L, "not a header name: '%s'", text());
+  if (name.framing) raise(L, "the header %s belongs to the proxy and cannot be set", text());
+  if (section == Section::Trailers &&
+      (http::traits_of(name.id, name.name) & http::kHeadOnly) != 0) {
+    raise(L, "%s cannot be a trailer: it belongs into the head", text());
+  }
+}
+
+std::string_view field_value(lua_State* L, int index, std::string_view text, const HeaderName& name,
+                             Arena& arena) {
+  if (text.data() == nullptr) {
+    raise(L, "the value of a header must be a string or a number, not a %s",
+          luaL_typename(L, index));
+  }
+  const std::string_view value = trim(text);
+  if (text.size() > kMaxFieldValue) {
+    raise(L, "the value of a header cannot have more than %d bytes",
+          static_cast<int>(kMaxFieldValue));
+  }
+  if (!is_field_value(value)) [[unlikely]]
+    raise_control(L, "the value of a header", value);
+  if (name.id == HeaderId::Host) [[unlikely]] {
+    if (value.empty() || !http::split_authority(value, arena)) {
+      raise(L, "not a host: '%s'", text.data());
+    }
+  }
+  return value;
+}
+
+uint16_t reply_status(lua_State* L, ApiFunction function, int index) {
+  return whole_status(L, function, index, "a status from 200 to 599");
+}
+
+uint16_t redirect_status(lua_State* L, ApiFunction function, int index) {
+  constexpr const char* kExpected = "301, 302, 303, 307 or 308";
+  const uint16_t status = whole_status(L, function, index, kExpected);
+  if (status < 301 || status > 308 || (status > 303 && status < 307)) {
+    raise_argument(L, function, index, kExpected);
+  }
+  return status;
+}
+
+std::string_view redirect_target(lua_State* L, ApiFunction function, int index) {
+  const std::string_view target = text_argument(L, function, index);
+  if (target.empty() || target.size() > kMaxFieldValue) {
+    raise_argument(L, function, index, "a URL or path");
+  }
+  for (const char c : target) {
+    if (c > ' ' && c < '\x7f') continue;
+    raise(L,
+          "'%s' got a target that is no URL: spaces, control characters and other than ASCII must "
+          "be encoded, as by proxy.url.encode",
+          function.name);
+  }
+  return target;
+}
+
+std::string_view method(lua_State* L, int index) {
+  size_t size;
+  const char* text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &size) : nullptr;
+  if (text == nullptr || !is_token({text, size}) || size > 64) {
+    raise(L, "not a method: '%s'", text == nullptr ? luaL_typename(L, index) : text);
+  }
+  if (std::string_view(text, size) == "CONNECT") {
+    raise(L, "a request cannot be made a CONNECT");
+  }
+  return {text, size};
+}
+
+std::string_view path(lua_State* L, int index, Arena& arena) {
+  size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  if (text == nullptr) raise(L, "not a path: a %s", luaL_typename(L, index));
+  if (size > kMaxFieldValue) raise(L, "a path of %d bytes is too long", static_cast<int>(size));
+  const Result<http::CanonicalPath> path = http::normalise_path({text, size}, arena);
+  if (!path || path->text.empty() || path->text.front() != '/') {
+    raise(L, "not a path: '%s' (it begins with /, has no query, and all but ASCII is encoded)",
+          text);
+  }
+  return path->text;
+}
+
+std::string_view query(lua_State* L, int index) {
+  size_t size;
+  const char* text = lua_tolstring(L, index, &size);
+  if (text == nullptr) raise(L, "not a query: a %s", luaL_typename(L, index));
+  if (size > kMaxFieldValue) raise(L, "a query of %d bytes is too long", static_cast<int>(size));
+  const std::string_view query(text, size);
+  for (const char c : query) {
+    if (static_cast<unsigned char>(c) > ' ' && c != '\x7f' && c != '#') continue;
+    raise(L, "not a query: '%s' (spaces, control characters and # must be encoded)", text);
+  }
+  return query;
+}
+
+Duration seconds(lua_State* L, int index, const char* what) {
+  const double value = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
+  if (!(value > 0 && value < kMaxSeconds)) {
+    raise(L, "%s must be a number of seconds, more than 0 and less than 1000000", what);
+  }
+  return std::max(Duration(1),
+                  std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)));
+}
+
+bool is_cookie_name(std::string_view text) {
+  return is_token(text);
+}
+
+bool is_cookie_value(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < '\x7f' && c != '"' && c != ',' && c != ';' && c != '\\';
+  });
+}
+
+}  // namespace tidegate::script

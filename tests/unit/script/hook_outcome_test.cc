@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a hook ends: with an error of any kind, with a result that it has not, over a budget of what
+// the proxy holds for it.
+#include <doctest/doctest.h>
+#include <malloc.h>
+
+#include "unit/script/asked.h"
+
+using namespace tidegate;
+using namespace tidegate::script;
+
+namespace {
+
+// The log of one request through a policy.
+std::string logged(const std::string& script, unsigned* status = nullptr) {
+  LogLines lines;
+  PolicyRig rig;
+  fresh_policy(rig, script);
+  const std::vector<std::string> errors = rig.load();
+  if (!errors.empty()) return errors.front();
+  const Answer answer = rig.get();
+  if (status != nullptr) *status = answer.status;
+  return lines.text;
+}
+
+}  // namespace
+
+TEST_CASE("L8: a result of a hook that has none is an error that names the right call") {
+  unsigned status = 0;
+  CHECK(contains(logged("\nfunction on_request(r) return 403 end", &status),
+                 "p.lua:2: on_request returned 403; write return request:reply(403)"));
+  CHECK(status == 500);
+  CHECK(contains(logged("function on_request(r) return 'no' end"),
+                 "on_request returned a string; write return request:reply(200, text)"));
+  CHECK(contains(logged("function on_request(r) return nil, 'x' end"),
+                 "on_request returned a string"));
+  CHECK(contains(logged("function on_request(r) return false end"), "on_request returned false"));
+  CHECK(contains(logged("function on_request(r) return r end"), "on_request returned a userdata"));
+  CHECK(contains(logged("function on_response(r) return 404 end"), "on_response returned 404"));
+  CHECK(contains(logged("function on_response(r) return true end"), "on_response returned true"));
+  CHECK(contains(logged("function on_request() error('x') end function on_error() return 503 end"),
+                 "on_error returned 503; write return request:reply(503)"));
+  CHECK(contains(logged("function on_log() return 1 end"), "on_log returned 1; write nothing"));
+}
+
+TEST_CASE("L8: what reply, redirect and retry return may be returned") {
+  unsigned status = 0;
+  CHECK(logged("function on_request(r) return r:reply(403) end", &status) == "");
+  CHECK(status == 403);
+  CHECK(logged("function on_request(r) return r:redirect('/x') end", &status) == "");
+  CHECK(status == 302);
+  CHECK(logged("function on_response(response) return response:retry() end", &status) == "");
+  CHECK(status == 200);
+  CHECK(logged("function on_request(r) return nil, nil end", &status) == "");
+  CHECK(status == 200);
+}
+
+TEST_CASE("L19: an error object is logged by what it says, with file and line") {
+  CHECK(contains(logged("function on_request()\n error({ code = 42, message = 'm' }) end"),
+                 "p.lua:2: m"));
+  CHECK(contains(logged("function on_request()\n error(setmetatable({ code = 42, message = 'm' },"
+                        " { __tostring = function(e) return 'code ' .. e.code end })) end"),
+                 "p.lua:2: code 42"));
+  const std::string json = logged("function on_request()\n error({ code = 42 }) end");
+  CHECK((contains(json, R"(p.lua:2: {\"code\":42})") || contains(json, R"(p.lua:2: {"code":42})")));
+  CHECK(contains(logged("function on_request()\n error(42) end"), "42"));
+  CHECK(contains(logged("function on_request()\n error() end"), "p.lua:2: (error object is nil)"));
+  CHECK(contains(logged("function on_request()\n error(true) end"),
+                 "p.lua:2: (error object is a boolean)"));
+  CHECK(contains(logged("function on_request()\n error({ f = error }) end"),
+                 "p.lua:2: (error object is a table)"));
+  CHECK(contains(logged("error({ message = 'at top' }) function on_request() end"), "at top"));
+}
+
+TEST_CASE("L19: an error object cannot run away with the worker") {
+  for (const char* body : {"while true do end", "error(e)", "proxy.sleep(1000)", "return 5",
+                           "local s = 'x' while true do s = s .. s end"}) {
+    CAPTURE(body);
+    LogLines lines;
+    PolicyRig rig;
+    fresh_policy(
+        rig,
+        std::string("function on_request() error(setmetatable({ message = 'm' }, { __tostring ="
+                    " function(e) ") +
+            body + " end })) end")
+        .budget = {.cpu = std::chrono::milliseconds(20),
+                   .memory = 2 * 1024 * 1024,
+                   .time = std::chrono::seconds(10)};
+    REQUIRE(rig.load().empty());
+    CHECK(contains(rig.get().body, "script_error"));
+    CHECK(contains(rig.get().body, "script_error"));
+    CHECK(contains(lines.text, "p.lua:1: m"));
+  }
+}
+
+TEST_CASE("L25: two errors of one hook in one second are both logged, and one twice is not") {
+  LogLines lines;
+  PolicyRig rig;
+  rig.policy("p", R"(function on_request(r)
+      if r.path == "/a" then error("first of L25") end
+      if r.path == "/b" then error("second of L25") end
+      error("third of L25")
+    end)");
+  REQUIRE(rig.load().empty());
+  for (const char* path : {"/a", "/a", "/a", "/b", "/c", "/b"}) rig.get(path);
+  CHECK(contains(lines.text, "p.lua:2: first of L25"));
+  CHECK(contains(lines.text, "p.lua:3: second of L25"));
+  CHECK(contains(lines.text, "p.lua:4: third of L25"));
+  CHECK(lines.text.find("first of L25") == lines.text.rfind("first of L25"));
+}
+
+TEST_CASE("L14: reading by long names holds nothing") {
+  PolicyRig rig;
+  rig.policy("p", R"(function on_request(r)
+      local long = ("n"):rep(60000)
+      for i = 1, 2000 do
+        local _ = r.headers[long .. i]
+        r.headers[long .. i] = nil
+        r.headers:all(long .. i)
+      end
+      proxy.sleep(1000)
+    end)")
+      .budget = {
+      .cpu = std::chrono::seconds(20), .memory = 4 * 1024 * 1024, .time = std::chrono::seconds(10)};
+  REQUIRE(rig.load().empty());
+  const size_t before = mallinfo2().uordblks;
+  rig.begin(rig.client(), "/").on_request_head(true);
+  CHECK(mallinfo2().uordblks < before + 20'000'000);  // 120 MB of names went by
+}
+
+TEST_CASE("L14: what waiting exchanges make the proxy hold is one account of their policy") {
+  for (const char* use :
+       {"r.vars['v'] = ('x'):rep(60000)", "for i = 1, 2 do r.headers.x = ('y'):rep(50000) end",
+        "r:set_body(('z'):rep(100000))", "r:reply(200, ('a'):rep(100000))"}) {
+    CAPTURE(use);
+    LogLines lines;
+    PolicyRig rig;
+    rig.policy("p", std::string("function on_request(r) ") + use + " proxy.sleep(1000) end")
+        .budget = {
+        .cpu = std::chrono::seconds(1), .memory = 2 * 1024 * 1024, .time = std::chrono::hours(1)};
+    REQUIRE(rig.load().empty());
+    size_t refused = 0;
+    std::vector<proxy::Exchange*> waiting;
+    for (int i = 0; i < 60; ++i) {
+      RecordingClient& client = rig.client();
+      proxy::Exchange& exchange = rig.begin(client, "/");
+      exchange.on_request_head(true);
+      if (client.answer.status == 0) waiting.push_back(&exchange);
+      if (contains(client.answer.body, "script_memory")) ++refused;
+    }
+    CHECK(refused >= 20);
+    CHECK(waiting.size() >= 15);
+    // What was held is given back.
+    for (proxy::Exchange* exchange : waiting) exchange->on_client_gone();
+    RecordingClient& client = rig.client();
+    rig.begin(client, "/").on_request_head(true);
+    CHECK(client.answer.status == 0);
+  }
+}
