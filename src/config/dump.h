@@ -8,8 +8,8 @@
 namespace tidegate::config {
 
 /// The whole configuration as a tree, defaults spelled out, with *** in place of what may be a
-/// secret: the admin token, a proxy's password, policies' options, and headers such as
-/// authorization.
+/// secret: the admin token, a proxy's password, policies' options, headers such as authorization,
+/// and all that variables gave.
 Node masked_tree(const Snapshot& snapshot);
 /// The same in one canonical YAML form.
 std::string dump(const Snapshot& snapshot);

@@ -60,6 +60,7 @@ Loaded build(const Node& root, const std::string& folder, std::string source,
   Reader reader(folder, errors);
   if (reader.require(root, Node::Kind::Mapping, "a mapping with listeners, clusters and routes")) {
     snapshot_section().read(reader, root, &snapshot);
+    snapshot.from_variables = reader.from_variables();
     name_by_index(snapshot.listeners, "listeners");
     name_by_index(snapshot.routes, "routes");
     read_endpoint_files(snapshot, environment, errors);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/strings.h"
 #include "config/values.h"
 
 namespace tidegate::config {
@@ -42,17 +43,22 @@ std::string Reader::absolute_path(const std::string& path) const {
   return std::filesystem::absolute(joined, ignored).lexically_normal().string();
 }
 
+void Reader::Step::note(const Node& child) {
+  reader_.positions_[reader_.path_] = {child.mark, child.where()};
+  if (!child.written.empty()) reader_.from_variables_.push_back(ascii_lower(reader_.path_));
+}
+
 Reader::Step::Step(Reader& reader, const Node& child)
     : reader_(reader), length_(reader.path_.size()) {
   if (!reader.path_.empty()) reader.path_ += '.';
   reader.path_ += child.key;
-  reader.positions_[reader.path_] = {child.mark, child.where()};
+  note(child);
 }
 
 Reader::Step::Step(Reader& reader, const Node& child, size_t index)
     : reader_(reader), length_(reader.path_.size()) {
   reader.path_ += fmt::format("[{}]", index);
-  reader.positions_[reader.path_] = {child.mark, child.where()};
+  note(child);
 }
 
 }  // namespace tidegate::config

@@ -35,6 +35,8 @@ class Reader {
   };
   /// By path, "routes[0].cluster".
   const std::map<std::string, Position>& positions() const { return positions_; }
+  /// Paths of the values that variables gave, in lower case, since names of headers are put so.
+  const std::vector<std::string>& from_variables() const { return from_variables_; }
 
   /// Goes down to a child for as long as it lives.
   class Step {
@@ -46,6 +48,8 @@ class Reader {
     Step& operator=(const Step&) = delete;
 
    private:
+    void note(const Node& child);
+
     Reader& reader_;
     size_t length_;
   };
@@ -55,6 +59,7 @@ class Reader {
   Errors& errors_;
   std::string path_;
   std::map<std::string, Position> positions_;
+  std::vector<std::string> from_variables_;
 };
 
 }  // namespace tidegate::config

@@ -108,12 +108,15 @@ struct Pool {
 };
 
 enum class DnsType : uint8_t { A, Srv };
+/// Which of a name's addresses are endpoints; of PreferV4 those of IPv6 only without any of IPv4.
+enum class DnsFamily : uint8_t { Any, V4, V6, PreferV4 };
 
 /// Endpoints from DNS.
 struct Dns {
   std::string name;
   uint16_t port = 0;  // of type a
   DnsType type = DnsType::A;
+  DnsFamily family = DnsFamily::Any;
   std::string scheme = "http";
   Duration min_refresh = std::chrono::seconds(1);
   Duration max_refresh = std::chrono::minutes(5);
@@ -285,6 +288,8 @@ struct Snapshot {
   std::string store = "memory";
   std::string source;                 // file it came from, or "(environment)"
   std::vector<std::string> warnings;  // of what is doubtful in it, for the operator
+  /// Paths of the values that variables gave, "routes[0].cluster", in lower case; dumps mask them.
+  std::vector<std::string> from_variables;
 
   const Cluster* find_cluster(std::string_view name) const;
   const Policy* find_policy(std::string_view name) const;

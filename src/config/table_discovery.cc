@@ -51,6 +51,15 @@ const Section& dns_section() {
               "the best priority.")
           .field("port", &Dns::port, narrow<uint16_t>(count(0, 65535)),
                  "Of type `a`: the endpoints' port.")
+          .field("family", &Dns::family,
+                 enumeration<DnsFamily>({{"any", DnsFamily::Any},
+                                         {"v4", DnsFamily::V4},
+                                         {"v6", DnsFamily::V6},
+                                         {"prefer_v4", DnsFamily::PreferV4}}),
+                 "Which addresses are endpoints: `any`, those of IPv4 or of IPv6 alone, or, with "
+                 "`prefer_v4`, those of IPv6 only where there is none of IPv4. With `any` and "
+                 "`prefer_v4`, an endpoint that cannot be connected to is reached at an address of "
+                 "the other family.")
           .field("scheme", &Dns::scheme, choice({"http", "https"}), "How to talk to them.")
           .field("min_refresh", &Dns::min_refresh, duration(10ms, 24h),
                  "Not asked more often than this, and first asked again after it when there was no "

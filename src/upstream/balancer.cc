@@ -49,7 +49,7 @@ int Balancer::last_resort(const PickContext& context, bool avoid_tried) {
   const uint32_t start = candidates_.random().below(count);
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t at = (start + i) % count;
-    if (heeds_weights_ && candidates_.full_weight(at) == 0) continue;
+    if (candidates_.full_weight(at) == 0) continue;
     if (!candidates_.usable(at, context.now) || (avoid_tried && was_tried(at, context))) continue;
     return static_cast<int>(at);
   }

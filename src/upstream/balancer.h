@@ -58,7 +58,6 @@ class Balancer {
   }
 
   Candidates candidates_;
-  bool heeds_weights_ = true;  // weight 0: never picked
 
  private:
   bool was_tried(size_t index, const PickContext& context) const;

@@ -131,9 +131,12 @@ void DnsSource::ask() {
 
 void DnsSource::ask_addresses(const std::shared_ptr<Round>& round, const std::string& host,
                               const net::DnsService& service) {
-  round->waiting += 2;
+  std::vector<net::DnsRecordType> types;
+  if (dns_.family != config::DnsFamily::V6) types.push_back(net::DnsRecordType::A);
+  if (dns_.family != config::DnsFamily::V4) types.push_back(net::DnsRecordType::Aaaa);
+  round->waiting += types.size();
   const std::weak_ptr<Round> asked = round;
-  for (const auto type : {net::DnsRecordType::A, net::DnsRecordType::Aaaa}) {
+  for (const auto type : types) {
     const Question question{host, type};
     resolver_->look_up(host, type, [this, asked, question, service](net::Lookup lookup) {
       if (const auto still = asked.lock()) {
@@ -202,7 +205,7 @@ void DnsSource::finish(Round& round) {
   std::ranges::sort(outcome.specs, by_address);
   const auto repeated = std::ranges::unique(outcome.specs, same_address);
   outcome.specs.erase(repeated.begin(), repeated.end());
-  join_families(outcome.specs, false);
+  join_families(outcome.specs, dns_.family == config::DnsFamily::PreferV4);
   round_.reset();
   on_outcome_(std::move(outcome));
 }

@@ -36,7 +36,9 @@ struct Endpoint {
   std::string host;       // its name
   std::string certified_name;  // what its certificate must be for, unless `tls.sni` says
   std::string authority;  // Host for `host: origin`: name[:port] as in the URL
-  std::vector<net::SocketAddress> resolved;  // at least one, of `proxy` if any; tried in order
+  /// Of `proxy` if there is one; tried in order. Empty: the name does not resolve, and the endpoint
+  /// is never healthy; once it does, another takes its place.
+  std::vector<net::SocketAddress> resolved;
   std::optional<config::OutboundProxy> proxy;
   bool tunnelled = false;  // by CONNECT through it; else requests go to it in absolute form
 
@@ -64,7 +66,9 @@ struct Endpoint {
   static void note_change() { changes_.fetch_add(1, std::memory_order_release); }
 
   /// True: it was otherwise before. Any thread.
-  bool set_healthy(bool to, TimePoint now) { return set(healthy, to, to, now); }
+  bool set_healthy(bool to, TimePoint now) {
+    return set(healthy, to && !resolved.empty(), to, now);
+  }
   bool set_draining(bool to, TimePoint now) { return set(draining, to, !to, now); }
   /// Closes its breaker, whatever it has seen. True: it was not closed.
   bool reset_breaker(TimePoint now) {

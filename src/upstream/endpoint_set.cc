@@ -6,7 +6,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "config/outbound_proxy.h"
 #include "net/tls_client_context.h"
 
 namespace tidegate::upstream {
@@ -34,13 +33,6 @@ bool same_addresses(const std::vector<net::SocketAddress>& a,
   return a.size() == 1 ? a[0].to_string() == b[0].to_string() : texts(a) == texts(b);
 }
 
-Fallible<std::vector<net::SocketAddress>> addresses_of(const config::Address& address) {
-  if (!address.is_unix) return net::SocketAddress::resolve(address.host, address.port);
-  return net::SocketAddress::from_unix_path(address.host).map([](const net::SocketAddress& one) {
-    return std::vector{one};
-  });
-}
-
 const std::string& host_of(const EndpointSpec& spec) {
   return spec.host.empty() ? spec.config.address.host : spec.host;
 }
@@ -56,14 +48,6 @@ bool fits(const Endpoint& endpoint, const EndpointSpec& wanted, const std::strin
   return endpoint.authority == authority && endpoint.certified_name == certified_name_of(wanted) &&
          endpoint.proxy == wanted.proxy && endpoint.tunnelled == wanted.tunnelled &&
          same_addresses(endpoint.resolved, wanted.resolved);
-}
-
-const Endpoints* cluster_of(const config::Snapshot* snapshot, const EndpointSet* set,
-                            const std::string& name) {
-  if (snapshot == nullptr) return nullptr;
-  const auto at = std::ranges::find(snapshot->clusters, name, &config::Cluster::name);
-  if (at == snapshot->clusters.end()) return nullptr;
-  return &(*set)[static_cast<size_t>(at - snapshot->clusters.begin())];
 }
 
 }  // namespace
@@ -111,50 +95,6 @@ void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now)
   for (const ListedEndpoint& listed : endpoints) {
     if (!known.contains(listed.endpoint.get())) listed->begin_slow_start(now);
   }
-}
-
-std::vector<EndpointSpec> resolve_names(const config::Cluster& cluster,
-                                        const std::vector<config::Endpoint>& endpoints,
-                                        std::vector<std::string>& errors) {
-  std::vector<EndpointSpec> specs;
-  specs.reserve(endpoints.size());
-  for (const config::Endpoint& endpoint : endpoints) {
-    const config::OutboundProxy* proxy = config::outbound_proxy_for(cluster, endpoint);
-    auto addresses = addresses_of(proxy == nullptr ? endpoint.address : proxy->address);
-    if (addresses) {
-      EndpointSpec& spec = specs.emplace_back();
-      spec.config = endpoint;
-      spec.resolved = std::move(*addresses);
-      if (proxy == nullptr) continue;
-      spec.proxy = *proxy;
-      // In absolute form HTTP/2 is not spoken with proxies.
-      spec.tunnelled = endpoint.scheme == "https" || cluster.outbound_tunnel ||
-                       cluster.protocol == "h2" ||
-                       cluster.proxy_protocol != 0;  // whose header is for the origin
-    } else {
-      errors.push_back(endpoint.origin.file + ":" + std::to_string(endpoint.origin.line) + ": " +
-                       addresses.error());
-    }
-  }
-  return specs;
-}
-
-EndpointSet resolve_endpoints(const config::Snapshot& snapshot, const config::Snapshot* previous,
-                              const EndpointSet* previous_set, std::vector<std::string>& errors) {
-  EndpointSet set;
-  for (const config::Cluster& cluster : snapshot.clusters) {
-    const Endpoints* before = cluster_of(previous, previous_set, cluster.name);
-    if (cluster.dns) {
-      set.push_back(before == nullptr ? Endpoints() : *before);
-    } else {
-      set.push_back(make_endpoints(resolve_names(cluster, cluster.endpoints, errors), before));
-    }
-    const TimePoint now = std::chrono::steady_clock::now();
-    if (before != nullptr) warm_up(set.back(), *before, now);
-    if (cluster.breaker) continue;
-    for (const auto& endpoint : set.back()) endpoint->reset_breaker(now);
-  }
-  return set;
 }
 
 }  // namespace tidegate::upstream

@@ -28,7 +28,7 @@ using EndpointSet = std::vector<Endpoints>;
 /// What an endpoint is made from.
 struct EndpointSpec {
   config::Endpoint config;
-  std::vector<net::SocketAddress> resolved;    // at least one
+  std::vector<net::SocketAddress> resolved;    // empty: its name does not resolve, so it is down
   std::string host;                            // the origin's name; empty: that in `config`
   std::string certified_name;                  // what its certificate must be for; empty: `host`
   std::optional<config::OutboundProxy> proxy;  // then `resolved` is where it is
@@ -41,17 +41,5 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
 
 /// Begins the slow start of those that `before` does not have, unless all are new.
 void warm_up(const Endpoints& endpoints, const Endpoints& before, TimePoint now);
-
-/// Endpoints of `cluster`, with their names resolved (blocks: off the workers) unless a proxy does
-/// that. Every failure is appended to `errors` as "file:line:
-/// what".
-std::vector<EndpointSpec> resolve_names(const config::Cluster& cluster,
-                                        const std::vector<config::Endpoint>& endpoints,
-                                        std::vector<std::string>& errors);
-
-/// The endpoints that a snapshot begins with: those it names, resolved as above; of a cluster that
-/// is to be discovered, those that the cluster of that name has in `previous`, until more is known.
-EndpointSet resolve_endpoints(const config::Snapshot& snapshot, const config::Snapshot* previous,
-                              const EndpointSet* previous_set, std::vector<std::string>& errors);
 
 }  // namespace tidegate::upstream

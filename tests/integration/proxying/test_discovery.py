@@ -74,6 +74,15 @@ def test_ipv6_addresses_are_endpoints_too(dns, tidegate):
     assert addresses(proxy) == ["127.0.0.1:8080", "[::1]:8080"]
 
 
+@pytest.mark.parametrize("family, expected", [
+    ("any", ["127.0.0.1", "[::1]"]), ("v4", ["127.0.0.1"]), ("v6", ["[::1]"]),
+    ("prefer_v4", ["127.0.0.1"])])
+def test_c7_the_family_says_which_addresses_are_endpoints(dns, tidegate, family, expected):
+    dns.set("users.test", a=["127.0.0.1"], aaaa=["::1"])
+    proxy = tidegate(by_dns(dns, 8080, family=family))
+    assert addresses(proxy) == [f"{host}:8080" for host in expected]
+
+
 def test_c7_an_address_where_nothing_listens_falls_back_to_the_other_family(
         dns, origins, tidegate, connect):
     (origin,) = origins(1)

@@ -18,6 +18,7 @@
 #include "script/worker_scripts.h"
 #include "telemetry/registry.h"
 #include "upstream/pools.h"
+#include "upstream/resolution.h"
 
 namespace tidegate::script {
 
@@ -130,7 +131,7 @@ class PolicyRig {
     if (!errors.empty()) return errors;
     worker.adopt(*scripts.current());
     auto shared = std::make_shared<const proxy::SharedSnapshot>(
-        config, upstream::resolve_endpoints(config, nullptr, nullptr, errors));
+        config, upstream::resolve_endpoints(config, nullptr, nullptr, names));
     auto* next = new proxy::RouteTable(shared, worker, pools, shard);
     if (table_ != nullptr) table_->unpin();
     table_ = context->routes = next;
@@ -185,6 +186,7 @@ class PolicyRig {
   telemetry::Registry registry;
   telemetry::Shard& shard = registry.add_shard();
   net::EventLoop loop;
+  upstream::Names names{loop, [](const std::string&) {}};
   std::unique_ptr<proxy::WorkerContext> context =
       std::make_unique<proxy::WorkerContext>(loop, shard);
   upstream::Pools pools{loop, context->metrics.backend_connections_active};
