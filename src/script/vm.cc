@@ -54,7 +54,6 @@ lua_State* new_state() {
 Vm::Vm(Watch& watch, const Limits& limits, std::string name)
     : watch_(watch),
       name_(std::move(name)),
-      jit_(limits.jit),
       state_(new_state()),
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
@@ -108,7 +107,6 @@ void Vm::drop_thread(lua_State* thread) {
 Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
   cpu_budget_ = cpu_budget;
   breach_ = Breach::None;
-  memory_place_[0] = '\0';
   running_ = thread;
   stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
   memory_.enforce();
@@ -208,7 +206,6 @@ void Vm::note_breach(lua_State* L, Breach breach) {
   breach_ = breach;
   char place[128];
   where(L, place, sizeof place);
-  if (place[0] == '\0' && breach == Breach::Memory) std::memcpy(place, memory_place_, sizeof place);
   if (place[0] == '\0') std::snprintf(place, sizeof place, "%s: ", name_.c_str());
   if (breach == Breach::Cpu) {
     std::snprintf(breach_text_, sizeof breach_text_, "%sCPU budget of %s exceeded", place,
@@ -235,10 +232,10 @@ void Vm::raise_memory(lua_State* L) {
   raise_breach(L);
 }
 
-// Called from inside an allocation, so the stack is fit to be read, and nothing else. Of compiled
-// code it is not even that, since it keeps the stack in registers.
+// Called from inside an allocation, where nothing of the VM may be looked at: compiled code keeps
+// the stack in registers, and the thread that allocates need not be the host's. The hook finds the
+// place.
 void Vm::on_memory_limit() {
-  if (!jit_ && memory_place_[0] == '\0') where(running_, memory_place_, sizeof memory_place_);
   arm();
 }
 

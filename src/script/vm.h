@@ -110,7 +110,6 @@ class Vm final : public Interruptible {
 
   Watch& watch_;
   const std::string name_;
-  const bool jit_;
   lua_State* state_;
   lua_State* running_ = nullptr;  // the host thread
   Memory memory_;
@@ -118,8 +117,7 @@ class Vm final : public Interruptible {
   const char* stack_top_ = nullptr;
   std::atomic<bool> armed_{false};
   Breach breach_ = Breach::None;
-  int pause_ = 0;                // of the collector, as set last
-  char memory_place_[128] = {};  // where the memory limit was met
+  int pause_ = 0;  // of the collector, as set last
   char breach_text_[256] = {};
   std::vector<lua_State*> idle_threads_;
 };

@@ -191,6 +191,8 @@ class Load:
         while self.plans:
             if writer is None or writer.is_closing():
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                if not self.plans:
+                    break
             plan = self.begin()
             try:
                 if not await self.h1_exchange(plan, reader, writer):
