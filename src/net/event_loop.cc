@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <stdexcept>
 
 #include "net/tls.h"
@@ -61,15 +62,48 @@ void EventLoop::run() {
 }
 
 void EventLoop::turn() {
+  ++turns_;
+  if (!works_.empty()) do_turn_work();
   schedule_sweep();
   gathers_ = gathers_again();
   // Always once: without that flag libevent goes on for as long as some socket is ready, and
   // neither what is due nor what was gathered would have its turn.
-  event_base_loop(base_, EVLOOP_ONCE | (reads_due_.empty() ? 0 : EVLOOP_NONBLOCK));
+  event_base_loop(base_, EVLOOP_ONCE | (reads_due_.empty() && works_.empty() ? 0 : EVLOOP_NONBLOCK));
   read_due();
   flush_gathered();
   gathers_ = false;
   end_turn();
+  measure_turn();
+}
+
+void EventLoop::next_turn(TurnWork& work) {
+  if (std::ranges::find(works_, &work) == works_.end()) works_.push_back(&work);
+}
+
+void EventLoop::forget(TurnWork& work) {
+  std::replace(works_.begin(), works_.end(), &work, static_cast<TurnWork*>(nullptr));
+}
+
+void EventLoop::do_turn_work() {
+  // What asks again has its turn in the next.
+  std::vector<TurnWork*> works;
+  works.swap(works_);
+  for (TurnWork* work : works) {
+    if (work != nullptr) work->on_turn();
+  }
+  flush_dirty();
+}
+
+// Waiting takes no CPU time, so one reading per turn tells what the turn took.
+void EventLoop::measure_turn() {
+#ifndef NDEBUG
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  const int64_t now = int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+  const int64_t took = turn_began_ns_ == 0 ? 0 : now - turn_began_ns_;
+  turn_began_ns_ = now;
+  if (took > longest_turn_ns_.load(std::memory_order_relaxed)) longest_turn_ns_.store(took);
+#endif
 }
 
 void EventLoop::schedule_sweep() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -22,6 +24,15 @@ struct TlsBuffers;
 class Deferred {
  public:
   virtual ~Deferred() = default;
+};
+
+/// Work that is done piece by piece, from turn to turn.
+class TurnWork {
+ public:
+  virtual void on_turn() = 0;
+
+ protected:
+  ~TurnWork() = default;
 };
 
 /// The event loop of one thread: libevent's base, the time of the turn, timers, functions posted
@@ -65,6 +76,15 @@ class EventLoop {
   void read_next_turn(Transport& transport) { reads_due_.push_back(&transport); }
   void forget_read(Transport& transport);
 
+  /// Calls `work` once, at the beginning of the next turn, which then does not wait for events.
+  void next_turn(TurnWork& work);
+  void forget(TurnWork& work);
+  /// Number of the turn.
+  uint64_t turns() const { return turns_; }
+  /// The most CPU time of this thread that a turn has taken since the last call. Measured in debug
+  /// builds only; else zero. Any thread.
+  Duration take_longest_turn() { return Duration(longest_turn_ns_.exchange(0)); }
+
   /// `transport` has output; it is flushed when the current callback returns.
   void schedule_flush(Transport& transport) { dirty_.push_back(&transport); }
   void forget_flush(Transport& transport);
@@ -92,6 +112,8 @@ class EventLoop {
  private:
   void end_turn();
   bool gathers_again();
+  void do_turn_work();
+  void measure_turn();
   void read_due();
   void run_posted();
   void schedule_sweep();
@@ -108,6 +130,10 @@ class EventLoop {
   bool flushing_ = false;  // what was gathered
   TimePoint gathers_again_at_{};
   std::vector<Transport*> reads_due_;
+  std::vector<TurnWork*> works_;
+  uint64_t turns_ = 1;
+  int64_t turn_began_ns_ = 0;  // CPU time of the thread
+  std::atomic<int64_t> longest_turn_ns_{0};
   unsigned handshakes_ = 0;  // in this turn
   std::vector<std::unique_ptr<Deferred>> doomed_;
   event* sweep_event_;

@@ -35,7 +35,9 @@ int base64(lua_State* L, const char* alphabet, bool pad) {
   Buffer result(L);
   char* to = result.reserve((text.size() + 2) / 3 * 4);
   char* p = to;
+  Pace pace(L);
   for (size_t i = 0; i < text.size(); i += 3) {
+    pace();
     const size_t left = text.size() - i;
     uint32_t bits = 0;
     for (size_t j = 0; j < 3; ++j) {
@@ -75,7 +77,9 @@ int unbase64(lua_State* L, bool url) {
   size_t written = 0;
   uint32_t bits = 0;
   int have = 0;
+  Pace pace(L);
   for (const char c : text) {
+    pace();
     const int six = sextet(c);
     const bool other = url ? c == '+' || c == '/' : c == '-' || c == '_';
     if (six < 0 || other) return fail(L, "not base64: a character outside of its alphabet");
@@ -110,7 +114,9 @@ int hex_encode(lua_State* L) {
   const std::string_view text = check_text(L);
   Buffer result(L);
   char* to = result.reserve(text.size() * 2);
+  Pace pace(L);
   for (const char c : text) {
+    pace();
     *to++ = kDigits[static_cast<unsigned char>(c) >> 4];
     *to++ = kDigits[static_cast<unsigned char>(c) & 15];
   }
@@ -124,7 +130,9 @@ int hex_decode(lua_State* L) {
   if (text.size() % 2 != 0) return fail(L, "not hexadecimal: odd length");
   Buffer result(L);
   char* to = result.reserve(text.size() / 2);
+  Pace pace(L);
   for (size_t i = 0; i < text.size(); i += 2) {
+    pace();
     const int high = hex_value(text[i]);
     const int low = hex_value(text[i + 1]);
     if (high < 0 || low < 0) return fail(L, "not hexadecimal");
@@ -143,7 +151,11 @@ bool is_unreserved(char c) {  // RFC 3986 2.3
 int url_encode(lua_State* L) {
   const std::string_view text = check_text(L);
   Buffer result(L);
-  append_url_encoded(result, text);
+  constexpr size_t kPiece = 16 * 1024;
+  for (size_t at = 0; at < text.size(); at += kPiece) {
+    Vm::of(L).check(L);
+    append_url_encoded(result, text.substr(at, kPiece));
+  }
   result.push();
   return 1;
 }
@@ -241,7 +253,9 @@ void push_url_decoded(lua_State* L, std::string_view text, bool plus) {
     return;
   }
   Buffer result(L);
+  Pace pace(L);
   for (size_t i = 0; i < text.size(); ++i) {
+    pace();
     const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
     const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
     if (low >= 0) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "script/libraries.h"
 #include "script/lua.h"
 
 namespace tidegate::script {
@@ -48,13 +49,16 @@ std::string display_name(const std::string& path, const std::string& folder) {
 }
 
 Fallible<std::shared_ptr<const Chunk>> compile_file(const std::string& path,
-                                                    const std::string& name) {
+                                                    const std::string& name, bool small) {
   const auto fail = [&name](std::string_view what) {
     return tl::unexpected(fmt::format("{}: {}", name, what));
   };
   const Fallible<std::string> text = read_regular_file(path);
   if (!text) return fail(text.error());
   if (!text->empty() && text->front() == '\x1b') return fail("bytecode is not allowed");
+  if (const char* why = small ? too_much_to_compile(*text) : nullptr; why != nullptr) {
+    return fail(fmt::format("{}; require it at the top level of the script", why));
+  }
   std::unique_ptr<lua_State, void (*)(lua_State*)> state(luaL_newstate(), lua_close);
   if (state == nullptr) return fail("out of memory");
   lua_State* L = state.get();
@@ -69,7 +73,8 @@ Fallible<std::shared_ptr<const Chunk>> compile_file(const std::string& path,
   return std::shared_ptr<const Chunk>(std::move(chunk));
 }
 
-Fallible<std::shared_ptr<const Chunk>> Generation::module(const std::string& name) const {
+Fallible<std::shared_ptr<const Chunk>> Generation::module(const std::string& name,
+                                                          bool in_hook) const {
   const std::lock_guard lock(mutex_);
   if (const auto known = modules_.find(name); known != modules_.end()) return known->second;
   std::string file = name;
@@ -85,7 +90,7 @@ Fallible<std::shared_ptr<const Chunk>> Generation::module(const std::string& nam
       const std::string path = folder + "/" + file + ending;
       std::error_code error;
       if (!fs::exists(path, error)) continue;
-      auto chunk = compile_file(path, display_name(path, base_folder(*main_)));
+      auto chunk = compile_file(path, display_name(path, base_folder(*main_)), in_hook);
       if (chunk) modules_.emplace(name, *chunk);
       return chunk;
     }

@@ -53,8 +53,9 @@ class Generation {
   void note_hooks(const std::string& policy, std::vector<std::string> hooks);
 
   /// The module of that name, compiled at its first use. Any thread; takes a lock, so only
-  /// `require` calls it, once per module and environment.
-  Fallible<std::shared_ptr<const Chunk>> module(const std::string& name) const;
+  /// `require` calls it, once per module and environment. `in_hook`: requests wait meanwhile, so a
+  /// module that takes long to compile is refused.
+  Fallible<std::shared_ptr<const Chunk>> module(const std::string& name, bool in_hook) const;
   /// Files that it is made of: the script, then the modules required so far.
   std::vector<std::string> files() const;
   /// No file on disk differs from what was loaded.
@@ -73,9 +74,10 @@ class Generation {
   mutable std::map<std::string, std::shared_ptr<const Chunk>> modules_;
 };
 
-/// Reads and compiles one file. The error begins with "name:line: " where there is a line.
+/// Reads and compiles one file. The error begins with "name:line: " where there is a line. `small`:
+/// only if that does not take long.
 Fallible<std::shared_ptr<const Chunk>> compile_file(const std::string& path,
-                                                    const std::string& name);
+                                                    const std::string& name, bool small = false);
 /// `path` as messages call it: below `folder`, the rest; else itself.
 std::string display_name(const std::string& path, const std::string& folder);
 

@@ -145,7 +145,53 @@ Verdict HookCall::start(Hook hook) {
   cpu_left_ = filter_->policy().budget.cpu;
   thread_ = script_.vm().take_thread();
   filter_->push_hook(thread_, hook);
-  return step(push_arguments());
+  const int arguments = push_arguments();
+  if (script_.slices().must_wait(filter_->share())) [[unlikely]]
+    return park(arguments);
+  if (script_.short_of_memory()) [[unlikely]]
+    return park_for_memory(arguments);
+  return step(arguments);
+}
+
+Verdict HookCall::park(int arguments) {
+  parked_ = Parked::Slice;
+  parked_arguments_ = arguments;
+  waited_ = true;
+  script_.slices().park(*this, filter_->share());
+  return Verdict::Wait;
+}
+
+// `arguments`: to begin with; none where a run that met the budget is to go on.
+Verdict HookCall::park_for_memory(int arguments) {
+  parked_ = arguments == 0 ? Parked::Memory : Parked::Slice;
+  parked_arguments_ = arguments;
+  waited_ = true;
+  script_.wait_for_collection(*this);
+  return Verdict::Wait;
+}
+
+void HookCall::collected() {
+  if (parked_ != Parked::Memory || !script_.vm().nearly_full()) {
+    script_.slices().park(*this, filter_->share());
+    return;
+  }
+  proxy::Exchange& exchange = *exchange_;
+  proxy::FilterCall& call = *call_;
+  script_.note_memory_breach();
+  const Verdict verdict =
+      failed(ErrorCode::ScriptMemory, script_.vm().describe_memory_breach(thread_));
+  exchange.proceed(call, verdict);
+}
+
+void HookCall::run_slice() {
+  int arguments = parked_arguments_;
+  const Parked parked = std::exchange(parked_, Parked::Slice);
+  if (parked == Parked::RequestBody || parked == Parked::ResponseBody) {
+    const uint32_t run = run_;
+    arguments = read_body(parked == Parked::RequestBody);
+    if (run_ != run || arguments == kWaits) return;
+  }
+  go_on(arguments);
 }
 
 int HookCall::push_arguments() {
@@ -184,22 +230,22 @@ Verdict HookCall::step(int arguments) {
   while (true) {
     const Duration cpu_before = waited_ ? thread_cpu() : Duration::zero();
     const uint64_t begin = ticks();
+    if (waited_) vm.name_budget(filter_->policy().budget.cpu);
     script_.running_filter = filter_;
     script_.running_call = running = this;
-    const Vm::Outcome outcome = vm.resume(thread_, arguments, cpu_left_);
+    const Vm::Outcome outcome = vm.resume(thread_, arguments, cpu_left_, begin);
     script_.running_filter = nullptr;
     script_.running_call = running = nullptr;
-    const Duration took(static_cast<int64_t>(static_cast<double>(ticks() - begin) *
-                                             filter_->nanoseconds_per_tick()));
-    cpu_spent_ += took;
-    if (took > kLongRun) {
-      // What follows in this turn shall see how long it was, and nobody's output wait for more.
-      exchange_->context().loop.clock().expire();
-      exchange_->context().loop.stop_gathering_for(kLongRunsLast);
-    }
+    const uint64_t took_ticks = ticks() - begin;
+    const Duration took(
+        static_cast<int64_t>(static_cast<double>(took_ticks) * filter_->nanoseconds_per_tick()));
+    note_time(took_ticks, took);
+    if (vm.collection_due()) [[unlikely]]
+      script_.collect();
     if (outcome == Vm::Outcome::Done) return done();
     if (outcome == Vm::Outcome::Failed) {
       const Breach breach = vm.breach();
+      if (breach == Breach::Memory) script_.note_memory_breach();
       const ErrorCode code = breach == Breach::Cpu      ? ErrorCode::ScriptCpu
                              : breach == Breach::Memory ? ErrorCode::ScriptMemory
                                                         : ErrorCode::ScriptError;
@@ -213,11 +259,24 @@ Verdict HookCall::step(int arguments) {
       return failed(ErrorCode::ScriptCpu,
                     vm.describe_cpu_breach(thread_, filter_->policy().budget.cpu));
     }
+    if (outcome == Vm::Outcome::Sliced) return park(0);
+    if (outcome == Vm::Outcome::Collect) return park_for_memory(0);
     const uint32_t run = run_;
     arguments = begin_wait();
     if (run_ != run || arguments == kWaits) return Verdict::Wait;
     if (arguments < 0) return failed(ErrorCode::ScriptError, "unknown wait");
   }
+}
+
+void HookCall::note_time(uint64_t ticks, Duration took) {
+  cpu_spent_ += took;
+  script_.slices().spent(ticks);
+  if (took <= kLongRun) [[likely]]
+    return;
+  script_.slices().charge(filter_->share(), ticks);
+  // What follows in this turn shall see how long it was, and nobody's output wait for more.
+  exchange_->context().loop.clock().expire();
+  exchange_->context().loop.stop_gathering_for(kLongRunsLast);
 }
 
 Verdict HookCall::done() {
@@ -336,7 +395,18 @@ int HookCall::begin_sleep(double seconds) {
   return kWaits;
 }
 
+// What past runs left must not make a body too large: it waits until that is gone.
 int HookCall::begin_body(bool of_request) {
+  const Vm& vm = script_.vm();
+  if (!vm.may_hold_garbage() || vm.memory_used() < vm.memory_cap() / 4) {
+    return read_body(of_request);
+  }
+  parked_ = of_request ? Parked::RequestBody : Parked::ResponseBody;
+  script_.wait_for_collection(*this);
+  return kWaits;
+}
+
+int HookCall::read_body(bool of_request) {
   apply_bodies();
   // A body that can not fit into the VM is not collected at all.
   const size_t used = script_.vm().memory_used();
@@ -404,6 +474,7 @@ void HookCall::on_time_over() {
 }
 
 void HookCall::stop_waiting() {
+  ParkedRun::unlink();
   sleep_timer_.disarm();
   time_timer_.disarm();
   if (std::exchange(body_waits_, false)) exchange_->cancel_body_wait(*this);

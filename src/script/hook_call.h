@@ -8,6 +8,7 @@
 #include "proxy/exchange.h"
 #include "script/handle.h"
 #include "script/names.h"
+#include "script/slices.h"
 #include "script/vm.h"
 
 namespace tidegate::script {
@@ -20,7 +21,7 @@ class ScriptFilter;
 ///
 /// What a script decides about the exchange as a whole (a reply, another body) is noted here and
 /// carried out when Lua has returned, so that the exchange never runs other hooks inside a hook.
-class HookCall final : private proxy::BodyWaiter {
+class HookCall final : private proxy::BodyWaiter, private ParkedRun {
  public:
   explicit HookCall(LoadedScript& script);
   /// The one whose hook runs in this thread, so that handles find it without asking the VM.
@@ -84,6 +85,11 @@ class HookCall final : private proxy::BodyWaiter {
   friend class LoadedScript;
 
   proxy::Verdict step(int arguments);
+  proxy::Verdict park(int arguments);
+  proxy::Verdict park_for_memory(int arguments);
+  void run_slice() override;
+  void collected() override;
+  void note_time(uint64_t ticks, Duration took);
   int push_arguments();
   proxy::Verdict done();
   bool take_endpoint();
@@ -98,6 +104,7 @@ class HookCall final : private proxy::BodyWaiter {
   int begin_wait();
   int begin_sleep(double seconds);
   int begin_body(bool of_request);
+  int read_body(bool of_request);
   int push_body();
   void on_body(std::string_view body, const proxy::BodyError& error) override;
   void on_sleep_over();
@@ -117,6 +124,10 @@ class HookCall final : private proxy::BodyWaiter {
   proxy::Hook hook_ = proxy::Hook::Request;
   bool waited_ = false;
   bool waiting_ = false;
+  // Of a run that is parked: what stands on the thread's stack, and what it waited for.
+  enum class Parked : uint8_t { Slice, Memory, RequestBody, ResponseBody };
+  Parked parked_ = Parked::Slice;
+  int parked_arguments_ = 0;
   bool body_waits_ = false;
   bool has_reply_ = false;
   bool has_retry_ = false;

@@ -46,7 +46,10 @@ class Decoder {
     return false;
   }
   void skip_space() {
-    while (at_ < end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\n' || *at_ == '\r')) ++at_;
+    while (at_ < end_ && (*at_ == ' ' || *at_ == '\t' || *at_ == '\n' || *at_ == '\r')) {
+      ++at_;
+      pace_();
+    }
   }
   bool take(char c) {
     if (at_ == end_ || *at_ != c) return false;
@@ -126,7 +129,7 @@ class Decoder {
     const char* p = at_;
     const auto digits = [&] {
       const char* first = p;
-      while (p < end_ && *p >= '0' && *p <= '9') ++p;
+      while (p < end_ && *p >= '0' && *p <= '9') ++p, pace_();
       return p > first;
     };
     if (p < end_ && *p == '-') ++p;
@@ -162,6 +165,7 @@ class Decoder {
     const char* start = ++at_;
     while (at_ < end_ && *at_ != '"' && *at_ != '\\' && static_cast<unsigned char>(*at_) >= ' ') {
       ++at_;
+      pace_();
     }
     if (at_ < end_ && *at_ == '"') {
       lua_pushlstring(L_, start, static_cast<size_t>(at_ - start));
@@ -176,6 +180,7 @@ class Decoder {
     text.append(std::string_view(start, static_cast<size_t>(at_ - start)));
     while (true) {
       if (at_ == end_) return fail("the text ends inside a string");
+      pace_();
       const char c = *at_++;
       if (c == '"') break;
       if (static_cast<unsigned char>(c) < ' ') return fail("a control character in a string");
@@ -264,6 +269,7 @@ class Decoder {
   const char* end_;
   const bool null_is_nil_;
   const bool big_as_text_;
+  Pace pace_{L_};
   const char* fault_ = nullptr;
 };
 

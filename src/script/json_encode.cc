@@ -111,6 +111,7 @@ class Encoder {
     const size_t size = text.size();
     size_t plain = 0;  // where the stretch that needs no escape begins
     for (size_t i = 0; i < size; ++i) {
+      if ((i & 4095) == 4095) vm_.check(L_);
       const auto c = static_cast<unsigned char>(text[i]);
       if (c >= ' ' && c != '"' && c != '\\' && c != 0x7f) continue;
       text_.append(text.substr(plain, i - plain));
@@ -152,6 +153,7 @@ class Encoder {
     size_t entries = 0;
     lua_pushnil(L_);
     while (lua_next(L_, index) != 0) {
+      vm_.check(L_);
       lua_pop(L_, 1);
       if (++entries <= length) continue;
       lua_pop(L_, 1);

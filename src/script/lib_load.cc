@@ -5,8 +5,41 @@
 namespace tidegate::script {
 namespace {
 
-// The compiler can not be interrupted, so what it is given is bounded.
-constexpr size_t kMaxChunk = 256 * 1024;
+// The compiler cannot be interrupted, so what it is given is bounded: to about 3 ms.
+constexpr size_t kMaxChunk = 64 * 1024;
+constexpr size_t kNanosecondsPerByte = 50;
+// It walks the list of jumps that lead to one place for each that is added. Each of these words
+// makes at most one; where they stand is not looked at, so that all of them may lead to one place.
+constexpr size_t kMaxJumps = 1000;
+constexpr std::string_view kJumps[] = {"and", "or", "elseif", "break", "goto", "::"};
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+size_t count_word(std::string_view text, std::string_view word) {
+  size_t count = 0;
+  for (size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at)) {
+    const bool begins = at == 0 || !is_letter(text[at - 1]);
+    at += word.size();
+    const bool ends = at == text.size() || !is_letter(text[at]);
+    if (word == "::" || (begins && ends)) ++count;
+  }
+  return count;
+}
+
+// os.date, whose time grows with the format.
+int date(lua_State* L) {
+  constexpr size_t kMaxFormat = 1024;
+  if (lua_type(L, 1) == LUA_TSTRING && lua_objlen(L, 1) > kMaxFormat) {
+    return luaL_argerror(L, 1, "format too long");
+  }
+  const int arguments = lua_gettop(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, arguments, 1);
+  return 1;
+}
 
 int fail(lua_State* L) {
   lua_pushnil(L);
@@ -20,10 +53,12 @@ int compile(lua_State* L, std::string_view text, const char* name, int environme
     lua_pushliteral(L, "bytecode is not allowed");
     return fail(L);
   }
-  if (text.size() > kMaxChunk) {
-    lua_pushliteral(L, "chunk too large");
+  if (const char* why = too_much_to_compile(text); why != nullptr) {
+    lua_pushstring(L, why);
     return fail(L);
   }
+  // A thousand short chunks are as long as a large one.
+  Vm::of(L).charge(static_cast<uint32_t>(text.size() * kNanosecondsPerByte));
   if (luaL_loadbufferx(L, text.data(), text.size(), name, "t") != 0) return fail(L);
   lua_pushvalue(L, environment);
   lua_setfenv(L, -2);
@@ -74,6 +109,19 @@ int load_string(lua_State* L) {
 }
 
 }  // namespace
+
+const char* too_much_to_compile(std::string_view text) {
+  if (text.size() > kMaxChunk) return "chunk too large: more than 64 KiB";
+  size_t jumps = 0;
+  for (const std::string_view word : kJumps) jumps += count_word(text, word);
+  return jumps > kMaxJumps ? "chunk too complex: more than 1,000 branches" : nullptr;
+}
+
+void add_os_library(lua_State* L) {
+  lua_getfield(L, -1, "date");
+  lua_pushcclosure(L, date, 1);
+  lua_setfield(L, -2, "date");
+}
 
 void add_load(lua_State* L, int environment) {
   if (environment < 0) environment += lua_gettop(L) + 1;

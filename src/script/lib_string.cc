@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstring>
 
 #include "script/buffer.h"
@@ -55,16 +56,27 @@ size_t start_of(lua_State* L, int index, size_t size) {
   return static_cast<size_t>(start > length ? length : start);
 }
 
+// Looked for in stretches, with a look at the budget between them.
+const char* find_plain(lua_State* L, std::string_view subject, std::string_view what) {
+  Vm& vm = Vm::of(L);
+  const size_t stretch = std::max<size_t>(64 * 1024, what.size());
+  for (size_t at = 0; at + what.size() <= subject.size(); at += stretch) {
+    const std::string_view part = subject.substr(at, stretch + what.size());
+    const void* found = memmem(part.data(), part.size(), what.data(), what.size());
+    if (found != nullptr) return static_cast<const char*>(found);
+    vm.check(L);
+  }
+  return nullptr;
+}
+
 int search(lua_State* L, bool find) {
   const std::string_view subject = check_text(L, 1);
   const std::string_view pattern = check_text(L, 2);
   const size_t start = start_of(L, 3, subject.size());
   if (find && (lua_toboolean(L, 4) != 0 || is_plain_pattern(pattern))) {
-    // memmem is linear in the subject.
-    const void* found =
-        memmem(subject.data() + start, subject.size() - start, pattern.data(), pattern.size());
+    const char* found = find_plain(L, subject.substr(start), pattern);
     if (found == nullptr) return 0;
-    const auto at = static_cast<const char*>(found) - subject.data();
+    const auto at = found - subject.data();
     lua_pushinteger(L, at + 1);
     lua_pushinteger(L, at + static_cast<ptrdiff_t>(pattern.size()));
     return 2;
@@ -133,7 +145,9 @@ void append_template(lua_State* L, Buffer& to, const PatternMatcher& matcher, co
                      const char* end) {
   size_t size;
   const char* text = lua_tolstring(L, 3, &size);
+  Vm& vm = Vm::of(L);
   for (size_t i = 0; i < size; ++i) {
+    if ((i & 4095) == 4095) vm.check(L);
     if (text[i] != '%') {
       to.append(text[i]);
       continue;
@@ -258,12 +272,141 @@ int rep(lua_State* L) {
   return 1;
 }
 
+constexpr int kFewArguments = 32;
+constexpr size_t kLongText = 64 * 1024;
+
+bool has_long_text(lua_State* L, int arguments) {
+  for (int i = 1; i <= arguments; ++i) {
+    if (lua_type(L, i) == LUA_TSTRING && lua_objlen(L, i) > kLongText) return true;
+  }
+  return false;
+}
+
+// Behind the conversion that begins with the '%' at `at`; %% too.
+size_t conversion_end(std::string_view pattern, size_t at) {
+  constexpr std::string_view kModifiers = "-+ #0123456789.";
+  ++at;
+  while (at < pattern.size() && kModifiers.find(pattern[at]) != std::string_view::npos) ++at;
+  return std::min(at + 1, pattern.size());
+}
+
+// Calls the original with one conversion and the argument at `index`; the text is appended.
+void append_formatted(lua_State* L, Buffer& to, std::string_view conversion, int index) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushlstring(L, conversion.data(), conversion.size());
+  lua_pushvalue(L, index);
+  lua_call(L, 2, 1);
+  to.append_top();
+}
+
+// %q of a long text, of which the original is given piece by piece. No piece may begin with a digit
+// behind a control character, which the original writes differently.
+void append_quoted(lua_State* L, Buffer& to, int index) {
+  const std::string_view text = check_text(L, index);
+  Vm& vm = Vm::of(L);
+  to.append('"');
+  for (size_t at = 0; at < text.size();) {
+    vm.check(L);
+    size_t size = std::min(kLongText, text.size() - at);
+    const auto is_digit = [&](size_t i) {
+      return i < text.size() && text[i] >= '0' && text[i] <= '9';
+    };
+    if (is_digit(at + size)) ++size;
+    if (is_digit(at + size)) ++size;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushliteral(L, "%q");
+    lua_pushlstring(L, text.data() + at, size);
+    lua_call(L, 2, 1);
+    size_t quoted;
+    const char* piece = lua_tolstring(L, -1, &quoted);
+    to.append(std::string_view(piece + 1, quoted - 2));
+    lua_pop(L, 1);
+    at += size;
+  }
+  to.append('"');
+}
+
+// Many or long arguments: one conversion after the other, with a look at the budget between them.
+int format_in_pieces(lua_State* L, int arguments) {
+  const std::string_view pattern = check_text(L, 1);
+  Vm& vm = Vm::of(L);
+  luaL_checkstack(L, 8, "format");
+  Buffer result(L);
+  int index = 1;
+  for (size_t at = 0; at < pattern.size();) {
+    vm.check(L);
+    const size_t percent =
+        std::min(pattern.find('%', at), std::min(at + kLongText, pattern.size()));
+    result.append(pattern.substr(at, percent - at));
+    at = percent;
+    if (at == pattern.size() || pattern[at] != '%') continue;
+    const size_t end = conversion_end(pattern, at);
+    const std::string_view conversion = pattern.substr(at, end - at);
+    at = end;
+    if (conversion == "%%") {
+      result.append('%');
+      continue;
+    }
+    if (++index > arguments) return luaL_argerror(L, index, "no value");
+    if (conversion == "%q" && lua_type(L, index) == LUA_TSTRING) {
+      append_quoted(L, result, index);
+    } else {
+      append_formatted(L, result, conversion, index);
+    }
+  }
+  result.push();
+  return 1;
+}
+
+// upper, lower and reverse: as the originals, with a look at the budget now and then.
+template <class Convert>
+int convert(lua_State* L, Convert&& piece) {
+  constexpr size_t kPiece = 64 * 1024;
+  const std::string_view text = check_text(L, 1);
+  Vm& vm = Vm::of(L);
+  vm.reserve(L, text.size() * 2);  // the buffer and the string made of it
+  Buffer result(L);
+  char* to = result.reserve(text.size());
+  for (size_t at = 0; at < text.size(); at += kPiece) {
+    vm.check(L);
+    piece(text, at, std::min(kPiece, text.size() - at), to);
+  }
+  result.commit(text.size());
+  result.push();
+  return 1;
+}
+
+int upper(lua_State* L) {
+  return convert(L, [](std::string_view text, size_t at, size_t size, char* to) {
+    for (size_t i = at; i < at + size; ++i) {
+      to[i] = text[i] >= 'a' && text[i] <= 'z' ? static_cast<char>(text[i] & ~0x20) : text[i];
+    }
+  });
+}
+
+int lower(lua_State* L) {
+  return convert(L, [](std::string_view text, size_t at, size_t size, char* to) {
+    for (size_t i = at; i < at + size; ++i) {
+      to[i] = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] | 0x20) : text[i];
+    }
+  });
+}
+
+int reverse(lua_State* L) {
+  return convert(L, [](std::string_view text, size_t at, size_t size, char* to) {
+    for (size_t i = at; i < at + size; ++i) to[text.size() - 1 - i] = text[i];
+  });
+}
+
 // The original, which may call __tostring and through it itself.
 int format(lua_State* L) {
   Vm& vm = Vm::of(L);
   vm.check_stack(L);
   vm.check(L);
   const int arguments = lua_gettop(L);
+  if (arguments > kFewArguments || has_long_text(L, arguments)) [[unlikely]] {
+    return format_in_pieces(L, arguments);
+  }
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, arguments, LUA_MULTRET);
@@ -275,6 +418,7 @@ int format(lua_State* L) {
 void add_string_library(lua_State* L) {
   static const luaL_Reg kFunctions[] = {{"find", find},    {"match", match}, {"gmatch", gmatch},
                                         {"gfind", gmatch}, {"gsub", gsub},   {"rep", rep},
+                                        {"upper", upper},  {"lower", lower}, {"reverse", reverse},
                                         {nullptr, nullptr}};
   luaL_register(L, nullptr, kFunctions);
   lua_getfield(L, -1, "format");

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "script/api.h"
+#include "script/ticks.h"
 
 namespace tidegate::script {
 namespace {
@@ -25,8 +27,9 @@ constexpr std::array<std::string_view, static_cast<size_t>(proxy::Hook::Count_)>
 }  // namespace
 
 LoadedScript::LoadedScript(std::shared_ptr<const Generation> generation, Watch& watch,
-                           telemetry::Shard& shard, unsigned worker)
+                           telemetry::Shard& shard, Slices* slices, unsigned worker)
     : generation_(std::move(generation)),
+      slices_(slices),
       worker_(worker),
       vm_(watch, limits_of(*generation_), generation_->main().name),
       names_(vm_.state()) {
@@ -64,6 +67,25 @@ std::vector<std::string> LoadedScript::load() {
   return errors;
 }
 
+bool LoadedScript::load_some(Duration most, std::vector<std::string>& errors) {
+  const uint64_t begin = ticks();
+  const auto over = [&] {
+    return static_cast<double>(ticks() - begin) * nanoseconds_per_tick() >
+           static_cast<double>(most.count());
+  };
+  while (loaded_ < filters_.size()) {
+    std::string error;
+    if (!filters_[loaded_].load_some(true, error)) return false;
+    if (!error.empty()) {
+      filters_[loaded_].break_down();
+      errors.push_back(std::move(error));
+    }
+    ++loaded_;
+    if (over()) break;
+  }
+  return loaded_ == filters_.size();
+}
+
 ScriptFilter* LoadedScript::find(std::string_view policy) {
   for (ScriptFilter& filter : filters_) {
     if (filter.name() == policy) return &filter;
@@ -74,6 +96,34 @@ ScriptFilter* LoadedScript::find(std::string_view policy) {
 bool LoadedScript::unused() const {
   return std::all_of(filters_.begin(), filters_.end(),
                      [](const ScriptFilter& filter) { return filter.users == 0; });
+}
+
+void LoadedScript::collect() {
+  if (collecting_) return;
+  collecting_ = true;
+  short_of_memory_ = vm_.short_of_memory();
+  slices_->schedule(*this);
+}
+
+void LoadedScript::note_memory_breach() {
+  breached_ = true;
+  vm_.collect_anew();
+  collect();
+}
+
+void LoadedScript::wait_for_collection(ParkedRun& run) {
+  waiting_.push_back(run);
+  collect();
+}
+
+void LoadedScript::work(Duration most) {
+  if (!vm_.collect(most)) return slices_->schedule(*this);
+  collecting_ = short_of_memory_ = false;
+  // What asks again waits for the next collection.
+  List<ParkedRun> ready;
+  while (!waiting_.empty()) ready.push_back(waiting_.pop_front());
+  while (!ready.empty()) ready.pop_front().collected();
+  if (std::exchange(breached_, false) && vm_.hopeless() && on_hopeless) on_hopeless(*this);
 }
 
 HookCall& LoadedScript::take_call() {

@@ -32,6 +32,8 @@ class Memory {
   size_t cap() const { return cap_; }
   void enforce() { limit_ = cap_; }
   void relax() { limit_ = SIZE_MAX; }
+  /// The cap was met in this run, and `arm` called.
+  bool met() const { return limit_ == hard_; }
   /// An allocation was refused since the last `reset`.
   bool refused() const { return refused_; }
   void reset() { refused_ = false; }

@@ -138,7 +138,13 @@ const char* PatternMatcher::item_end(const char* p) {
     if (p == pattern_end_) return fail(PatternFault::EndsWithPercent);
     return p + 1;
   }
-  if (first != '[') return p;
+  return first == '[' ? set_end(p) : p;
+}
+
+// Behind the set whose '[' stands before `p`.
+const char* PatternMatcher::set_end(const char* p) {
+  const char* begin = p;
+  if (begin == long_set_) return long_set_end_;
   if (p < pattern_end_ && *p == '^') ++p;
   // A ']' right at the beginning of a set stands for itself.
   do {
@@ -147,12 +153,54 @@ const char* PatternMatcher::item_end(const char* p) {
       if (p == pattern_end_) return fail(PatternFault::MissingBracket);
       ++p;
     }
+    if (p - begin > kLongSet && !step()) return nullptr;
   } while (p == pattern_end_ || *p != ']');
+  if (p - begin > kLongSet) {
+    long_set_ = begin;
+    long_set_end_ = p + 1;
+  }
   return p + 1;
 }
 
+// Sets can be as long as the memory budget: a long one is read once, not for each character.
+bool PatternMatcher::match_long_set(unsigned char c, const char* p, const char* last) {
+  if (read_set_ != p && !read_long_set(p, last)) return false;
+  const bool found = (members_[c / 64] >> (c % 64) & 1) != 0;
+  return found != (p[1] == '^');
+}
+
+// False: interrupted.
+bool PatternMatcher::read_long_set(const char* p, const char* last) {
+  read_set_ = nullptr;
+  for (uint64_t& part : members_) part = 0;
+  const auto add = [this](unsigned c) { members_[c / 64] |= uint64_t{1} << (c % 64); };
+  const char* at = p + (p[1] == '^' ? 2 : 1);
+  while (at < last) {
+    if (!step()) return false;
+    if (*at == '%') {
+      if (!steps(64)) return false;
+      for (unsigned c = 0; c < 256; ++c) {
+        if (match_class(static_cast<unsigned char>(c), at[1])) add(c);
+      }
+      at += 2;
+    } else if (at[1] == '-' && at + 2 < last) {
+      if (!steps(16)) return false;
+      const auto high = static_cast<unsigned char>(at[2]);
+      for (unsigned c = static_cast<unsigned char>(at[0]); c <= high; ++c) add(c);
+      at += 3;
+    } else {
+      add(static_cast<unsigned char>(*at));
+      ++at;
+    }
+  }
+  read_set_ = p;
+  return true;
+}
+
 // `p` stands at '[', `last` at the ']' that closes the set.
-bool PatternMatcher::match_set(unsigned char c, const char* p, const char* last) const {
+bool PatternMatcher::match_set(unsigned char c, const char* p, const char* last) {
+  if (last - p > kLongSet) [[unlikely]]
+    return match_long_set(c, p, last);
   bool found_means = true;
   ++p;
   if (*p == '^') {
@@ -176,7 +224,7 @@ bool PatternMatcher::match_set(unsigned char c, const char* p, const char* last)
   return !found_means;
 }
 
-bool PatternMatcher::match_single(const char* s, const char* p, const char* end) const {
+bool PatternMatcher::match_single(const char* s, const char* p, const char* end) {
   if (s >= subject_end_) return false;
   const auto c = static_cast<unsigned char>(*s);
   switch (*p) {
@@ -257,6 +305,7 @@ const char* PatternMatcher::match_back_reference(const char* s, char digit) {
   if (list_[index].length < 0) return nullptr;
   const auto length = list_[index].length;
   if (subject_end_ - s < length) return nullptr;
+  if (!steps(static_cast<size_t>(length) / 16)) return nullptr;
   if (length > 0 && std::memcmp(list_[index].start, s, static_cast<size_t>(length)) != 0) {
     return nullptr;
   }

@@ -79,15 +79,29 @@ class PatternMatcher {
   const char* close_capture(const char* s, const char* p);
   const char* match_balance(const char* s, const char* p);
   const char* match_back_reference(const char* s, char digit);
-  bool match_single(const char* s, const char* p, const char* item_end) const;
-  bool match_set(unsigned char c, const char* p, const char* last) const;
+  bool match_single(const char* s, const char* p, const char* item_end);
+  bool match_set(unsigned char c, const char* p, const char* last);
+  bool match_long_set(unsigned char c, const char* p, const char* last);
+  bool read_long_set(const char* p, const char* last);
   const char* item_end(const char* p);
+  const char* set_end(const char* p);
   const char* fail(PatternFault fault) {
     fault_ = fault;
     return nullptr;
   }
   bool step() {
-    if ((++steps_ & 1023) != 0 || !interrupted_.load(std::memory_order_relaxed)) return true;
+    if ((++steps_ & (kCheckEvery - 1)) != 0) return true;
+    return not_interrupted();
+  }
+  // Work that is worth so many steps has been done, or is about to be.
+  bool steps(size_t count) {
+    const uint32_t before = steps_;
+    steps_ += static_cast<uint32_t>(count);
+    return count < kCheckEvery && before / kCheckEvery == steps_ / kCheckEvery ? true
+                                                                               : not_interrupted();
+  }
+  bool not_interrupted() {
+    if (!interrupted_.load(std::memory_order_relaxed)) return true;
     fault_ = PatternFault::Interrupted;
     return false;
   }
@@ -102,6 +116,13 @@ class PatternMatcher {
   int captures_ = 0;
   PatternFault fault_ = PatternFault::None;
   Capture list_[kMaxCaptures];
+  // The long set that was met last: where it begins and ends, and what is in it.
+  static constexpr uint32_t kCheckEvery = 1024;
+  static constexpr ptrdiff_t kLongSet = 256;
+  const char* long_set_ = nullptr;
+  const char* long_set_end_ = nullptr;
+  const char* read_set_ = nullptr;  // the one that `members_` is of
+  uint64_t members_[4] = {};
 };
 
 /// No character in `pattern` has a meaning of its own, so a plain search does.

@@ -9,6 +9,7 @@
 #include "embedded/script.h"
 #include "script/libraries.h"
 #include "script/vm.h"
+#include "script/wait.h"
 
 namespace tidegate::script {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 // Addresses are the registry's keys.
 const char kHostThreads = 0;
 const char kLibraryTables = 0;
+const char kRequireMaker = 0;
 
 constexpr const char* kGlobalFunctions[] = {
     "assert",   "error",    "getmetatable", "ipairs",   "next",         "pairs",
@@ -63,6 +65,26 @@ int check_stack(lua_State* L) {
   return 0;
 }
 
+// true: a slice of the host's that is to be passed on; false: one that cannot be; nil: no slice.
+int pass_slice_on(lua_State* L) {
+  switch (Vm::of(L).pass_on(L)) {
+    case Vm::PassOn::Not:
+      return 0;
+    case Vm::PassOn::Yield:
+      lua_pushboolean(L, 1);
+      return 1;
+    case Vm::PassOn::GoOn:
+      lua_pushboolean(L, 0);
+      return 1;
+  }
+  return 0;
+}
+
+int check_wait(lua_State* L) {
+  check_may_wait(L);
+  return 0;
+}
+
 // Collections are the budget's business; a script may look, and may ask in vain.
 int collect_garbage(lua_State* L) {
   const char* what = luaL_optstring(L, 1, "collect");
@@ -83,7 +105,12 @@ void open_coroutines(lua_State* L) {
   lua_pushlightuserdata(L, Vm::wait_mark());
   push_host_threads(L);
   lua_pushcfunction(L, check_stack);
-  lua_call(L, 4, 2);
+  lua_pushcfunction(L, pass_slice_on);
+  lua_pushcfunction(L, check_wait);
+  lua_call(L, 6, 3);
+  lua_pushlightuserdata(L, const_cast<char*>(&kRequireMaker));
+  lua_insert(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
   lua_setglobal(L, "xpcall");
   lua_setglobal(L, "coroutine");
 }
@@ -223,8 +250,26 @@ void fill_sandbox(lua_State* L) {
 
 }  // namespace
 
+void check_may_wait(lua_State* L) {
+  if (lua_isyieldable(L) != 0) return;
+  lua_Debug activation;
+  for (int level = 1; lua_getstack(L, level, &activation) == 1; ++level) {
+    lua_getinfo(L, "Sn", &activation);
+    if (std::strcmp(activation.what, "C") != 0 || activation.name == nullptr) continue;
+    lua_pushstring(L, Vm::of(L).place_of(L).c_str());
+    lua_pushfstring(L, "cannot wait inside a function that '%s' calls", activation.name);
+    lua_concat(L, 2);
+    lua_error(L);
+  }
+  luaL_error(L, "cannot wait here");
+}
+
 void push_host_threads(lua_State* L) {
   push_registry(L, kHostThreads);
+}
+
+void push_require_maker(lua_State* L) {
+  push_registry(L, kRequireMaker);
 }
 
 void push_proxy_table(lua_State* L) {
@@ -241,7 +286,9 @@ void open_libraries(lua_State* L) {
   add_string_library(L);
   lua_getglobal(L, "table");
   add_table_library(L);
-  lua_pop(L, 2);
+  lua_getglobal(L, "os");
+  add_os_library(L);
+  lua_pop(L, 3);
   lua_pushcfunction(L, collect_garbage);
   lua_setglobal(L, "collectgarbage");
   open_coroutines(L);

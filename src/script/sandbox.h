@@ -19,5 +19,7 @@ void push_host_threads(lua_State* L);
 /// Pushes the real table `proxy`; what is added to it, tables of functions included, is seen in
 /// every environment made later.
 void push_proxy_table(lua_State* L);
+/// make_require of lua/coroutine.lua.
+void push_require_maker(lua_State* L);
 
 }  // namespace tidegate::script

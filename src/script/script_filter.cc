@@ -16,6 +16,8 @@ namespace {
 // A top level that runs longer is broken; hooks have the policy's own budget.
 constexpr Duration kLoadBudget = std::chrono::seconds(1);
 
+constexpr Duration kLoadSlice = std::chrono::microseconds(500);
+
 constexpr std::array<const char*, 2> kMissingHooks{"on_request_body", "on_response_body"};
 
 }  // namespace
@@ -53,12 +55,27 @@ void ScriptFilter::release(proxy::FilterCall& call) {
 }
 
 std::string ScriptFilter::load() {
+  std::string error;
+  while (!load_some(false, error)) {
+  }
+  return error;
+}
+
+bool ScriptFilter::load_some(bool sliced, std::string& error) {
   lua_State* L = script_.vm().state();
-  push_new_environment(L);
-  std::string error = run_top_level(L);
+  if (loading_ == nullptr) {
+    push_new_environment(L);
+    error = begin_top_level(L);
+    environment_ = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (!error.empty()) return true;
+  }
+  if (!run_top_level(sliced, error)) return false;
+  loading_ = nullptr;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
+  luaL_unref(L, LUA_REGISTRYINDEX, environment_);
   if (error.empty()) error = find_hooks(L);
   lua_pop(L, 1);
-  return error;
+  return true;
 }
 
 void ScriptFilter::push_new_environment(lua_State* L) {
@@ -69,7 +86,7 @@ void ScriptFilter::push_new_environment(lua_State* L) {
 }
 
 // With the environment on top of the stack.
-std::string ScriptFilter::run_top_level(lua_State* L) {
+std::string ScriptFilter::begin_top_level(lua_State* L) {
   Vm& vm = script_.vm();
   const Chunk& main = script_.generation().main();
   lua_State* thread = vm.take_thread();
@@ -83,17 +100,41 @@ std::string ScriptFilter::run_top_level(lua_State* L) {
   lua_pushvalue(L, -1);
   lua_xmove(L, thread, 1);
   lua_setfenv(thread, -2);
-  script_.running_filter = this;
-  const Vm::Outcome outcome = vm.resume(thread, 0, kLoadBudget);
-  script_.running_filter = nullptr;
-  std::string error;
-  if (outcome == Vm::Outcome::Waits) {
-    error = fmt::format("{}the top level of a script can not wait", vm.place_of(thread));
-  } else if (outcome == Vm::Outcome::Failed) {
-    error = describe_error(vm, thread, kLoadBudget);
+  loading_ = thread;
+  load_left_ = kLoadBudget;
+  return {};
+}
+
+// False: its slice is over.
+bool ScriptFilter::run_top_level(bool sliced, std::string& error) {
+  Vm& vm = script_.vm();
+  if (collecting_) {
+    if (!vm.collect(kLoadSlice)) return false;
+    collecting_ = false;
+    if (vm.nearly_full()) {
+      error = vm.describe_memory_breach(loading_);
+      vm.drop_thread(loading_);
+      return true;
+    }
   }
-  outcome == Vm::Outcome::Done ? vm.give_back_thread(thread) : vm.drop_thread(thread);
-  return error;
+  const uint64_t begin = ticks();
+  vm.name_budget(kLoadBudget);
+  script_.running_filter = this;
+  const Vm::Outcome outcome = vm.resume(loading_, 0, load_left_, sliced ? begin : 0);
+  script_.running_filter = nullptr;
+  load_left_ -=
+      Duration(static_cast<int64_t>(static_cast<double>(ticks() - begin) * nanoseconds_per_tick_));
+  collecting_ = outcome == Vm::Outcome::Collect;
+  if (collecting_ || outcome == Vm::Outcome::Sliced) {
+    if (load_left_ > Duration::zero()) return false;
+    error = vm.describe_cpu_breach(loading_, kLoadBudget);
+  } else if (outcome == Vm::Outcome::Waits) {
+    error = fmt::format("{}the top level of a script can not wait", vm.place_of(loading_));
+  } else if (outcome == Vm::Outcome::Failed) {
+    error = describe_error(vm, loading_, kLoadBudget);
+  }
+  outcome == Vm::Outcome::Done ? vm.give_back_thread(loading_) : vm.drop_thread(loading_);
+  return true;
 }
 
 // With the environment on top of the stack.

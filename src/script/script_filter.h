@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "proxy/filter.h"
 #include "script/lua.h"
+#include "script/slices.h"
 #include "telemetry/metrics.h"
 
 namespace tidegate::script {
@@ -28,6 +29,8 @@ class ScriptFilter final : public proxy::Filter {
   /// Runs the script's top level in an environment of the policy's own and finds its hooks. Empty:
   /// fine, else the error, which begins with file and line where there is one.
   std::string load();
+  /// The same in slices: false, call it again in a later turn; true, done, and `error` says how.
+  bool load_some(bool sliced, std::string& error);
   /// The script could not be loaded in this worker: every request fails as `on_error` says.
   void break_down() { hooks_ = proxy::hook_bit(proxy::Hook::Request), broken_ = true; }
 
@@ -42,6 +45,8 @@ class ScriptFilter final : public proxy::Filter {
   /// Some hook other than `hook` may want the handles again.
   bool has_other_hooks(proxy::Hook hook) const { return (hooks_ & ~proxy::hook_bit(hook)) != 0; }
 
+  SliceShare& share() { return share_; }
+
   /// Bytes that its scripts make the proxy hold for the exchanges under way: texts they have set,
   /// bodies they have read.
   size_t held = 0;
@@ -51,7 +56,8 @@ class ScriptFilter final : public proxy::Filter {
   /// The script can not run: what `on_error` says.
   proxy::Verdict refuse(proxy::FilterCall& call, std::string_view why) const;
   void push_new_environment(lua_State* L);
-  std::string run_top_level(lua_State* L);
+  std::string begin_top_level(lua_State* L);
+  bool run_top_level(bool sliced, std::string& error);
   std::string find_hooks(lua_State* L);
 
   LoadedScript& script_;
@@ -61,6 +67,12 @@ class ScriptFilter final : public proxy::Filter {
   const double nanoseconds_per_tick_;
   proxy::HookSet hooks_ = 0;
   bool broken_ = false;
+  SliceShare share_;
+  // While the top level runs.
+  lua_State* loading_ = nullptr;
+  int environment_ = LUA_NOREF;
+  Duration load_left_{};
+  bool collecting_ = false;
   std::array<int, static_cast<size_t>(proxy::Hook::Count_)> hook_references_;
 };
 

@@ -116,7 +116,7 @@ std::shared_ptr<const Generation> Scripts::make(const Use& use, std::vector<std:
   std::optional<Watch> own;
   Watch& watch = Watch::of_thread() != nullptr ? *Watch::of_thread() : own.emplace(watchdog_);
   telemetry::Registry registry;
-  LoadedScript scratch(generation, watch, registry.add_shard(), 0);
+  LoadedScript scratch(generation, watch, registry.add_shard(), nullptr, 0);
   std::vector<std::string> found = scratch.load();
   if (!found.empty()) {
     errors.insert(errors.end(), found.begin(), found.end());

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "script/sandbox.h"
+#include "script/ticks.h"
 
 namespace tidegate::script {
 namespace {
@@ -16,6 +19,10 @@ namespace {
 constexpr int kRoomyPause = 400;   // up to an eighth of the budget
 constexpr int kNormalPause = 180;  // up to half
 constexpr int kEagerPause = 110;
+
+constexpr size_t kCloseAtOnce = 2 * 1024 * 1024;
+constexpr int kStepMul = 400;  // work in a step: percent of 1 KiB
+constexpr Duration kRoomMaking = std::chrono::milliseconds(2);
 
 const char kWaitMark = 0;
 
@@ -58,6 +65,7 @@ Vm::Vm(Watch& watch, const Limits& limits, std::string name)
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
   memory_.attach(state_);
+  note_live();
   set_pause();
   open_libraries(state_);  // turns the JIT on, so it comes first
   luaJIT_setmode(state_, 0, LUAJIT_MODE_ENGINE | (limits.jit ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
@@ -65,7 +73,12 @@ Vm::Vm(Watch& watch, const Limits& limits, std::string name)
 
 Vm::~Vm() {
   memory_.detach(state_);
-  lua_close(state_);
+  if (memory_.used() <= kCloseAtOnce) {
+    lua_close(state_);
+    return;
+  }
+  // It frees object by object: a large VM would hold the worker up for a tenth of a second.
+  watch_.watchdog().chores().add([state = state_] { lua_close(state); });
 }
 
 void* Vm::wait_mark() {
@@ -104,19 +117,24 @@ void Vm::drop_thread(lua_State* thread) {
   lua_pop(state_, 1);
 }
 
-Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
-  cpu_budget_ = cpu_budget;
+Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget,
+                       uint64_t sliced_from) {
+  cpu_budget_ = std::max(cpu_budget, std::exchange(named_budget_, Duration::zero()));
+  may_slice_ = sliced_from != 0 && !jit_;  // compiled code can be left nowhere
+  sliced_ = wants_collection_ = false;
+  charged_ns_ = 0;
   breach_ = Breach::None;
   running_ = thread;
   stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
   memory_.enforce();
-  watch_.begin(*this, cpu_budget);
+  watch_.begin(*this, cpu_budget, sliced_from);
   const int status = lua_resume(thread, arguments);
   watch_.end();
   memory_.relax();
   after_run();
   if (status == 0) return Outcome::Done;
   if (status == LUA_YIELD) {
+    if (sliced_) return wants_collection_ ? Outcome::Collect : Outcome::Sliced;
     if (lua_gettop(thread) > 0 && lua_touserdata(thread, 1) == wait_mark()) {
       lua_remove(thread, 1);
       return Outcome::Waits;
@@ -133,7 +151,57 @@ Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget) {
 
 void Vm::after_run() {
   if (armed_.load(std::memory_order_relaxed)) disarm();
+  if (memory_.used() > collect_at_) [[unlikely]]
+    collection_due_ = true;
   set_pause();
+}
+
+void Vm::note_live() {
+  live_ = memory_.used();
+  const size_t cap = memory_.cap();
+  collect_at_ = std::max(cap / 4, live_ + (cap - std::min(live_, cap)) / 2);
+  collection_due_ = false;
+}
+
+// LuaJIT's step goes on until it has paid its debt, which grows with every allocation and may be a
+// full cycle's worth. In the smallest steps it is paid at little work.
+void Vm::pay_debt() {
+  lua_gc(state_, LUA_GCSETSTEPMUL, 1);
+  if (lua_gc(state_, LUA_GCSTEP, 0) != 0 && cycles_left_ > 1) --cycles_left_;
+  lua_gc(state_, LUA_GCSETSTEPMUL, kStepMul);
+}
+
+bool Vm::collect(Duration most) {
+  // What died since the cycle under way had marked it is left to the next.
+  if (cycles_left_ == 0) cycles_left_ = 2;
+  const auto until =
+      static_cast<uint64_t>(static_cast<double>(most.count()) / nanoseconds_per_tick());
+  const uint64_t begin = ticks();
+  pay_debt();
+  do {
+    if (lua_gc(state_, LUA_GCSTEP, 0) != 0 && --cycles_left_ == 0) {
+      note_live();
+      return true;
+    }
+  } while (ticks() - begin < until);
+  return false;
+}
+
+// Inside a run that cannot wait for a collection: as much of one as nobody feels.
+bool Vm::make_room(lua_State* L, size_t bytes) {
+  const auto fits = [&] {
+    return bytes <= memory_.cap() && memory_.used() <= memory_.cap() - bytes;
+  };
+  if (memory_.cap() <= kCollectAtOnce || !may_slice_) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return fits();
+  }
+  const auto most =
+      static_cast<uint64_t>(static_cast<double>(kRoomMaking.count()) / nanoseconds_per_tick());
+  const uint64_t begin = ticks();
+  pay_debt();
+  while (!fits() && ticks() - begin < most) lua_gc(L, LUA_GCSTEP, 0);
+  return fits();
 }
 
 void Vm::set_pause() {
@@ -166,30 +234,82 @@ void Vm::arm() {
   lua_sethook(state_, &Vm::on_hook, LUA_MASKCOUNT | LUA_MASKCALL, 1);
 }
 
+void Vm::slice() {
+  if (!may_slice_) return;
+  armed_.store(true, std::memory_order_relaxed);
+  slice_due_.store(true, std::memory_order_relaxed);
+  // Not at calls: LuaJIT cannot yield from there.
+  if (!interrupted.load(std::memory_order_relaxed) && breach_ == Breach::None) {
+    lua_sethook(state_, &Vm::on_hook, LUA_MASKCOUNT, 1);
+  }
+}
+
 void Vm::disarm() {
   lua_sethook(state_, nullptr, 0, 0);
+  slice_due_.store(false, std::memory_order_relaxed);
   armed_.store(false, std::memory_order_relaxed);
   interrupted.store(false, std::memory_order_relaxed);
   memory_.reset();
 }
 
-void Vm::on_hook(lua_State* L, lua_Debug*) {
-  of(L).on_instruction(L);
+void Vm::on_hook(lua_State* L, lua_Debug* activation) {
+  of(L).on_instruction(L, activation->event == LUA_HOOKCOUNT);
 }
 
-void Vm::on_instruction(lua_State* L) {
+void Vm::on_instruction(lua_State* L, bool may_yield) {
+  if (slice_due_.load(std::memory_order_relaxed) && breach_ == Breach::None &&
+      !interrupted.load(std::memory_order_relaxed) && !memory_.met()) {
+    // While one slice's end is on its way through the script's coroutines, no other may begin.
+    if (!may_yield || sliced_) return;
+    return lua_isyieldable(L) != 0 ? end_slice(L) : postpone_slice();
+  }
   if (breach_ == Breach::None && !interrupted.load(std::memory_order_relaxed) &&
-      !memory_.refused()) {
-    lua_gc(L, LUA_GCCOLLECT, 0);
-    if (!interrupted.load(std::memory_order_relaxed) && memory_.used() <= memory_.cap()) {
-      memory_.enforce();
-      lua_sethook(state_, nullptr, 0, 0);
-      // The watchdog may have struck between the look at the flag and the line above.
-      if (interrupted.load(std::memory_order_relaxed)) arm();
-      return;
-    }
+      !memory_.refused() && meet_memory_limit(L, may_yield)) {
+    return;
   }
   raise_breach(L);
+}
+
+// False: the run ends.
+bool Vm::meet_memory_limit(lua_State* L, bool may_yield) {
+  if (memory_.cap() > kCollectAtOnce && may_slice_) {
+    if (!may_yield || sliced_) return true;  // at the next instruction
+    if (lua_isyieldable(L) != 0) {
+      wants_collection_ = true;
+      end_slice(L);
+    }
+  }
+  if (!make_room(L, 0) || interrupted.load(std::memory_order_relaxed)) return false;
+  memory_.enforce();
+  lua_sethook(state_, nullptr, 0, 0);
+  if (slice_due_.load(std::memory_order_relaxed)) slice();
+  // The watchdog may have struck between the look at the flag and the lines above.
+  if (interrupted.load(std::memory_order_relaxed)) arm();
+  return true;
+}
+
+void Vm::end_slice(lua_State* L) {
+  slice_due_.store(false, std::memory_order_relaxed);
+  sliced_ = true;
+  lua_sethook(state_, nullptr, 0, 0);
+  lua_yield(L, 0);
+}
+
+// Inside a C function: try again a little later.
+void Vm::postpone_slice() {
+  sliced_ = false;
+  slice_due_.store(true, std::memory_order_relaxed);
+  armed_.store(true, std::memory_order_relaxed);
+  lua_sethook(state_, &Vm::on_hook, LUA_MASKCOUNT, 1000);
+  // The watchdog may have struck between the look at the flag and the line above.
+  if (interrupted.load(std::memory_order_relaxed)) arm();
+}
+
+Vm::PassOn Vm::pass_on(lua_State* L) {
+  if (!sliced_) return PassOn::Not;
+  if (lua_isyieldable(L) != 0) return PassOn::Yield;
+  postpone_slice();
+  return PassOn::GoOn;
 }
 
 void Vm::raise_breach(lua_State* L) {
@@ -217,13 +337,10 @@ void Vm::note_breach(lua_State* L, Breach breach) {
 }
 
 void Vm::reserve(lua_State* L, size_t bytes) {
-  const auto fits = [&] {
-    return bytes <= memory_.cap() && memory_.used() + bytes <= memory_.cap();
-  };
-  if (fits() || !watch_.running()) return;
-  lua_gc(L, LUA_GCCOLLECT, 0);
-  if (fits()) return;
-  raise_memory(L);
+  const bool fits = bytes <= memory_.cap() && memory_.used() <= memory_.cap() - bytes;
+  if (fits || !watch_.running()) [[likely]]
+    return;
+  if (bytes > memory_.cap() || !make_room(L, bytes)) raise_memory(L);
 }
 
 void Vm::raise_memory(lua_State* L) {
@@ -243,6 +360,11 @@ std::string Vm::place_of(lua_State* thread) const {
   char place[128];
   where(thread, place, sizeof place);
   return place[0] == '\0' ? name_ + ": " : std::string(place);
+}
+
+std::string_view Vm::describe_memory_breach(lua_State* thread) {
+  note_breach(thread, Breach::Memory);
+  return breach_text_;
 }
 
 std::string_view Vm::describe_cpu_breach(lua_State* thread, Duration budget) {

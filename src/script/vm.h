@@ -50,17 +50,42 @@ class Vm final : public Interruptible {
   void drop_thread(lua_State* thread);
 
   enum class Outcome : uint8_t {
-    Done,    // the results are on the thread's stack
-    Waits,   // what was yielded, without the mark, is on the thread's stack
-    Failed,  // see breach() and error_text()
+    Done,     // the results are on the thread's stack
+    Waits,    // what was yielded, without the mark, is on the thread's stack
+    Sliced,   // it is to go on in a later turn, with no arguments
+    Collect,  // the same, once `collect` has ended: its memory is used up, perhaps by garbage
+    Failed,   // see breach() and error_text()
   };
   /// Starts or goes on with a host thread; on its stack: (at the start the function and)
-  /// `arguments`.
-  Outcome resume(lua_State* thread, int arguments, Duration cpu_budget);
+  /// `arguments`. `sliced_from`: ticks() now, if it may be sliced; else 0.
+  Outcome resume(lua_State* thread, int arguments, Duration cpu_budget, uint64_t sliced_from = 0);
+  /// What the error of a CPU breach in the next resume calls the budget, where the run has used a
+  /// part of it before.
+  void name_budget(Duration whole) { named_budget_ = whole; }
   /// Valid after a resume until the next.
   Breach breach() const { return breach_; }
   /// What to tell about a failed thread: the breach, or the error on top of its stack.
   std::string_view error_text(lua_State* thread) const;
+
+  // ---- the collector, between runs ----
+
+  /// There may be enough garbage to matter: `collect` is due.
+  bool collection_due() const { return collection_due_; }
+  /// So much that the next run should wait for it.
+  bool short_of_memory() const { return memory_.used() > memory_.cap() - memory_.cap() / 4; }
+  /// Some garbage may be there: since the last collection, more came to be in use than a sixteenth
+  /// of the budget.
+  bool may_hold_garbage() const { return memory_.used() > live_ + memory_.cap() / 16; }
+  /// Collects for about `most`. True: all that was garbage at the first call is gone.
+  bool collect(Duration most);
+  /// What is garbage now is to be gone too when `collect` says so.
+  void collect_anew() { cycles_left_ = 2; }
+  /// What a full collection has left is all there can be: no run gets far in this VM any more.
+  bool hopeless() const { return live_ > memory_.cap() - memory_.cap() / 16; }
+  bool nearly_full() const { return memory_.used() > memory_.cap() - memory_.cap() / 16; }
+  /// What to tell of a thread that asked for a collection which did not help; valid until the next
+  /// resume.
+  std::string_view describe_memory_breach(lua_State* thread);
 
   /// What to tell of a thread that waits and has no CPU budget left; valid until the next resume.
   std::string_view describe_cpu_breach(lua_State* thread, Duration budget);
@@ -93,18 +118,41 @@ class Vm final : public Interruptible {
   /// Ends the run: memory that the script holds outside of the VM is over its budget.
   [[noreturn]] void raise_memory(lua_State* L);
 
-  void arm() override;  // signal-safe
+  void arm() override;    // signal-safe
+  void slice() override;  // signal-safe
+  /// The function that was called took long, or will have: the run is to be sliced as soon as it
+  /// can be. `nanoseconds` add up over the calls of a slice.
+  void charge(uint32_t nanoseconds) {
+    charged_ns_ += nanoseconds;
+    if (charged_ns_ > kLongCharge && may_slice_) [[unlikely]]
+      slice();
+  }
+  /// For lua/coroutine.lua: how a yield without values is to be passed on.
+  enum class PassOn : uint8_t {
+    Not,    // it is the script's own
+    Yield,  // a slice of the host's, as a yield without values
+    GoOn,   // a slice, but `L` stands inside a C function: resume at once
+  };
+  PassOn pass_on(lua_State* L);
 
  private:
   static constexpr ptrdiff_t kMaxStack = 192 * 1024;
   static constexpr size_t kIdleThreads = 64;
+  static constexpr size_t kCollectAtOnce = 8 * 1024 * 1024;  // a full collection takes about 5 ms
+  static constexpr uint32_t kLongCharge = 500'000;           // nanoseconds
 
   static void on_hook(lua_State* L, lua_Debug* activation);
-  void on_instruction(lua_State* L);
+  void on_instruction(lua_State* L, bool may_yield);
+  void end_slice(lua_State* L);
+  void postpone_slice();
   [[noreturn]] void raise_breach(lua_State* L);
   void note_breach(lua_State* L, Breach breach);
   void on_memory_limit();
+  bool make_room(lua_State* L, size_t bytes);
+  bool meet_memory_limit(lua_State* L, bool may_yield);
   void after_run();
+  void note_live();
+  void pay_debt();
   void set_pause();
   void disarm();
 
@@ -114,12 +162,37 @@ class Vm final : public Interruptible {
   lua_State* running_ = nullptr;  // the host thread
   Memory memory_;
   Duration cpu_budget_{};
+  Duration named_budget_{};
   const char* stack_top_ = nullptr;
   std::atomic<bool> armed_{false};
+  std::atomic<bool> slice_due_{false};
+  bool may_slice_ = false;
+  bool sliced_ = false;  // the run yields because its slice ends
+  uint32_t charged_ns_ = 0;
   Breach breach_ = Breach::None;
+  // Collections: where in one `collect` is, and what the last left in use.
+  unsigned cycles_left_ = 0;
+  bool collection_due_ = false;
+  bool wants_collection_ = false;  // the run, which yields for it
+  size_t live_ = 0;
+  size_t collect_at_ = 0;
   int pause_ = 0;  // of the collector, as set last
   char breach_text_[256] = {};
   std::vector<lua_State*> idle_threads_;
+};
+
+/// Looks at the budget now and then: for loops over the characters of a text.
+class Pace {
+ public:
+  explicit Pace(lua_State* L) : L_(L), vm_(Vm::of(L)) {}
+  void operator()() {
+    if ((++count_ & 4095) == 0) vm_.check(L_);
+  }
+
+ private:
+  lua_State* L_;
+  Vm& vm_;
+  uint32_t count_ = 0;
 };
 
 }  // namespace tidegate::script

@@ -11,12 +11,14 @@
 #include <ctime>
 #include <utility>
 
+#include "script/ticks.h"
+
 #if defined(__SANITIZE_THREAD__)
-// ThreadSanitizer holds signals back until a system call, so in that build alone the watchdog arms a
-// VM from its own thread (see kSignals), which no lock orders with the VM's end. A shipped build
+// ThreadSanitizer holds signals back until a system call, so in that build alone the watchdog arms
+// a VM from its own thread (see kSignals), which no lock orders with the VM's end. A shipped build
 // signals the VM's thread, and has no such access.
 extern "C" const char* __tsan_default_suppressions() {
-  return "race:tidegate::script::Watchdog::look_at\n";
+  return "race:tidegate::script::Watchdog::signal\n";
 }
 #endif
 
@@ -42,9 +44,9 @@ constexpr bool kSignals = true;
 #endif
 
 constexpr auto kBusyPoll = std::chrono::milliseconds(1);
-constexpr auto kIdlePoll = std::chrono::milliseconds(5);
+constexpr auto kIdlePoll = std::chrono::milliseconds(2);
 // After so many polls that saw nothing run, the watchdog sleeps.
-constexpr int kQuietPolls = 20;
+constexpr int kQuietPolls = 50;
 // How long at most where the kernel has no barrier to offer, so that a wake-up can be missed.
 constexpr auto kSleepPoll = std::chrono::milliseconds(50);
 
@@ -79,17 +81,26 @@ Watch* Watch::of_thread() {
 void Watch::on_signal(int) {
   const int saved = errno;
   Watch* watch = t_watch;
-  if (watch != nullptr && watch->running() &&
-      watch->interrupt_.load(std::memory_order_acquire) ==
-          watch->sequence_.load(std::memory_order_relaxed)) {
-    Interruptible& target = *watch->target_.load(std::memory_order_relaxed);
-    target.interrupted.store(true, std::memory_order_relaxed);
-    target.arm();
-  }
+  if (watch != nullptr) watch->interrupt();
   errno = saved;
 }
 
-Watchdog::Watchdog() {
+// In the signal handler.
+void Watch::interrupt() {
+  const uint64_t sequence = sequence_.load(std::memory_order_acquire);
+  if ((sequence & 1) == 0) return;
+  Interruptible& target = *target_.load(std::memory_order_relaxed);
+  if (interrupt_.load(std::memory_order_acquire) == sequence) {
+    target.interrupted.store(true, std::memory_order_relaxed);
+    target.arm();
+  } else if (slice_.load(std::memory_order_acquire) == sequence) {
+    target.slice();
+  }
+}
+
+Watchdog::Watchdog()
+    : slice_ticks_(
+          static_cast<uint64_t>(static_cast<double>(kSlice.count()) / nanoseconds_per_tick())) {
   struct sigaction action {};
   action.sa_handler = &Watch::on_signal;
   action.sa_flags = SA_RESTART;
@@ -145,6 +156,7 @@ void Watchdog::remove(Watch& watch) {
 bool Watchdog::look_at(Watch& watch) {
   const uint64_t sequence = watch.sequence_.load(std::memory_order_acquire);
   if ((sequence & 1) == 0) return false;
+  look_for_slice(watch, sequence);
   const int64_t now = cpu_ns(watch.clock_);
   if (sequence != watch.seen_) {
     // The run began since the last look. Counting from here is generous by one poll at most.
@@ -156,15 +168,27 @@ bool Watchdog::look_at(Watch& watch) {
   if (now - watch.cpu_at_seen_ns_ >= budget) {
     // Sent again at every poll until the run ends, should one signal have had no effect.
     watch.interrupt_.store(sequence, std::memory_order_release);
-    if (kSignals) {
-      pthread_kill(watch.thread_, kSignal);
-    } else if (watch.sequence_.load(std::memory_order_acquire) == sequence) {
-      Interruptible& target = *watch.target_.load(std::memory_order_relaxed);
-      target.interrupted.store(true, std::memory_order_relaxed);
-      target.arm();
-    }
+    signal(watch);
   }
   return true;
+}
+
+// Once is enough: the VM sees to it from there.
+void Watchdog::look_for_slice(Watch& watch, uint64_t sequence) {
+  const uint64_t from = watch.sliced_from_.load(std::memory_order_relaxed);
+  if (from == 0 || watch.slice_.load(std::memory_order_relaxed) == sequence) return;
+  const uint64_t now = ticks();
+  if (now < from || now - from < slice_ticks_) return;
+  watch.slice_.store(sequence, std::memory_order_release);
+  signal(watch);
+}
+
+void Watchdog::signal(Watch& watch) {
+  if (kSignals) {
+    pthread_kill(watch.thread_, kSignal);
+  } else {
+    watch.interrupt();
+  }
 }
 
 // Since the last time this was asked.

@@ -3,44 +3,101 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "telemetry/log.h"
 
 namespace tidegate::script {
 
-WorkerScripts::WorkerScripts(Watchdog& watchdog, telemetry::Shard& shard, unsigned worker)
-    : watch_(watchdog), shard_(shard), worker_(worker) {}
+WorkerScripts::WorkerScripts(Watchdog& watchdog, net::EventLoop& loop, telemetry::Shard& shard,
+                             unsigned worker)
+    : watch_(watchdog), slices_(loop), shard_(shard), worker_(worker) {}
 
 WorkerScripts::~WorkerScripts() = default;
 
-std::unique_ptr<LoadedScript> WorkerScripts::take_current(const Generation* generation) {
-  for (auto& script : current_) {
-    if (script != nullptr && &script->generation() == generation) return std::move(script);
+void WorkerScripts::adopt(const GenerationSet& set) {
+  wanted_ = std::make_shared<const GenerationSet>(set);
+  looked_at_ = 0;
+  while (!load_some(Duration::max())) {
+  }
+  use_wanted();
+}
+
+void WorkerScripts::adopt_in_turns(std::shared_ptr<const GenerationSet> set,
+                                   std::function<void()> done) {
+  wanted_ = std::move(set);
+  looked_at_ = 0;
+  done_.push_back(std::move(done));
+  slices_.schedule(*this);
+}
+
+// What is loaded comes first, what is no longer used goes meanwhile.
+void WorkerScripts::work(Duration most) {
+  if (wanted_ != nullptr && load_some(most)) {
+    use_wanted();
+    slices_.schedule(*this);
+  } else if (wanted_ != nullptr || bury_one()) {
+    slices_.schedule(*this);
+  }
+}
+
+// True: all that is wanted is there.
+bool WorkerScripts::load_some(Duration most) {
+  if (loading_ == nullptr) {
+    auto next = next_to_load();
+    if (next == nullptr) return true;
+    begin_loading(std::move(next));
+    if (most != Duration::max()) return false;  // making a VM is work for a turn
+  }
+  if (!loading_->load_some(most, errors_)) return false;
+  for (const std::string& error : errors_) {
+    // It did load in the scratch VM, so it depends on more than its text.
+    log::error("a script that was checked can not be loaded by a worker",
+               {{"script", loading_->generation().main().name},
+                {"detail", std::string_view(error)},
+                {"worker", worker_}});
+  }
+  errors_.clear();
+  fresh_.push_back(std::move(loading_));
+  return false;
+}
+
+std::shared_ptr<const Generation> WorkerScripts::next_to_load() {
+  const auto serves = [](const Scripts& scripts, const Generation* generation) {
+    return std::ranges::any_of(scripts, [generation](const auto& script) {
+      return &script->generation() == generation && !script->hopeless;
+    });
+  };
+  for (; looked_at_ < wanted_->size(); ++looked_at_) {
+    const auto& generation = (*wanted_)[looked_at_];
+    if (!serves(current_, generation.get()) && !serves(fresh_, generation.get())) return generation;
   }
   return nullptr;
 }
 
-std::unique_ptr<LoadedScript> WorkerScripts::load(
-    const std::shared_ptr<const Generation>& generation) {
-  auto script = std::make_unique<LoadedScript>(generation, watch_, shard_, worker_);
-  for (const std::string& error : script->load()) {
-    // It did load in the scratch VM, so it depends on more than its text.
-    log::error("a script that was checked can not be loaded by a worker",
-               {{"script", generation->main().name}, {"detail", error}, {"worker", worker_}});
-  }
-  return script;
+void WorkerScripts::begin_loading(std::shared_ptr<const Generation> generation) {
+  loading_ =
+      std::make_unique<LoadedScript>(std::move(generation), watch_, shard_, &slices_, worker_);
+  loading_->on_hopeless = [this](LoadedScript& script) { replace(script); };
 }
 
-void WorkerScripts::adopt(const GenerationSet& set) {
-  Scripts next;
-  for (const auto& generation : set) {
-    std::unique_ptr<LoadedScript> script = take_current(generation.get());
-    next.push_back(script != nullptr ? std::move(script) : load(generation));
+void WorkerScripts::use_wanted() {
+  std::unordered_map<const Generation*, std::unique_ptr<LoadedScript>*> at;
+  for (Scripts* scripts : {&current_, &fresh_}) {
+    for (auto& script : *scripts) {
+      if (!script->hopeless) at[&script->generation()] = &script;
+    }
   }
-  for (auto& script : current_) {
-    if (script != nullptr && !script->unused()) old_.push_back(std::move(script));
+  Scripts next;
+  for (const auto& generation : *wanted_) next.push_back(std::move(*at.at(generation.get())));
+  for (Scripts* scripts : {&current_, &fresh_}) {
+    for (auto& script : *scripts) {
+      if (script != nullptr) old_.push_back(std::move(script));
+    }
   }
   current_ = std::move(next);
+  fresh_.clear();
+  wanted_ = nullptr;
   by_policy_.clear();
   for (auto& script : current_) {
     for (ScriptFilter& filter : script->filters()) {
@@ -48,6 +105,38 @@ void WorkerScripts::adopt(const GenerationSet& set) {
       filter.metrics().generation(filter.generation());
     }
   }
+  if (!old_.empty()) slices_.schedule(*this);
+  for (auto& done : std::exchange(done_, {})) done();
+}
+
+// Ending a VM is work for a turn.
+bool WorkerScripts::bury_one() {
+  const auto unused =
+      std::ranges::find_if(old_, [](const auto& script) { return script->unused(); });
+  if (unused == old_.end()) return false;
+  std::swap(*unused, old_.back());
+  old_.pop_back();
+  return true;
+}
+
+void WorkerScripts::replace(LoadedScript& script) {
+  const bool serves =
+      std::ranges::any_of(current_, [&script](const auto& one) { return one.get() == &script; });
+  if (!serves || script.hopeless) return;
+  script.hopeless = true;
+  for (const ScriptFilter& filter : script.filters()) {
+    log::warn("a policy's VM is full for good, and is replaced by a fresh one",
+              {{"policy", filter.name()}, {"worker", worker_}});
+    shard_.counter(telemetry::Family::ScriptReloadsTotal, {filter.name(), "replaced"}).add();
+  }
+  auto set = std::make_shared<GenerationSet>();
+  if (wanted_ != nullptr) *set = *wanted_;
+  if (wanted_ == nullptr) {
+    for (const auto& one : current_) set->push_back(one->shared_generation());
+  }
+  adopt_in_turns(std::move(set), [this] {
+    if (on_replaced) on_replaced();
+  });
 }
 
 proxy::Filter* WorkerScripts::find_filter(std::string_view policy) {
@@ -62,8 +151,7 @@ void WorkerScripts::acquire(proxy::Filter& filter) {
 void WorkerScripts::give_back(proxy::Filter& filter) {
   auto& mine = static_cast<ScriptFilter&>(filter);
   assert(mine.users > 0);
-  if (--mine.users > 0 || old_.empty()) return;
-  std::erase_if(old_, [](const auto& script) { return script->unused(); });
+  if (--mine.users == 0 && !old_.empty()) slices_.schedule(*this);
 }
 
 }  // namespace tidegate::script

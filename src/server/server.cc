@@ -175,7 +175,7 @@ void Server::start_workers(const config::Snapshot& snapshot) {
     telemetry::AccessLog& log =
         access_log_.add(shard.counter(telemetry::Family::AccessLogDroppedTotal));
     workers_.push_back(std::make_unique<Worker>(i, shard, &log, [this, &shard, i] {
-      return std::make_unique<script::WorkerScripts>(watchdog_, shard, i);
+      return std::make_unique<script::WorkerScripts>(watchdog_, workers_[i]->loop(), shard, i);
     }));
     workers_.back()->context().set_endpoints = [this](const std::string& cluster,
                                                       std::vector<config::Endpoint> endpoints) {
@@ -246,10 +246,17 @@ void Server::hand_out(Listeners::Handovers handovers) {
     auto share = std::make_shared<std::vector<ListenerHandover>>(std::move(handovers[i]));
     workers_[i]->post([this, &worker = *workers_[i], pinned = snapshot_, share, first, adopted,
                        generations = scripts_.current()] {
-      scripts_of(worker).adopt(*generations);
-      worker.adopt(pinned, std::move(*share));
-      if (first) ++listening_;
-      adopted->arrive();
+      const auto take_over = [this, &worker, pinned, share, first, adopted] {
+        // A drain that began meanwhile has closed the listeners.
+        if (!worker.context().draining) worker.adopt(pinned, std::move(*share));
+        if (first) ++listening_;
+        adopted->arrive();
+      };
+      script::WorkerScripts& scripts = scripts_of(worker);
+      if (!first) return scripts.adopt_in_turns(generations, take_over);
+      scripts.on_replaced = [&worker] { worker.routes()->refresh_chains(); };
+      scripts.adopt(*generations);
+      take_over();
     });
   }
   if (!first) wait_for_workers(*adopted);

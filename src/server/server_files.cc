@@ -132,9 +132,10 @@ void Server::adopt_generations() {
   const auto adopted = std::make_shared<Countdown>(workers_.size());
   for (const auto& worker : workers_) {
     worker->post([&one = *worker, adopted, generations = scripts_.current()] {
-      scripts_of(one).adopt(*generations);
-      if (one.routes() != nullptr) one.routes()->refresh_chains();
-      adopted->arrive();
+      scripts_of(one).adopt_in_turns(generations, [&one, adopted] {
+        if (one.routes() != nullptr) one.routes()->refresh_chains();
+        adopted->arrive();
+      });
     });
   }
   wait_for_workers(*adopted);

@@ -1,22 +1,45 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Coroutines and xpcall as scripts see them. Runs once per VM, before any script.
+-- Coroutines, xpcall and require as scripts see them. Runs once per VM, before any script.
 --
 -- A wait of the host (proxy.sleep, request:body, ...) is a yield whose first value is `wait`. One that
 -- comes up from a coroutine the script made is passed on to the host, and what the host answers is
--- passed back in, so that waiting works at any depth.
-local native, wait, hosts, check_stack = ...
+-- passed back in, so that waiting works at any depth. So is the end of a slice, a yield without values
+-- that `slice` knows: true, pass it on; false, the script is inside a C function, so go on at once.
+local native, wait, hosts, check_stack, slice, check_wait = ...
 local native_resume, native_yield, native_running = native.resume, native.yield, native.running
+local native_status = native.status
 local create = native.create
-local pcall, error, type, select = pcall, error, type, select
+local pcall, error, type, select, setmetatable = pcall, error, type, select, setmetatable
 
 local function without_ok(_, ...)
   return ...
 end
 
-local function relay(co, ...)
+-- Coroutines that wait for the host inside another: nobody but that one may resume them.
+local passing = setmetatable({}, { __mode = "k" })
+
+local relay
+
+local function resumed(co, ...)
+  passing[co] = nil
+  return relay(co, native_resume(co, ...))
+end
+
+local function pass_on(co, ...)
+  passing[co] = true
+  return resumed(co, native_yield(...))
+end
+
+function relay(co, ...)
   local ok, first = ...
   if ok and first == wait then
-    return relay(co, native_resume(co, native_yield(without_ok(...))))
+    check_wait()
+    return pass_on(co, without_ok(...))
+  end
+  if ok and first == nil then
+    local sliced = slice()
+    if sliced then return pass_on(co) end
+    if sliced == false then return relay(co, native_resume(co)) end
   end
   return ...
 end
@@ -24,8 +47,14 @@ end
 -- The coroutine that runs a hook belongs to the host alone: nobody else may resume it.
 local function resume(co, ...)
   if hosts[co] then return false, "cannot resume the coroutine of a hook" end
+  if passing[co] then return false, "cannot resume non-suspended coroutine" end
   check_stack()
   return relay(co, native_resume(co, ...))
+end
+
+local function status(co)
+  if passing[co] then return "normal" end
+  return native_status(co)
 end
 
 local function raise(ok, ...)
@@ -36,6 +65,7 @@ end
 local function wrap(f)
   local co = create(f)
   return function(...)
+    if passing[co] then error("cannot resume non-suspended coroutine", 2) end
     check_stack()
     return raise(relay(co, native_resume(co, ...)))
   end
@@ -61,11 +91,22 @@ local function xpcall(f, handler, ...)
   return handled(handler, pcall(f, ...))
 end
 
+-- require, of the functions in require.cc. In Lua, so that a module's top level runs in slices. Inside a
+-- hook it runs whole: other hooks may want the module meanwhile.
+local function make_require(find, run_whole, keep)
+  return function(name)
+    local chunk, module, whole = find(name)
+    if not chunk then return module end
+    if whole then return keep(name, run_whole(chunk, name)) end
+    return keep(name, pcall(chunk, name))
+  end
+end
+
 return {
   create = create,
   resume = resume,
   running = running,
-  status = native.status,
+  status = status,
   wrap = wrap,
   yield = native_yield,
-}, xpcall
+}, xpcall, make_require

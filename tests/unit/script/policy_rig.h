@@ -135,12 +135,20 @@ class PolicyRig {
     auto* next = new proxy::RouteTable(shared, worker, pools, shard);
     if (table_ != nullptr) table_->unpin();
     table_ = context->routes = next;
+    worker.on_replaced = [this] { table_->refresh_chains(); };
     return errors;
   }
   /// Workers take over what the scripts have become.
   void adopt() {
     worker.adopt(*scripts.current());
     table_->refresh_chains();
+  }
+  /// The same in the course of turns.
+  void begin_adopting(std::function<void()> done) {
+    worker.adopt_in_turns(scripts.current(), [this, done = std::move(done)] {
+      table_->refresh_chains();
+      done();
+    });
   }
 
   /// A request that has begun, of a client that outlives the rig or is the rig's; ended or not, it
@@ -167,11 +175,19 @@ class PolicyRig {
   Answer get(const std::string& target = "/", const Pairs& headers = {}) {
     RecordingClient& asking = client();
     begin(asking, target, headers).on_request_head(true);
+    run_slices();
     sweep();
     return asking.answer;
   }
   /// One more client; it lives as long as the rig.
   RecordingClient& client() { return clients_.emplace_back(); }
+  /// Turns of the loop, until no run waits for a slice.
+  void run_slices() {
+    while (!worker.slices().idle()) {
+      loop.post([] {});  // a turn with nothing left to do waits for events
+      loop.turn();
+    }
+  }
   /// Two milliseconds pass for the timers.
   void sweep() {
     loop.clock().now();
@@ -190,7 +206,7 @@ class PolicyRig {
   std::unique_ptr<proxy::WorkerContext> context =
       std::make_unique<proxy::WorkerContext>(loop, shard);
   upstream::Pools pools{loop, context->metrics.backend_connections_active};
-  WorkerScripts worker{watchdog, shard, 0};
+  WorkerScripts worker{watchdog, loop, shard, 0};
 
  private:
   proxy::RouteTable* table_ = nullptr;
