@@ -151,11 +151,7 @@ bool is_unreserved(char c) {  // RFC 3986 2.3
 int url_encode(lua_State* L) {
   const std::string_view text = check_text(L);
   Buffer result(L);
-  constexpr size_t kPiece = 16 * 1024;
-  for (size_t at = 0; at < text.size(); at += kPiece) {
-    Vm::of(L).check(L);
-    append_url_encoded(result, text.substr(at, kPiece));
-  }
+  append_url_encoded(L, result, text);
   result.push();
   return 1;
 }
@@ -233,9 +229,11 @@ void add_pair(lua_State* L, const char* name, lua_CFunction encode, lua_CFunctio
 
 }  // namespace
 
-void append_url_encoded(Buffer& to, std::string_view text) {
+void append_url_encoded(lua_State* L, Buffer& to, std::string_view text) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
+  Pace pace(L);
   for (const char c : text) {
+    pace();
     if (is_unreserved(c)) {
       to.append(c);
       continue;

@@ -12,6 +12,6 @@ class Buffer;
 void push_url_decoded(lua_State* L, std::string_view text, bool plus);
 
 /// Appends `text` with all but the unreserved characters (RFC 3986 2.3) as %XX.
-void append_url_encoded(Buffer& to, std::string_view text);
+void append_url_encoded(lua_State* L, Buffer& to, std::string_view text);
 
 }  // namespace tidegate::script

@@ -56,11 +56,11 @@ HookCall& check_args(lua_State* L) {
   return check_self(L, HandleKind::Args);
 }
 
-void append_pair(Buffer& query, std::string_view name, std::string_view value) {
+void append_pair(lua_State* L, Buffer& query, std::string_view name, std::string_view value) {
   if (query.size() > 0) query.append('&');
-  append_url_encoded(query, name);
+  append_url_encoded(L, query, name);
   query.append('=');
-  append_url_encoded(query, value);
+  append_url_encoded(L, query, value);
 }
 
 std::string_view value_at(lua_State* L, int index) {
@@ -101,7 +101,7 @@ int args_add(lua_State* L) {
   const std::string_view value = value_at(L, 3);
   Buffer query(L);
   query.append(query_of(call));
-  append_pair(query, name, value);
+  append_pair(L, query, name, value);
   set_target(L, call, call.exchange().request().path, true, query.view());
   return 0;
 }
@@ -181,10 +181,10 @@ int set_arg(lua_State* L, HookCall& call) {
       if (query.size() > 0) query.append('&');
       query.append(pair);
     } else if (!std::exchange(placed, true)) {
-      append_pair(query, name, value);
+      append_pair(L, query, name, value);
     }
   }
-  if (!placed) append_pair(query, name, value);
+  if (!placed) append_pair(L, query, name, value);
   set_target(L, call, call.exchange().request().path, query.size() > 0, query.view());
   return 0;
 }

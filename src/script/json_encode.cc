@@ -13,10 +13,12 @@ namespace {
 constexpr ApiFunction kEncode{"proxy.json.encode"};
 
 // How many bytes of `text`, from its beginning, are UTF-8 (RFC 3629).
-size_t valid_utf8(std::string_view text) {
+size_t valid_utf8(lua_State* L, std::string_view text) {
+  Pace pace(L);
   const auto byte = [text](size_t i) { return static_cast<unsigned char>(text[i]); };
   size_t i = 0;
   while (i < text.size()) {
+    pace();
     const unsigned char first = byte(i);
     if (first < 0x80) {
       ++i;
@@ -82,7 +84,7 @@ class Encoder {
     size_t size;
     const char* text = lua_tolstring(L_, index, &size);
     text_.append('"');
-    const size_t valid = valid_utf8({text, size});
+    const size_t valid = valid_utf8(L_, {text, size});
     if (valid < size) return broken_string({text, size}, valid);
     escaped({text, size});
     text_.append('"');
@@ -96,7 +98,7 @@ class Encoder {
             "with { invalid_utf8 = \"replace\" }",
             static_cast<int>(valid) + 1);
     }
-    for (; valid < text.size(); valid = valid_utf8(text)) {
+    for (; valid < text.size(); valid = valid_utf8(L_, text)) {
       vm_.check(L_);
       escaped(text.substr(0, valid));
       text_.append("\xef\xbf\xbd");

@@ -45,11 +45,12 @@ class ScriptFilter final : public proxy::Filter {
   /// Some hook other than `hook` may want the handles again.
   bool has_other_hooks(proxy::Hook hook) const { return (hooks_ & ~proxy::hook_bit(hook)) != 0; }
 
-  SliceShare& share() { return share_; }
-
   /// Bytes that its scripts make the proxy hold for the exchanges under way: texts they have set,
   /// bodies they have read.
   size_t held = 0;
+
+  SliceShare& share() { return share_; }
+
   uint32_t users = 0;  // chains that hold it; counted by the WorkerScripts
 
  private:

@@ -61,6 +61,7 @@ lua_State* new_state() {
 Vm::Vm(Watch& watch, const Limits& limits, std::string name)
     : watch_(watch),
       name_(std::move(name)),
+      jit_(limits.jit),
       state_(new_state()),
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {

@@ -158,6 +158,7 @@ class Vm final : public Interruptible {
 
   Watch& watch_;
   const std::string name_;
+  const bool jit_;
   lua_State* state_;
   lua_State* running_ = nullptr;  // the host thread
   Memory memory_;
