@@ -145,6 +145,7 @@ TEST_CASE("L14: what waiting exchanges make the proxy hold is one account of the
       RecordingClient& client = rig.client();
       proxy::Exchange& exchange = rig.begin(client, "/");
       exchange.on_request_head(true);
+      rig.run_slices();
       if (client.answer.status == 0) waiting.push_back(&exchange);
       if (contains(client.answer.body, "script_memory")) ++refused;
     }
