@@ -50,6 +50,19 @@ void where(lua_State* L, char* to, size_t size) {
   to[0] = '\0';
 }
 
+// "script.lua:10: ", the first line of the innermost function that is a script's; or empty. After an
+// allocation was refused, the line at which it stood is lost.
+void where_begun(lua_State* L, char* to, size_t size) {
+  lua_Debug activation;
+  to[0] = '\0';
+  for (int level = 0; lua_getstack(L, level, &activation) == 1; ++level) {
+    lua_getinfo(L, "S", &activation);
+    if (activation.source[0] != '@') continue;
+    std::snprintf(to, size, "%s:%d: ", activation.short_src, std::max(activation.linedefined, 1));
+    return;
+  }
+}
+
 lua_State* new_state() {
   lua_State* L = luaL_newstate();
   if (L == nullptr) throw std::bad_alloc();
@@ -144,8 +157,7 @@ Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget,
     return Outcome::Failed;
   }
   if (status == LUA_ERRMEM && breach_ == Breach::None) {
-    breach_ = Breach::Memory;
-    note_breach(thread, Breach::Memory);
+    note_breach(thread, Breach::Memory, true);
   }
   return Outcome::Failed;
 }
@@ -323,17 +335,23 @@ void Vm::raise_breach(lua_State* L) {
   __builtin_unreachable();
 }
 
-void Vm::note_breach(lua_State* L, Breach breach) {
+void Vm::note_breach(lua_State* L, Breach breach, bool line_is_lost) {
   breach_ = breach;
   char place[128];
-  where(L, place, sizeof place);
+  const char* addition = "";
+  if (line_is_lost) {
+    where_begun(L, place, sizeof place);
+    if (place[0] != '\0') addition = " in the function that begins there";
+  } else {
+    where(L, place, sizeof place);
+  }
   if (place[0] == '\0') std::snprintf(place, sizeof place, "%s: ", name_.c_str());
   if (breach == Breach::Cpu) {
     std::snprintf(breach_text_, sizeof breach_text_, "%sCPU budget of %s exceeded", place,
                   duration_text(cpu_budget_).c_str());
   } else {
-    std::snprintf(breach_text_, sizeof breach_text_, "%smemory budget of %s exceeded", place,
-                  size_text(memory_.cap()).c_str());
+    std::snprintf(breach_text_, sizeof breach_text_, "%smemory budget of %s exceeded%s", place,
+                  size_text(memory_.cap()).c_str(), addition);
   }
 }
 

@@ -146,7 +146,8 @@ class Vm final : public Interruptible {
   void end_slice(lua_State* L);
   void postpone_slice();
   [[noreturn]] void raise_breach(lua_State* L);
-  void note_breach(lua_State* L, Breach breach);
+  /// `line_is_lost`: the run has failed inside an allocation.
+  void note_breach(lua_State* L, Breach breach, bool line_is_lost = false);
   void on_memory_limit();
   bool make_room(lua_State* L, size_t bytes);
   bool meet_memory_limit(lua_State* L, bool may_yield);

@@ -67,7 +67,7 @@ TEST_CASE("a broken version is refused with file and line, and the old one serve
       {"\n\nerror('by itself')", "p.lua:3: by itself"},
       {"local x = nil\nreturn x.y", "p.lua:2:"},
       {"\nwhile true do end", "p.lua:2: CPU budget of 1000 ms"},
-      {"\nlocal s = 'x' while true do s = s .. s end", "p.lua:2: memory budget"},
+      {"\nlocal s = 'x' while true do s = s .. s end", "p.lua:1: memory budget of 16 MiB exceeded in the function"},
       {"local function f() return 1 + f() end\nf()", "p.lua:1: stack overflow"},
       {"\nproxy.sleep(1)", "p.lua:2: the top level of a script can not wait"},
       {"\nfunction on_request_body() end", "p.lua:2: on_request_body is not available"},

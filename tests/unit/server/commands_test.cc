@@ -80,8 +80,8 @@ TEST_CASE("check prints every fault and gives status 2") {
   program.run({"check", "--set", "log.level=loud", "--set", "workers=many"});
   CHECK(program.status == kWrongUsage);
   CHECK(program.err.str() ==
-        "--set log.level=loud: log.level: must be one of debug, info, warn, error, got 'loud'\n"
-        "--set workers=many: workers: expected a whole number, got 'many'\n");
+        "--set log.level: log.level: must be one of debug, info, warn, error, got 'loud'\n"
+        "--set workers: workers: expected a whole number, got 'many'\n");
 }
 
 TEST_CASE("check gives status 2 when a script does not compile") {
