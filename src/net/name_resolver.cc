@@ -21,19 +21,25 @@ namespace {
 // So many names that nobody answers for keep no other waiting.
 constexpr int kMostThreads = 16;
 
-/// Runs `task` on a thread that nobody waits for. Signals belong to the control thread.
-void run_detached(std::function<void()> task) {
+/// Runs `task` on a thread that nobody waits for. Signals belong to the control thread. False: the
+/// system has no thread to give.
+[[nodiscard]] bool run_detached(std::function<void()> task) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool runs = true;
   try {
     std::thread(std::move(task)).detach();
   } catch (const std::system_error&) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
+    runs = false;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return runs;
+}
+
+NameAnswer no_thread(const std::string& name) {
+  return tl::unexpected("cannot resolve " + name + ": the system has no thread for it");
 }
 
 }  // namespace
@@ -42,17 +48,17 @@ struct NameResolver::Shared {
   std::mutex mutex;
   std::condition_variable answered;
   std::deque<std::string> waiting;
-  std::vector<std::pair<std::string, NameAnswer>> answers;
+  Answers answers;
   int threads = 0;
   EventLoop* loop;  // null: the resolver has gone
-  OnAnswer on_answer;
+  OnAnswers on_answers;
   LookUp look_up;
 };
 
-NameResolver::NameResolver(EventLoop& loop, OnAnswer on_answer, LookUp look_up)
+NameResolver::NameResolver(EventLoop& loop, OnAnswers on_answers, LookUp look_up)
     : shared_(std::make_shared<Shared>()) {
   shared_->loop = &loop;
-  shared_->on_answer = std::move(on_answer);
+  shared_->on_answers = std::move(on_answers);
   shared_->look_up = std::move(look_up);
 }
 
@@ -69,13 +75,20 @@ void NameResolver::ask(const std::string& name) {
     if (shared_->threads == kMostThreads) return;
     ++shared_->threads;
   }
-  try {
-    run_detached([shared = shared_] { work(shared); });
-  } catch (const std::system_error& error) {
-    const std::lock_guard lock(shared_->mutex);
-    // What waits is for the threads that there are; without any, the next `ask` tries again.
-    --shared_->threads;
+  if (run_detached([shared = shared_] { work(shared); })) return;
+  const std::lock_guard lock(shared_->mutex);
+  // What waits is for the threads that there are. Without any it would wait for ever.
+  if (--shared_->threads > 0 || shared_->waiting.empty()) return;
+  for (std::string& one : std::exchange(shared_->waiting, {})) {
+    NameAnswer answer = no_thread(one);
+    shared_->answers.emplace_back(std::move(one), std::move(answer));
   }
+  shared_->loop->post([shared = shared_] { pass_on(*shared); });
+}
+
+void NameResolver::keep_only(const std::set<std::string>& names) {
+  const std::lock_guard lock(shared_->mutex);
+  std::erase_if(shared_->waiting, [&](const std::string& name) { return !names.contains(name); });
 }
 
 // A thread ends when nothing waits: names are looked up now and then, not all the time.
@@ -97,13 +110,13 @@ void NameResolver::work(const std::shared_ptr<Shared>& shared) {
 
 // In the loop's thread, to which the resolver belongs: it cannot go meanwhile.
 void NameResolver::pass_on(Shared& shared) {
-  std::vector<std::pair<std::string, NameAnswer>> answers;
+  Answers answers;
   {
     const std::lock_guard lock(shared.mutex);
     if (shared.loop == nullptr) return;
     answers = std::exchange(shared.answers, {});
   }
-  for (auto& [name, answer] : answers) shared.on_answer(name, std::move(answer));
+  if (!answers.empty()) shared.on_answers(std::move(answers));
 }
 
 bool NameResolver::wait_until(TimePoint until) {
@@ -130,7 +143,8 @@ NameAnswer NameResolver::look_up_within(const std::string& name, Duration limit)
   if (const auto ip = IpAddress::parse(name)) return std::vector{*ip};
   auto promise = std::make_shared<std::promise<NameAnswer>>();
   auto answer = promise->get_future();
-  run_detached([promise, name] { promise->set_value(system_look_up(name)); });
+  const bool asked = run_detached([promise, name] { promise->set_value(system_look_up(name)); });
+  if (!asked) return no_thread(name);
   if (answer.wait_for(limit) == std::future_status::ready) return answer.get();
   return tl::unexpected("cannot resolve " + name + ": no answer yet");
 }

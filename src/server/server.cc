@@ -78,7 +78,7 @@ Server::Server(const config::Source& source)
       ticket_keys_(std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now())),
       control_(0, control_registry_.add_shard(), nullptr,
                [] { return std::make_unique<NoFilters>(); }),
-      names_(control_.loop(), [this](const std::string& name) { on_name(name); }),
+      names_(control_.loop(), [this](const std::set<std::string>& names) { on_names(names); }),
       discovery_(control_.loop(), cells_, source.environment(), names_,
                  [this](const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
                    set_endpoints(cluster, std::move(specs));
@@ -192,6 +192,7 @@ void Server::start_workers(const config::Snapshot& snapshot) {
 
 std::vector<std::string> Server::apply(config::Snapshot snapshot) {
   std::vector<std::string> errors;
+  names_in_doubt_ = true;  // those of what goes, or of this if it is refused
   upstream::ask_for_names(snapshot, names_);
   if (!threads_.empty()) names_.settle_within(kNamesWithin);
   auto endpoints =
@@ -276,68 +277,6 @@ void Server::wait_for_discovery() {
   if (late) log::warn("DNS is slow: serving begins with the endpoints that are known");
 }
 
-void Server::set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs) {
-  if (draining_) return;
-  const auto& clusters = snapshot_->config.clusters;
-  const auto at = std::ranges::find(clusters, cluster, &config::Cluster::name);
-  if (at == clusters.end()) return;
-  upstream::EndpointSet all = snapshot_->endpoints;
-  const auto index = static_cast<size_t>(at - clusters.begin());
-  upstream::Endpoints& present = all[index];
-  upstream::Endpoints wanted = upstream::make_endpoints(std::move(specs), &present);
-  if (wanted == present) return;
-  log::info("endpoints changed",
-            {{"cluster", cluster}, {"before", present.size()}, {"now", wanted.size()}});
-  if (!threads_.empty()) upstream::warm_up(wanted, present, control_.loop().now());
-  drained_endpoints_.update(cluster, present, wanted, control_.loop().now());
-  present = std::move(wanted);
-  const auto shared = std::make_shared<const upstream::Endpoints>(present);
-  snapshot_ = std::make_shared<const proxy::SharedSnapshot>(*snapshot_, std::move(all));
-  const auto ring = snapshot_->rings[index];
-  update_health_checks();
-  for (const auto& worker : workers_) {
-    worker->post([&one = *worker, cluster, shared, ring] {
-      if (one.routes() != nullptr) one.routes()->set_endpoints(cluster, *shared, ring);
-    });
-  }
-}
-
-void Server::set_script_endpoints(const std::string& cluster,
-                                  std::vector<config::Endpoint> endpoints) {
-  if (draining_) return;
-  const config::Cluster* settings = snapshot_->config.find_cluster(cluster);
-  if (settings == nullptr) return;
-  by_script_.insert(cluster);
-  set_endpoints(cluster, upstream::resolve_names(*settings, endpoints, names_));
-}
-
-void Server::on_name(const std::string& name) {
-  if (snapshot_ == nullptr || draining_) return;
-  const auto before = snapshot_;
-  for (size_t i = 0; i < before->config.clusters.size(); ++i) {
-    auto specs = upstream::moved(before->endpoints[i], name, names_);
-    if (!specs.empty()) set_endpoints(before->config.clusters[i].name, std::move(specs));
-  }
-}
-
-// What a script has set holds until the configuration says something else than it did.
-void Server::keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to) {
-  std::set<std::string> kept;
-  for (const std::string& name : by_script_) {
-    const config::Cluster* now = snapshot.find_cluster(name);
-    const config::Cluster* before = snapshot_->config.find_cluster(name);
-    const auto same = [](const config::Endpoint& a, const config::Endpoint& b) {
-      return a.url == b.url && a.weight == b.weight && a.tags == b.tags;
-    };
-    if (now == nullptr || before == nullptr || now->dns || !now->file.empty()) continue;
-    if (!std::ranges::equal(now->endpoints, before->endpoints, same)) continue;
-    to[static_cast<size_t>(now - snapshot.clusters.data())] =
-        snapshot_->endpoints[static_cast<size_t>(before - snapshot_->config.clusters.data())];
-    kept.insert(name);
-  }
-  by_script_ = std::move(kept);
-}
-
 Fallible<std::function<void()>> Server::open_admin(const config::Admin& config) {
   if (!config.address) return [] {};
   auto shared = std::make_shared<const proxy::SharedSnapshot>(admin_snapshot(*config.address),
@@ -416,6 +355,7 @@ std::vector<std::string> Server::reload() {
 void Server::each_second() {
   rates_.sample(control_.loop().now());
   registry_.sweep();
+  forget_unused_names();
   ticket_keys_->rotate(control_.loop().now());
   std::erase_if(retired_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
   control_.loop().timers().arm(second_, std::chrono::seconds(1));

@@ -58,10 +58,14 @@ class Server {
   void wait_for_discovery();
   /// All workers use these endpoints for attempts to come.
   void set_endpoints(const std::string& cluster, std::vector<upstream::EndpointSpec> specs);
+  /// The same for several at once, by index in the configuration.
+  using SpecsByCluster = std::map<size_t, std::vector<upstream::EndpointSpec>>;
+  void set_endpoints(SpecsByCluster changes);
   /// The same, by a script's wish.
   void set_script_endpoints(const std::string& cluster, std::vector<config::Endpoint> endpoints);
-  /// The endpoints that are connected to by this name have other addresses.
-  void on_name(const std::string& name);
+  /// The endpoints that are connected to by these names have other addresses.
+  void on_names(const std::set<std::string>& names);
+  void forget_unused_names();
   void spare_descriptors();
   void keep_script_endpoints(const config::Snapshot& snapshot, upstream::EndpointSet& to);
   void wait_for_workers(Countdown& adopted);
@@ -135,6 +139,7 @@ class Server {
   std::atomic<size_t> listening_{0};  // workers that accept
   size_t drained_ = 0;
   bool reload_due_ = false;
+  bool names_in_doubt_ = false;  // some may be of no endpoint any more
   bool draining_ = false;
   bool stopped_ = false;
 };

@@ -10,11 +10,15 @@
 #include "net/descriptors.h"
 #include "net/name_resolver.h"
 #include "server/commands.h"
+#include "server/name_check.h"
 #include "server/server.h"
 #include "telemetry/log.h"
 
 namespace tidegate::server {
 namespace {
+
+// Longer than name servers take that answer at all.
+constexpr auto kNamesWithin = std::chrono::seconds(5);
 
 int64_t unix_now() {
   return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
@@ -204,35 +208,6 @@ void Server::warn_of_doubts(const proxy::SharedSnapshot& snapshot) {
   }
 }
 
-namespace {
-
-/// A warning for each endpoint whose name does not resolve here and now.
-void look_names_up(const config::Snapshot& snapshot, std::vector<std::string>& warnings) {
-  constexpr auto kWithin = std::chrono::seconds(5);
-  const auto until = std::chrono::steady_clock::now() + kWithin;
-  std::map<std::string, std::string> known;  // why not; empty: it resolves
-  for (const config::Cluster& cluster : snapshot.clusters) {
-    for (const config::Endpoint& endpoint : cluster.endpoints) {
-      const config::OutboundProxy* proxy = config::outbound_proxy_for(cluster, endpoint);
-      const config::Address& address = proxy == nullptr ? endpoint.address : proxy->address;
-      if (address.is_unix) continue;
-      auto [at, is_new] = known.emplace(address.host, "");
-      if (is_new) {
-        const Duration left = until - std::chrono::steady_clock::now();
-        const auto answer = net::NameResolver::look_up_within(
-            address.host, std::max<Duration>(left, Duration::zero()));
-        if (!answer) at->second = answer.error();
-      }
-      if (at->second.empty()) continue;
-      warnings.push_back(fmt::format("{}:{}: clusters.{}: {}; until it does, the endpoint is down",
-                                     endpoint.origin.file, endpoint.origin.line, cluster.name,
-                                     at->second));
-    }
-  }
-}
-
-}  // namespace
-
 CheckedFiles check_files(const config::Snapshot& snapshot) {
   CheckedFiles checked;
   const auto keys = std::make_shared<net::TlsTicketKeys>(std::chrono::steady_clock::now());
@@ -240,7 +215,8 @@ CheckedFiles check_files(const config::Snapshot& snapshot) {
   const auto addresses = address_faults(snapshot);
   checked.faults.insert(checked.faults.end(), addresses.begin(), addresses.end());
   checked.warnings = proxy::doubtful_certificates(snapshot, contexts, unix_now());
-  look_names_up(snapshot, checked.warnings);
+  const auto doubts = doubtful_names(snapshot, kNamesWithin);
+  checked.warnings.insert(checked.warnings.end(), doubts.begin(), doubts.end());
   return checked;
 }
 

@@ -17,10 +17,7 @@ Names::Names(net::EventLoop& loop, OnChange on_change, net::NameResolver::LookUp
     : loop_(loop),
       on_change_(std::move(on_change)),
       resolver_(
-          loop,
-          [this](const std::string& name, net::NameAnswer answer) {
-            on_answer(name, std::move(answer));
-          },
+          loop, [this](net::NameResolver::Answers answers) { on_answers(std::move(answers)); },
           std::move(look_up)),
       timer_([](void* self) { static_cast<Names*>(self)->ask_again(); }, this) {}
 
@@ -31,8 +28,14 @@ std::vector<IpAddress> Names::addresses_of(const std::string& name) {
   return entry.addresses;
 }
 
-void Names::renew(const std::set<std::string>& in_use) {
+void Names::keep_only(const std::set<std::string>& in_use) {
   std::erase_if(entries_, [&](const auto& known) { return !in_use.contains(known.first); });
+  resolver_.keep_only(in_use);
+  arm();
+}
+
+void Names::renew(const std::set<std::string>& in_use) {
+  keep_only(in_use);
   for (auto& [name, entry] : entries_) {
     if (!entry.asking) ask(name, entry);
   }
@@ -54,9 +57,18 @@ void Names::ask(const std::string& name, Entry& entry) {
   resolver_.ask(name);
 }
 
-void Names::on_answer(const std::string& name, net::NameAnswer answer) {
+void Names::on_answers(net::NameResolver::Answers answers) {
+  std::set<std::string> changed;
+  for (auto& [name, answer] : answers) {
+    if (take(name, std::move(answer))) changed.insert(name);
+  }
+  arm();
+  if (!changed.empty()) on_change_(changed);
+}
+
+bool Names::take(const std::string& name, net::NameAnswer answer) {
   const auto at = entries_.find(name);
-  if (at == entries_.end()) return;  // forgotten meanwhile
+  if (at == entries_.end()) return false;  // forgotten meanwhile
   Entry& entry = at->second;
   entry.asking = false;
   const bool first = !std::exchange(entry.answered, true);
@@ -70,7 +82,7 @@ void Names::on_answer(const std::string& name, net::NameAnswer answer) {
     }
     const unsigned doublings = std::min(entry.failures++, kMostDoublings);
     entry.again = loop_.now() + kFirstPause * (1 << doublings);
-    return arm();
+    return false;
   }
   if (entry.failures > 0) log::info("a name resolves again", {{"name", name}});
   entry.failures = 0;
@@ -79,9 +91,9 @@ void Names::on_answer(const std::string& name, net::NameAnswer answer) {
     return answer->size() == entry.addresses.size() &&
            std::ranges::is_permutation(*answer, entry.addresses);
   };
-  if (same()) return;
+  if (same()) return false;
   entry.addresses = std::move(*answer);
-  on_change_(name);
+  return true;
 }
 
 void Names::ask_again() {

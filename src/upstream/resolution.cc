@@ -76,9 +76,16 @@ std::set<std::string> names_of(const EndpointSet& set) {
   return names;
 }
 
-std::vector<EndpointSpec> moved(const Endpoints& endpoints, const std::string& name, Names& names) {
+std::vector<EndpointSpec> moved(const Endpoints& endpoints, const std::set<std::string>& changed,
+                                Names& names) {
+  // Literal addresses are not among the names that change.
+  const auto moves = [&](const ListedEndpoint& one) {
+    return !dialled(*one).is_unix && changed.contains(dialled(*one).host);
+  };
+  // Most clusters have none of them: nothing is copied before that is known.
+  if (std::ranges::none_of(endpoints, moves)) return {};
   std::vector<EndpointSpec> specs;
-  bool any = false;
+  specs.reserve(endpoints.size());
   for (const ListedEndpoint& one : endpoints) {
     EndpointSpec& spec = specs.emplace_back();
     spec.config = {one->config.url,      one->config.scheme, one->config.address,
@@ -87,11 +94,8 @@ std::vector<EndpointSpec> moved(const Endpoints& endpoints, const std::string& n
     spec.certified_name = one->certified_name;
     spec.proxy = one->proxy;
     spec.tunnelled = one->tunnelled;
-    const bool moves = is_name(dialled(*one)) && dialled(*one).host == name;
-    spec.resolved = moves ? addresses_of(dialled(*one), names) : one->resolved;
-    any = any || moves;
+    spec.resolved = moves(one) ? addresses_of(dialled(*one), names) : one->resolved;
   }
-  if (!any) specs.clear();
   return specs;
 }
 

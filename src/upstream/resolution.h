@@ -20,9 +20,10 @@ std::vector<EndpointSpec> resolve_names(const config::Cluster& cluster,
 void ask_for_names(const config::Snapshot& snapshot, Names& names);
 /// The names that these are connected to by; of literal addresses none.
 std::set<std::string> names_of(const EndpointSet& set);
-/// The same endpoints, with those that are connected to by `name` at the addresses that it has now.
-/// Nothing: none is.
-std::vector<EndpointSpec> moved(const Endpoints& endpoints, const std::string& name, Names& names);
+/// The same endpoints, with those that are connected to by one of `changed` at the addresses that
+/// it has now. Nothing: none is.
+std::vector<EndpointSpec> moved(const Endpoints& endpoints, const std::set<std::string>& changed,
+                                Names& names);
 
 /// The endpoints that a snapshot begins with: those it names, resolved as above; of a cluster that
 /// is to be discovered, those that the cluster of that name has in `previous`, until more is known.

@@ -4,7 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <pthread.h>
+
+#include <atomic>
 #include <mutex>
+#include <thread>
 
 #include "upstream/resolution.h"
 
@@ -50,13 +54,39 @@ struct Rig {
   NameServers servers;
   net::EventLoop loop;
   std::vector<std::string> changed;
-  Names names{loop, [this](const std::string& name) { changed.push_back(name); },
+  int batches = 0;
+  Names names{loop,
+              [this](const std::set<std::string>& those) {
+                ++batches;
+                changed.insert(changed.end(), those.begin(), those.end());
+              },
               servers.look_up()};
 
   void turn_until(const std::function<bool()>& done) {
     for (int turns = 0; turns < 1000 && !done(); ++turns) loop.turn();
     REQUIRE(done());
   }
+};
+
+/// Meanwhile no thread can be made: the stack that each is to have fits no address space.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    pthread_attr_init(&huge);
+    pthread_attr_setstacksize(&huge, size_t{1} << 50);
+    REQUIRE(pthread_setattr_default_np(&huge) == 0);
+    pthread_attr_destroy(&huge);
+  }
+  ~NoThreads() {
+    end();
+    pthread_attr_destroy(&before_);
+  }
+  void end() { pthread_setattr_default_np(&before_); }
+
+ private:
+  pthread_attr_t before_;
 };
 
 config::Endpoint endpoint(const std::string& host) {
@@ -118,7 +148,7 @@ TEST_CASE("O5: what waits for a name waits no longer than it wants to") {
   std::unique_lock nobody_answers(*silent);
   net::EventLoop loop;
   Names names(
-      loop, [](const std::string&) {},
+      loop, [](const std::set<std::string>&) {},
       [silent](const std::string&) -> net::NameAnswer {
         const std::lock_guard lock(*silent);
         return tl::unexpected(std::string("late"));
@@ -143,10 +173,79 @@ TEST_CASE("C6: an endpoint without addresses is down, and moves when its name re
   rig.servers.say("a.test", {"10.0.0.1"});
   rig.names.renew({"a.test"});
   rig.turn_until([&] { return !rig.changed.empty(); });
-  CHECK(moved(before, "b.test", rig.names).empty());
-  const auto after = make_endpoints(moved(before, "a.test", rig.names), &before);
+  CHECK(moved(before, {"b.test"}, rig.names).empty());
+  const auto after = make_endpoints(moved(before, {"a.test"}, rig.names), &before);
   CHECK(after[0]->healthy);
   CHECK(after[0]->resolved.front().to_string() == "10.0.0.1:80");
   CHECK(after[0]->authority == "a.test");
   CHECK(after[1].endpoint == before[1].endpoint);
+}
+
+TEST_CASE("C6: answers that have come together are told of once") {
+  Rig rig;
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = "n" + std::to_string(i) + ".test";
+    rig.servers.say(name, {"10.0.0.1"});
+    (void)rig.names.addresses_of(name);
+  }
+  for (int spins = 0; spins < 100'000 && rig.servers.asked() < 40; ++spins)
+    std::this_thread::yield();
+  REQUIRE(rig.servers.asked() == 40);
+  rig.turn_until([&] { return rig.names.settled(); });
+  CHECK(rig.changed.size() == 40);
+  CHECK(rig.batches < 40);
+}
+
+TEST_CASE("C6: names that are of no endpoint any more are not asked for again") {
+  Rig rig;
+  rig.servers.say("kept.test", {"10.0.0.1"});
+  (void)rig.names.addresses_of("kept.test");
+  (void)rig.names.addresses_of("gone.test");
+  rig.turn_until([&] { return rig.names.settled(); });
+  rig.names.keep_only({"kept.test"});
+  CHECK(rig.names.size() == 1);
+  CHECK(rig.names.addresses_of("kept.test").size() == 1);
+  // The other would be asked for in a second: one that comes later is, it is not.
+  rig.changed.clear();
+  (void)rig.names.addresses_of("late.test");
+  rig.turn_until([&] { return rig.names.settled(); });
+  rig.servers.say("gone.test", {"10.0.0.2"});
+  rig.servers.say("late.test", {"10.0.0.3"});
+  rig.turn_until([&] { return !rig.changed.empty(); });
+  CHECK(rig.changed == std::vector<std::string>{"late.test"});
+}
+
+TEST_CASE("C6: names that still wait for a lookup when they go are not looked up") {
+  const auto silent = std::make_shared<std::mutex>();
+  const auto asked = std::make_shared<std::atomic<int>>(0);
+  std::unique_lock nobody_answers(*silent);
+  net::EventLoop loop;
+  Names names(
+      loop, [](const std::set<std::string>&) {},
+      [silent, asked](const std::string&) -> net::NameAnswer {
+        ++*asked;
+        const std::lock_guard lock(*silent);
+        return tl::unexpected(std::string("late"));
+      });
+  for (int i = 0; i < 500; ++i) (void)names.addresses_of("n" + std::to_string(i) + ".test");
+  names.keep_only({});
+  CHECK(names.size() == 0);
+  (void)names.addresses_of("last.test");
+  nobody_answers.unlock();
+  names.settle_within(10s);
+  CHECK(names.settled());
+  CHECK(*asked < 50);  // as many as there are threads, and the last
+}
+
+TEST_CASE("C6: where the system has no thread, a name has failed and is asked for again") {
+  NoThreads none;
+  Rig rig;
+  rig.servers.say("a.test", {"10.0.0.1"});
+  CHECK(rig.names.addresses_of("a.test").empty());
+  rig.turn_until([&] { return rig.names.settled(); });
+  CHECK(rig.servers.asked() == 0);
+  CHECK_FALSE(net::NameResolver::look_up_within("localhost", 10s));
+  none.end();
+  rig.turn_until([&] { return !rig.changed.empty(); });  // after a pause of a second
+  CHECK(rig.names.addresses_of("a.test").size() == 1);
 }
