@@ -14,7 +14,7 @@ struct Mark {
   int column = 0;
 
   const std::string& name() const;
-  std::string to_string() const;  // "tidegate.yaml:12:5", "--set admin.address=x"
+  std::string to_string() const;  // "tidegate.yaml:12:5", "--set admin.address"
 };
 
 /// One fault in a configuration.

@@ -36,8 +36,9 @@ struct Endpoint {
   std::string host;       // its name
   std::string certified_name;  // what its certificate must be for, unless `tls.sni` says
   std::string authority;  // Host for `host: origin`: name[:port] as in the URL
-  /// Of `proxy` if there is one; tried in order. Empty: the name does not resolve, and the endpoint
-  /// is never healthy; once it does, another takes its place.
+  /// Of `proxy` if there is one; tried in order. Empty: the name has not been answered for yet, or
+  /// does not resolve; the endpoint is never healthy, and once its name has addresses, or others
+  /// than before, another endpoint takes its place.
   std::vector<net::SocketAddress> resolved;
   std::optional<config::OutboundProxy> proxy;
   bool tunnelled = false;  // by CONNECT through it; else requests go to it in absolute form

@@ -476,7 +476,7 @@ def test_wrong_endpoints_of_a_script_raise(origins, scripted, connect, given, sa
 def test_a_script_can_not_overrule_dns(dns, tidegate, connect):
     dns.set("users.test", a=["127.0.0.1"])
     config = by_dns(dns, 8080)
-    config["policies"] = {"policy": {"script": "policy.lua"}}
+    config["policies"] = {"policy": {"script": "policy.lua", "clusters": ["origin"]}}
     config["default_policies"] = ["policy"]
     proxy = tidegate(config, {"policy.lua": SETTER})
     response = connect(proxy).post("/set", b'["http://10.0.0.1"]')
