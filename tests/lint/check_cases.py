@@ -13,7 +13,7 @@ import sys
 import tree
 
 TABLE = "tests/CASES.md"
-ROW = re.compile(r"^\| ([LCHO]\d+) \| (.+?) \| (.+?) \|$")
+ROW = re.compile(r"^\| ([LCHO]\d+) \| (.+?) \|(.*)\|$")
 NAMES = [
     re.compile(r"\bdef test_([lcho]\d+)(?=_)"),
     re.compile(r'\bTEST_CASE(?:_FIXTURE)?\([^"]*"([LCHO]\d+)(?=[ :])'),

@@ -97,6 +97,21 @@ TREES = {
             "src/README.md:2: `Bogus` names Bogus",
         ],
     ),
+    "check_cases.py": (
+        {
+            "tests/CASES.md": "| case | what | tests |\n|---|---|---|\n| L1 | one | `a_test.py` |\n| L2 | two | `a_test.py` |\n"
+            "| H1 | three | `b_test.cc` |\n| C1 | four |  |\n",
+            "tests/a_test.py": "def test_l1_works():\n    pass\ndef test_o9_is_not_listed():\n    pass\n",
+            "tests/b_test.cc": 'TEST_CASE("H1: works") {}\nTEST_CASE("L1: works") {}\n',
+        },
+        [
+            "tests/CASES.md:3: case L1 has a test in b_test.cc",
+            "tests/CASES.md:4: case L2 has no test",
+            "tests/CASES.md:4: a_test.py has no test of case L2",
+            "tests/CASES.md:6: case C1 has no test",
+            "tests/CASES.md:0: a_test.py tests case O9",
+        ],
+    ),
 }
 
 
