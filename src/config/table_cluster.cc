@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clusters, endpoints, pools; policies and budgets.
+#include "base/limits.h"
 #include "config/table.h"
 
 namespace tidegate::config {
@@ -149,7 +150,7 @@ const Section& cluster_section() {
           .field("connect_timeout", &Cluster::connect_timeout, duration(1ms, 1h),
                  "Longest wait for a connection to an endpoint.")
           .field("max_response_header_bytes", &Cluster::max_response_header_bytes,
-                 narrow<uint32_t>(size(256, 16 << 20)),
+                 narrow<uint32_t>(size(256, kMostHeaderBytes)),
                  "All headers of a response together; over it: 502.")
           .field("max_response_header_count", &Cluster::max_response_header_count,
                  count32(1, 10'000), "Number of headers of a response; over it: 502.")

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "config/table.h"
 
 namespace tidegate::config {
@@ -189,7 +190,8 @@ const Section& listener_section() {
           .field("max_request_line", &Listener::max_request_line,
                  narrow<uint32_t>(size(64, 1 << 20)), "Longest request line; over it: 414.")
           .field("max_header_bytes", &Listener::max_header_bytes,
-                 narrow<uint32_t>(size(256, 16 << 20)), "All headers together; over it: 431.")
+                 narrow<uint32_t>(size(256, kMostHeaderBytes)),
+                 "All headers together; over it: 431.")
           .field("max_header_count", &Listener::max_header_count, count32(1, 10'000),
                  "Number of headers; over it: 431.")
           .field("underscores_in_headers", &Listener::underscores_in_headers, flag(),

@@ -364,7 +364,7 @@ void Exchange::on_exchange_timeout() {
 void Exchange::on_downstream_drained() {
   if (!origin_paused_ && response_body_.empty()) return;
   if (downstream_ != nullptr && downstream_->write_blocked(stream_)) return;
-  if (response_started_) response_body_ = {};
+  if (response_started_) response_body_ = std::string();  // `= {}` would keep the memory
   if (!origin_paused_) return;
   origin_paused_ = false;
   attempt_->resume();

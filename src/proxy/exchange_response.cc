@@ -327,7 +327,7 @@ void Exchange::set_response_body(std::string_view body) {
   if (request_.method == http::Method::Head) response_->body = http::BodyKind::None;
   if (response_from_origin_) {
     response_replaced_ = true;
-    response_body_ = {};
+    response_body_ = std::string();  // `= {}` would keep the memory
   }
 }
 

@@ -61,7 +61,7 @@ size_t Exchange::replay_limit() const {
 void Exchange::drop_replay() {
   keep_for_replay_ = false;
   body_lost_ = true;
-  body_ = {};
+  body_ = std::string();  // `= {}` would keep the memory
 }
 
 bool Exchange::retry_failure(ErrorCode code) {
@@ -227,7 +227,7 @@ void Exchange::forget_response() {
   response_ = nullptr;
   response_from_origin_ = origin_complete_ = origin_paused_ = response_replaced_ = false;
   response_filters_ran_ = false;
-  response_body_ = {};
+  response_body_ = std::string();  // `= {}` would keep the memory
   origin_error_ = ErrorCode::None;
   failure_ = {};
 }

@@ -77,7 +77,7 @@ void Opening::read_proxy_header(std::string_view bytes) {
   const bool done = parsed.state == net::ProxyParse::Done;
   transport_.take((done ? parsed.size : waiting_.size()) - before);
   if (!done) return;
-  waiting_ = {};
+  waiting_ = std::string();  // `= {}` would keep the memory
   header_due_ = false;
   transport_.peek(false);
   arm(listener_.config.head_timeout);

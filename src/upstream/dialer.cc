@@ -116,7 +116,8 @@ void Dialer::introduce() {
 void Dialer::secure() {
   const Pool::Settings& settings = pool_.settings();
   if (settings.tls == nullptr) return owner_.on_dialed();
-  const bool http1 = settings.http1_only || pool_.http1_learnt();
+  as_learnt_ = pool_.http1_learnt();
+  const bool http1 = settings.http1_only || as_learnt_;
   auto tls = settings.tls->connect(settings.tls_name, pool_.tls_session(), http1);
   if (tls == nullptr) {
     transport_.close();
@@ -127,6 +128,13 @@ void Dialer::secure() {
 }
 
 void Dialer::on_secured(const net::TlsFailure* failure) {
+  // HTTP/2 was offered before another connection learnt that the origin wants HTTP/1.1.
+  const bool crossed =
+      failure == nullptr && !as_learnt_ && pool_.http1_learnt() && transport_.tls()->alpn() == "h2";
+  if (crossed) {
+    transport_.close();
+    return owner_.on_dial_failed(ErrorCode::StreamRefused, "the origin asks for HTTP/1.1");
+  }
   if (failure == nullptr && agreed()) return owner_.on_dialed();
   const bool http1_only = pool_.settings().http1_only;
   const net::TlsFailure disagreed{
@@ -135,6 +143,7 @@ void Dialer::on_secured(const net::TlsFailure* failure) {
                            : "the origin does not agree on HTTP/2 (ALPN)"};
   const net::TlsFailure& why = failure == nullptr ? disagreed : *failure;
   transport_.close();
+  if (as_learnt_ && why.no_protocol) pool_.forget_http1();
   // That it speaks HTTP/2 alone is no fault of the endpoint; whatever else fails may be.
   const bool no_upgrades = http1_only && why.no_protocol;
   owner_.on_dial_failed(no_upgrades ? ErrorCode::UpgradeUnsupported : why.code, why.detail);
@@ -144,7 +153,7 @@ void Dialer::on_secured(const net::TlsFailure* failure) {
 bool Dialer::agreed() const {
   const Pool::Settings& settings = pool_.settings();
   if (settings.http1_only) return transport_.tls()->alpn() == "http/1.1";
-  if (pool_.http1_learnt()) return transport_.tls()->alpn() != "h2";
+  if (as_learnt_) return transport_.tls()->alpn() != "h2";
   return settings.protocol != Pool::Protocol::Http2 || transport_.tls()->alpn() == "h2";
 }
 

@@ -65,10 +65,11 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   net::Transport& transport_;
   Pool& pool_;
   Owner& owner_;
-  Timer timer_;            // of one address, while others are left
-  size_t first_;           // index of the address that was tried first
-  size_t tried_ = 0;       // addresses
-  bool way_open_ = false;  // bytes go to the origin, through the proxy if there is one
+  Timer timer_;             // of one address, while others are left
+  size_t first_;            // index of the address that was tried first
+  size_t tried_ = 0;        // addresses
+  bool way_open_ = false;   // bytes go to the origin, through the proxy if there is one
+  bool as_learnt_ = false;  // HTTP/1.1 alone was offered, since the origin has asked for it
   std::unique_ptr<TunnelRequest> tunnel_;  // while the proxy is asked
 };
 

@@ -66,7 +66,7 @@ Pool::Protocol Pool::protocol_of(std::string_view name) {
 
 void Pool::forget_streams() {
   // Where ALPN will tell, one connection finds out; if it is HTTP/1, the others follow at once.
-  const bool many = settings_.protocol == Protocol::Http2 || (by_alpn() && !http1_learnt_);
+  const bool many = settings_.protocol == Protocol::Http2 || (by_alpn() && !http1_learnt());
   streams_expected_ = many ? kStreamsExpected : 1;
 }
 
@@ -89,8 +89,8 @@ void Pool::configure(Settings settings, std::string proxy_header) {
   settings_ = std::move(settings);
   introduce_by(std::move(proxy_header));
   if (other || !same_tls) {
-    upgrades_apart_ = http1_learnt_ = false;
-    no_upgrades_until_ = {};
+    upgrades_apart_ = false;
+    no_upgrades_until_ = http1_until_ = {};
     forget_streams();
   }
   if (!same_tls) forget_tls();
@@ -133,12 +133,20 @@ bool Pool::learn_http1() {
                      {{"endpoint", endpoint_->address}});
     return false;
   }
-  if (std::exchange(http1_learnt_, true)) return true;
-  log::info("an origin asks for HTTP/1.1, and gets it from now on",
+  // An origin may be replaced, or told otherwise, so it is asked again from time to time.
+  constexpr Duration kHolds = std::chrono::minutes(5);
+  if (http1_learnt()) return true;
+  http1_until_ = now() + kHolds;
+  log::info("an origin asks for HTTP/1.1, and gets it for five minutes",
             {{"endpoint", endpoint_->address}});
   forget_streams();
   forget_tls();
   return true;
+}
+
+void Pool::forget_http1() {
+  http1_until_ = {};
+  forget_streams();
 }
 
 // What was verified by other rules is neither resumed nor used for a further request.

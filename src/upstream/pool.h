@@ -111,11 +111,13 @@ class Pool {
   void note_no_upgrades();
 
   /// The origin, which agreed on HTTP/2 by ALPN, wants HTTP/1.1 (RFC 9113 7, HTTP_1_1_REQUIRED):
-  /// from now on nothing else is offered, and connections of HTTP/2 carry no further stream. False:
+  /// for a while nothing else is offered, and connections of HTTP/2 carry no further stream. False:
   /// the configured protocol allows no other.
   bool learn_http1();
-  /// That was learnt.
-  bool http1_learnt() const { return http1_learnt_; }
+  /// That was learnt, not long ago.
+  bool http1_learnt() { return now() < http1_until_; }
+  /// The origin does not agree on HTTP/1.1 either, so what was learnt holds no longer.
+  void forget_http1();
 
   /// A connection to open a stream on, now; nullptr: `wait`. `fresh`: a new one is wanted, if one
   /// may be made.
@@ -178,8 +180,8 @@ class Pool {
   size_t streams_expected_;  // of a connection that is being made
   bool reached_ = false;     // some connection was made
   bool upgrades_apart_ = false;
-  bool http1_learnt_ = false;
   TimePoint no_upgrades_until_{};
+  TimePoint http1_until_{};
   std::unique_ptr<Pool> tunnels_;
   std::unique_ptr<Pool> upgrades_;
 };

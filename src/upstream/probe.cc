@@ -47,6 +47,7 @@ void Probe::on_connection(Connection& connection) {
 }
 
 void Probe::on_connection_failed(ErrorCode code) {
+  if (code == ErrorCode::StreamRefused) return again();  // by HTTP/1.1, as the pool has learnt
   fail(code);
 }
 
@@ -119,7 +120,11 @@ void Probe::on_response_error(ErrorCode code) {
   state_ = State::Idle;
   const bool other_protocol = code == ErrorCode::StreamRefused && connection_->asks_for_http1();
   if (!other_protocol || !pool_->learn_http1()) return finish(describe(code).token);
-  // That is no fault of the endpoint: the same check, by HTTP/1.1, in the time that is left.
+  again();
+}
+
+// What the origin refused is no fault of the endpoint: the same check, in the time that is left.
+void Probe::again() {
   state_ = State::Waiting;
   refused_ = pool_->wait(*this);
   if (refused_ != ErrorCode::None) loop_.timers().arm(timer_, kSoon);

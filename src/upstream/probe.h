@@ -51,6 +51,7 @@ class Probe final : private PoolWaiter, private http::ResponseReceiver {
   void on_response_body(std::string_view bytes) override;
   void on_response_end() override;
   void on_response_error(ErrorCode code) override;
+  void again();
   void send_request();
   void send_grpc_message();
   void judge();

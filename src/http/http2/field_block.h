@@ -12,8 +12,9 @@ namespace tidegate::http::http2 {
 
 /// The header block that a session is receiving, field by field. What the limits do not allow is
 /// counted and not held, so that a small block can not unfold into much memory (RFC 9113 10.5.1).
-/// Cookies, which may come in crumbs (RFC 9113 8.2.3), count as one field. Texts are nghttp2's own,
-/// referenced until `clear`.
+/// Cookies, which may come in crumbs (RFC 9113 8.2.3), count as one field; what bounds their number
+/// is that each after the first counts as 32 bytes more than its texts (RFC 9113 6.5.2). Texts are
+/// nghttp2's own, referenced until `clear`.
 class FieldBlock {
  public:
   struct Field {
@@ -29,6 +30,7 @@ class FieldBlock {
   ~FieldBlock() { clear(); }
 
   void add(nghttp2_rcbuf* name, nghttp2_rcbuf* value, const Limits& limits);
+  /// Keeps the memory that usual blocks need.
   void clear();
   /// Gives the memory back as well.
   void release();

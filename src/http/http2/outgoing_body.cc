@@ -40,7 +40,7 @@ void OutgoingBody::keep() {
 }
 
 void OutgoingBody::clear() {
-  kept_ = {};
+  kept_ = std::string();  // `= {}` would keep the memory
   at_ = 0;
   lent_ = {};
 }

@@ -320,7 +320,7 @@ void Session::produce(bool blocked) {
   if (open_.empty() && !spent_.empty()) {
     // An idle connection keeps nothing.
     output_.settle();
-    spent_ = {};
+    spent_ = std::vector<std::string>();  // `= {}` would keep the memory
   }
   check_over();
 }

@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "base/limits.h"
 #include "http/http2/memory.h"
 #include "http/http2/session.h"
 
@@ -13,9 +14,10 @@ constexpr size_t kFrameHeader = 9;
 // nghttp2 counts resets by the wall clock; FrameBudget does it by work.
 constexpr uint64_t kNoResetLimit = uint64_t{1} << 40;
 constexpr size_t kMaxSettings = 32;  // entries of one frame
-// Bytes of one header block to be sent, before compression. What was accepted, by whatever limits
-// and with what scripts have added, can go out; nghttp2 would stop at 64 KiB.
-constexpr size_t kMaxBlock = size_t{1} << 20;
+// Bytes of one header block to be sent, as nghttp2 bounds it: the texts, and 12 bytes for each
+// field. What was accepted can go out, by whatever limits, and as much again that scripts have
+// added; nghttp2 would stop at 64 KiB.
+constexpr size_t kMaxBlock = 2 * kMostHeaderBytes;
 // nghttp2 counts reads of a CONTINUATION's header too; Session counts the frames themselves.
 constexpr size_t kNoContinuationLimit = size_t{1} << 20;
 

@@ -45,8 +45,9 @@ TEST_CASE("H3: however many they are, they count as one field") {
 TEST_CASE("H3: the limits hold for all else, and for the bytes of cookies") {
   Limits limits;
   limits.header_bytes = 10'000;
-  for (const std::string& refused : {request(1, 120, 120), request(1, 2, 106), request(1, 1, 101),
-                                     request(1, 10, 0, std::string(1000, 'x'))}) {
+  for (const std::string& refused :
+       {request(1, 120, 120), request(1, 2, 106), request(1, 1, 101),
+        request(1, 10, 0, std::string(1000, 'x')), request(1, 300, 0, "")}) {
     ServerRecord server({}, limits);
     answer_all(server);
     server.begin();

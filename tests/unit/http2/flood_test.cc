@@ -92,6 +92,11 @@ TEST_CASE("floods end with ENHANCE_YOUR_CALM, and bind no memory") {
          return frame(kHeaders, kEndStream | kEndHeaders, 2 * n + 1,
                       literals(get_fields()) + repeat(literals({{"a", ""}}), 3000));
        }},
+      {"empty crumbs of a cookie by the thousand (H3)", 100,
+       [](uint32_t n) {
+         return frame(kHeaders, kEndStream | kEndHeaders, 2 * n + 1,
+                      literals(get_fields()) + repeat(literals({{"cookie", ""}}), 3000));
+       }},
   };
   for (const Attack& attack : attacks) {
     CAPTURE(std::string(attack.what));
@@ -136,6 +141,29 @@ TEST_CASE("a small block that unfolds into much (an HPACK bomb) is dropped as it
   CHECK_FALSE(server.has(3));
   CHECK(server.sent() == "GOAWAY last 3 ENHANCE_YOUR_CALM\n");
   CHECK(most < before + kMost);  // 64 MB if it were unfolded
+}
+
+TEST_CASE("H3: a request in many crumbs, or fields, leaves nothing behind on its connection") {
+  Limits limits;
+  limits.header_count = 1500;
+  for (const std::string name : {"cookie", "x"}) {
+    CAPTURE(name);
+    size_t before = 0;
+    // The first one fills what the thread keeps for all connections.
+    for (int connection = 0; connection < 2; ++connection) {
+      ServerRecord server({}, limits);
+      answer_all(server);
+      server.begin();
+      server.feed(get(1));
+      server.forget();
+      before = heap();
+      server.feed(frame(kHeaders, kEndStream | kEndHeaders, 3,
+                        literals(get_fields()) + repeat(literals({{name, ""}}), 1400)));
+      REQUIRE(server.sent().ends_with("HEADERS 3 :status=200 content-length=0 END\n"));
+      server.forget();
+      if (connection == 1) CHECK(heap() < before + 48 * 1024);
+    }
+  }
 }
 
 TEST_CASE("acknowledgements that the client does not read are bounded") {

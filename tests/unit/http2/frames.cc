@@ -5,6 +5,7 @@
 
 #include <array>
 #include <stdexcept>
+#include <utility>
 
 namespace tidegate::http::http2 {
 namespace {
@@ -151,7 +152,7 @@ std::vector<Frame> FrameReader::read(std::string_view bytes) {
     bytes_.erase(0, kMagic.size());
     magic_ = false;
   }
-  std::vector<Frame> frames;
+  std::vector<Frame> frames = std::exchange(begun_, {});
   while (bytes_.size() >= kHeaderSize) {
     const size_t size = read32(bytes_) >> 8;
     if (bytes_.size() < kHeaderSize + size) break;
@@ -171,6 +172,11 @@ std::vector<Frame> FrameReader::read(std::string_view bytes) {
     if (last.type == kHeaders && (last.flags & kEndHeaders) != 0) {
       last.fields = inflate(last.payload);
     }
+  }
+  if (!frames.empty() && frames.back().type == kHeaders &&
+      (frames.back().flags & kEndHeaders) == 0) {
+    begun_.push_back(std::move(frames.back()));
+    frames.pop_back();
   }
   return frames;
 }

@@ -89,7 +89,7 @@ class FrameReader {
   explicit FrameReader(bool from_client);
   ~FrameReader();
 
-  /// Takes the frames that are complete.
+  /// Takes the frames that are complete; a header block in several is one, given when it has ended.
   std::vector<Frame> read(std::string_view bytes);
   size_t waiting() const { return bytes_.size(); }
 
@@ -98,6 +98,7 @@ class FrameReader {
 
   nghttp2_hd_inflater* inflater_ = nullptr;
   std::string bytes_;
+  std::vector<Frame> begun_;  // the HEADERS of a block that goes on
   bool magic_;
 };
 

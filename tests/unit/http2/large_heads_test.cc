@@ -2,14 +2,16 @@
 // Header blocks that are long to send: whole, or an error that both ends hear of.
 #include <doctest/doctest.h>
 
+#include "base/limits.h"
 #include "unit/http2/client_record.h"
 #include "unit/http2/server_record.h"
 
 namespace tidegate::http::http2 {
 namespace {
 
-constexpr size_t kLong = 200 * 1024;      // more than nghttp2 sends by itself
-constexpr size_t kTooLong = 1024 * 1024;  // with what stands around it, more than this codec sends
+constexpr size_t kLong = 200 * 1024;           // more than nghttp2 sends by itself
+constexpr size_t kLongest = kMostHeaderBytes;  // what the widest limits let in
+constexpr size_t kTooLong = 2 * kLongest;  // with what stands around it, more than this codec sends
 
 /// Fields of about `size` bytes in all.
 FieldTexts fields_of(size_t size) {
@@ -41,6 +43,35 @@ TEST_CASE("L15: a long response head goes out whole") {
     CHECK((sent[0].flags & kEndStream) != 0);
   }
   CHECK(server.codec.idle());
+}
+
+TEST_CASE("L15: what the widest limits accept can be sent, and what scripts add to it") {
+  FieldTexts fields = fields_of(kLongest);
+  fields.insert(fields.end(), 1000, {"x-added", std::string(1000, 'a')});
+  SUBCASE("response") {
+    ServerRecord server;
+    server.begin();
+    server.feed(get(1));
+    server.call(1).answer(200, {}, fields);
+    server.flush();
+    while (server.codec.has_more()) server.flush();
+    const std::vector<Frame> sent = server.frames();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].fields.size() == 2 + fields.size());
+    CHECK(server.codec.idle());
+  }
+  SUBCASE("request") {
+    ClientRecord client;
+    client.begin();
+    ClientRecord::Call& call = client.open();
+    add(call.request.headers, fields);
+    call.send_head(true);
+    client.flush();
+    while (client.codec.has_more()) client.flush();
+    const std::vector<Frame> sent = client.frames();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].fields.size() == 4 + fields.size());
+  }
 }
 
 TEST_CASE("L15: a response whose head is too long to send is reset, not left hanging") {
