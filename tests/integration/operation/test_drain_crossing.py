@@ -4,7 +4,6 @@ import signal
 import socket
 import struct
 import threading
-import time
 
 import pytest
 
@@ -13,23 +12,32 @@ from support import h2frames as h2
 from support.h2 import H2Client
 from support.h2frames import DATA, GET, GOAWAY, PING, RawH2, headers
 
-SOON = 2.5  # seconds: "within two", and what a busy machine adds
+LATE = "60s"  # a drain timeout longer than any wait here: what ends, ends before it
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), scaled(5)).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 @pytest.fixture
 def held_drain(make_origin, proxy_to, connect):
-    """`held_drain(**config)` gives a proxy; `.drain()` sends SIGTERM while a request keeps it from ending."""
+    """`held_drain(**config)` gives a proxy; `.drain()` sends SIGTERM while a request keeps it from ending,
+    and returns when all workers have heard of it."""
     release = threading.Event()
     origin = make_origin().otherwise(body=b"fine", may_break=True)
     origin.on("/held", lambda exchange: (exchange.wait(release, 20), exchange.reply(body=b"held")))
 
     def start(**config):
-        proxy = proxy_to(origin, **config)
+        proxy = proxy_to(origin, drain_timeout=LATE, **config)
 
         def drain():
             proxy.signal(signal.SIGTERM)
-            proxy.wait_for_log(message="draining")
-            time.sleep(0.05)  # the workers hear of it behind the log line
+            # A worker's listeners close when it has told its connections.
+            eventually(lambda: not listens(proxy.port()), what="the listeners are closed")
         proxy.drain = drain
         return proxy
 
@@ -117,15 +125,14 @@ def test_o6_a_client_that_stays_silent_is_not_waited_for(held_drain, authority, 
     proxy = held_drain()
     _, close = first_request(kind, proxy, authority)
     eventually(lambda: proxy.metrics()("proxy_client_connections_active") == 1)
-    begin = time.monotonic()
     proxy.signal(signal.SIGTERM)
-    assert proxy.wait_for_exit() == 0
-    assert time.monotonic() - begin < scaled(SOON)
+    assert proxy.wait_for_exit() == 0  # with the client's side still open
+    proxy.wait_for_log(message="drained")
     close()
 
 
-@pytest.mark.parametrize("pause", [0, 0.2])
-def test_h1_a_client_that_acknowledges_no_ping_holds_no_drain_up(held_drain, pause):
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "after a round trip"])
+def test_h1_a_client_that_acknowledges_no_ping_holds_no_drain_up(held_drain, later):
     """SIGTERM while a stream is open; the stream ends."""
     proxy = held_drain()
     with RawH2(proxy.port()) as client:
@@ -133,15 +140,14 @@ def test_h1_a_client_that_acknowledges_no_ping_holds_no_drain_up(held_drain, pau
         held_drain.origin.wait_for_requests(1)
         proxy.drain()
         assert client.until([PING]) is not None  # never answered
-        time.sleep(pause)
+        if later:
+            client.send(h2.frame(PING, 0, 0, b"anything"))
+            assert client.until([PING])[3] == b"anything"
         held_drain.release()
         assert client.until([DATA])[3] == b"held"
-        begin = time.monotonic()
         assert struct.unpack("!II", client.until([GOAWAY])[3][:8]) == (1, 0)
         assert client.until([]) is None
-        assert time.monotonic() - begin < scaled(2)
         assert proxy.wait_for_exit() == 0  # with the client's side still open
-        assert time.monotonic() - begin < scaled(SOON)
 
 
 def test_h1_the_last_stream_may_end_long_after_its_exchange(held_drain):
@@ -154,10 +160,8 @@ def test_h1_the_last_stream_may_end_long_after_its_exchange(held_drain):
         assert client.until([PING]) is not None
         client.send(h2.window_update(1, 100))
         assert client.until([DATA])[3] == b"ne"
-        begin = time.monotonic()
         assert struct.unpack("!II", client.until([GOAWAY])[3][:8]) == (1, 0)
         assert client.until([]) is None
-        assert time.monotonic() - begin < scaled(2)
     assert proxy.wait_for_exit() == 0
 
 
