@@ -65,7 +65,7 @@ def test_a_request_body_that_stands_still_is_given_up(origin, proxy_to, connect)
 
 
 def test_a_slow_but_steady_body_is_waited_for(origin, proxy_to, connect):
-    client = connect(proxy_to(origin, listener={"body_timeout": "400ms"}))
+    client = connect(proxy_to(origin, listener={"body_timeout": "400ms", "body_min_rate": 0}))
     client.send_head("POST", "/", {"Content-Length": "10"})
     for byte in b"0123456789":
         client.expect_silence(0.1)
