@@ -5,9 +5,13 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <thread>
 
 #include "net/descriptors.h"
 #include "net/keep_alive.h"
@@ -19,22 +23,43 @@ namespace {
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kBacklog = 4096;
 constexpr auto kRetryAfter = std::chrono::milliseconds(50);
+// Binding the sockets of all workers takes a few milliseconds.
+constexpr auto kClaimWithin = std::chrono::milliseconds(500);
 
 }  // namespace
 
 Fallible<void> check_free(const SocketAddress& address) {
   const OwnedFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto failed = [&](const char* why) {
+    return tl::unexpected("cannot listen on " + address.to_string() + ": " + why);
+  };
+  if (!fd) return failed(std::strerror(errno));
   const int on = 1;
   // Connections that a former process left must not count.
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (address.family() == AF_INET6) {
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   }
-  if (fd && ::bind(fd.get(), address.raw(), address.length()) == 0) return {};
-  const bool taken = errno == EADDRINUSE;
-  return tl::unexpected(
-      "cannot listen on " + address.to_string() + ": " +
-      (taken ? "another process or another listener does" : std::strerror(errno)));
+  if (::bind(fd.get(), address.raw(), address.length()) == 0) return {};
+  return failed(errno == EADDRINUSE ? "another process or another listener does"
+                                    : std::strerror(errno));
+}
+
+// An abstract socket: as ports are, it is of the network namespace, and it goes with the process.
+OwnedFd claim_port(uint16_t port) {
+  OwnedFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un claim{};
+  claim.sun_family = AF_UNIX;
+  const std::string name =
+      "tidegate-port-" + std::to_string(::geteuid()) + "-" + std::to_string(port);
+  name.copy(claim.sun_path + 1, sizeof claim.sun_path - 1);
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  const auto until = std::chrono::steady_clock::now() + kClaimWithin;
+  while (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&claim), length) != 0 &&
+         errno == EADDRINUSE && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return fd;
 }
 
 Fallible<OwnedFd> open_listener(const SocketAddress& address) {

@@ -18,7 +18,12 @@ Fallible<OwnedFd> open_listener(const SocketAddress& address);
 SocketAddress local_address(int fd);
 /// Whether nobody listens on `address`, nor on all addresses at its port: SO_REUSEPORT alone would
 /// share it with another process of the same user, each of which gets a part of the connections.
+/// That it is free holds until `claim_port` ends.
 Fallible<void> check_free(const SocketAddress& address);
+/// While what this gives is open, no other process of this user gets past `claim_port` with the
+/// same port: of two that start at once, one finds the other's listener. Waits, but only for a
+/// moment: who holds it too long is ignored, since any program could.
+OwnedFd claim_port(uint16_t port);
 
 /// Accepts client connections on one socket in one loop. Out of descriptors, of which some are
 /// reserved (net/descriptors.h), it stops accepting for a moment instead of spinning; what is

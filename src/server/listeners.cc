@@ -47,6 +47,8 @@ Fallible<Listeners::Entry> Listeners::open(const config::Listener& listener, siz
   if (listener.address.is_unix) return open_unix(listener, index, to);
   auto address = first_address(listener.address);
   if (!address) return tl::unexpected(in_listener(listener, address.error()));
+  net::OwnedFd claim;  // until all sockets listen
+  if (address->port() != 0) claim = net::claim_port(address->port());
   // What this process listens on already gives way to the new configuration, or collides with it.
   if (address->port() != 0 && !is_ours(*address)) {
     if (const auto free = net::check_free(*address); !free) {

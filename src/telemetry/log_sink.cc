@@ -13,17 +13,22 @@ constexpr auto kLook = std::chrono::milliseconds(50);
 }  // namespace
 
 void LogSink::sink_it_(const spdlog::details::log_msg& message) {
-  line_.assign(message.payload.data(), message.payload.size());
+  // What is torn ends here, so that it takes no whole line with it.
+  line_ = torn_ ? "\n" : "";
+  line_.append(message.payload.data(), message.payload.size());
   line_ += '\n';
   std::string_view rest = line_;
   while (!rest.empty()) {
     const ssize_t written = file_->write(rest);
     if (written < 0 || (written == 0 && !wait_writable())) {
       lost_.fetch_add(1, std::memory_order_relaxed);
+      const size_t taken = line_.size() - rest.size();
+      if (taken > 0) torn_ = line_[taken - 1] != '\n';
       return;
     }
     rest.remove_prefix(static_cast<size_t>(written));
   }
+  torn_ = false;
 }
 
 bool LogSink::wait_writable() const {

@@ -35,6 +35,7 @@ class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   const std::shared_ptr<telemetry::LogFile> file_;
   std::string line_;
+  bool torn_ = false;  // the target has the beginning of a line that was lost
   std::atomic<Clock::rep> limit_{Clock::time_point::max().time_since_epoch().count()};
   std::atomic<uint64_t> lost_{0};
 };

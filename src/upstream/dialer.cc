@@ -10,6 +10,7 @@ Dialer::Dialer(net::Transport& transport, Pool& pool, Owner& owner)
       pool_(pool),
       owner_(owner),
       timer_([](void* self) { static_cast<Dialer*>(self)->on_address_timeout(); }, this),
+      fallback_(pool.endpoint().fallback.get()),
       first_(pool.endpoint().good_address.load(std::memory_order_relaxed)) {
   transport_.handle_with(*this);
 }
@@ -18,14 +19,20 @@ bool Dialer::start() {
   return connect_next();
 }
 
+size_t Dialer::address_count() const {
+  return pool_.endpoint().resolved.size() + (fallback_ ? 1 : 0);
+}
+
 // 1.
 bool Dialer::connect_next() {
   const auto& addresses = pool_.endpoint().resolved;
   timer_.disarm();
-  while (tried_ < addresses.size()) {
-    if (!transport_.connect(addresses[(first_ + tried_++) % addresses.size()])) continue;
-    if (tried_ < addresses.size()) {
-      const auto share = pool_.settings().connect_timeout / addresses.size();
+  const size_t count = address_count();
+  while (tried_ < count) {
+    const size_t index = (first_ + tried_++) % count;
+    if (!transport_.connect(index < addresses.size() ? addresses[index] : *fallback_)) continue;
+    if (tried_ < count) {
+      const auto share = pool_.settings().connect_timeout / count;
       transport_.loop().timers().arm(timer_, share);
     }
     return true;
@@ -51,7 +58,7 @@ void Dialer::on_connected(bool ok) {
   if (ok) {
     timer_.disarm();
     Endpoint& endpoint = pool_.endpoint();
-    const size_t index = (first_ + tried_ - 1) % endpoint.resolved.size();
+    const size_t index = (first_ + tried_ - 1) % address_count();
     if (index != first_) endpoint.good_address.store(static_cast<uint32_t>(index));
     return by_tunnel() ? ask_for_tunnel() : introduce();
   }

@@ -52,6 +52,7 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   void on_connected(bool ok) override;
   void on_secured(const net::TlsFailure* failure) override;
   bool connect_next();
+  size_t address_count() const;
   bool by_tunnel() const;
   void on_address_timeout();
   void ask_for_tunnel();
@@ -65,7 +66,8 @@ class Dialer final : public net::Deferred, private net::Transport::Handler {
   net::Transport& transport_;
   Pool& pool_;
   Owner& owner_;
-  Timer timer_;             // of one address, while others are left
+  Timer timer_;  // of one address, while others are left
+  const std::optional<net::SocketAddress> fallback_;
   size_t first_;            // index of the address that was tried first
   size_t tried_ = 0;        // addresses
   bool way_open_ = false;   // bytes go to the origin, through the proxy if there is one

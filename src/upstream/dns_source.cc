@@ -2,6 +2,8 @@
 #include "upstream/dns_source.h"
 
 #include <algorithm>
+#include <array>
+#include <unordered_map>
 
 #include "base/random.h"
 #include "config/values.h"
@@ -50,31 +52,46 @@ bool is_v4(const EndpointSpec& spec) {
   return spec.resolved.front().ip().is_v4();
 }
 
-/// Of SRV another host or port is another endpoint, with a weight of its own.
-bool is_same_host(const EndpointSpec& a, const EndpointSpec& b) {
-  return a.host == b.host && a.config.address.port == b.config.address.port;
+/// By host and port, since of SRV another of these is another endpoint, with a weight of its own:
+/// the endpoints of IPv6 and those of IPv4, with the hashes of their addresses.
+struct Candidate {
+  const EndpointSpec* spec;
+  uint64_t hash;
+};
+using Families = std::array<std::vector<Candidate>, 2>;
+using Hosts = std::map<std::pair<std::string, uint16_t>, Families>;
+
+Hosts by_host(const std::vector<EndpointSpec>& specs) {
+  Hosts hosts;
+  for (const EndpointSpec& spec : specs) {
+    hosts[{spec.host, spec.config.address.port}][is_v4(spec)].push_back(
+        {&spec, std::hash<std::string>()(spec.config.url)});
+  }
+  return hosts;
 }
 
 /// Rendezvous hashing: a change of one address moves only those that fall back to it.
-size_t affinity(const EndpointSpec& to, const EndpointSpec& from) {
-  return std::hash<std::string>()(from.config.url + " " + to.config.url);
+std::optional<net::SocketAddress> fallback_of(const Candidate& one,
+                                              const std::vector<Candidate>& others) {
+  if (others.empty()) return std::nullopt;
+  const auto affinity = [&](const Candidate& to) { return mix64(one.hash ^ mix64(to.hash)); };
+  return std::ranges::max_element(others, {}, affinity)->spec->resolved.front();
 }
 
 }  // namespace
 
 void join_families(std::vector<EndpointSpec>& specs, bool prefer_v4) {
-  std::vector<EndpointSpec> joined;
-  for (const EndpointSpec& spec : specs) {
-    const EndpointSpec* other = nullptr;
-    for (const EndpointSpec& one : specs) {
-      if (is_v4(one) == is_v4(spec) || !is_same_host(one, spec)) continue;
-      if (other == nullptr || affinity(one, spec) > affinity(*other, spec)) other = &one;
+  std::unordered_map<const EndpointSpec*, std::optional<net::SocketAddress>> fallbacks;
+  for (const auto& [host, families] : by_host(specs)) {
+    for (const size_t family : {0, 1}) {
+      for (const Candidate& one : families[family]) {
+        fallbacks[one.spec] = fallback_of(one, families[1 - family]);
+      }
     }
-    if (prefer_v4 && !is_v4(spec) && other != nullptr) continue;
-    joined.push_back(spec);
-    if (other != nullptr) joined.back().resolved.push_back(other->resolved.front());
   }
-  specs = std::move(joined);
+  for (EndpointSpec& spec : specs) spec.fallback = fallbacks[&spec];
+  if (!prefer_v4) return;
+  std::erase_if(specs, [](const EndpointSpec& spec) { return !is_v4(spec) && spec.fallback; });
 }
 
 /// One asking: a lookup of services, or none, and lookups of addresses.

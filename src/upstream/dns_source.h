@@ -64,8 +64,8 @@ class DnsSource {
 };
 
 /// Gives each endpoint an address of the other family, if the same host has one there, to connect
-/// to where its own does not answer; with `prefer_v4`, leaves those of IPv6 out that have one of IPv4.
-/// For tests too.
+/// to where its own does not answer; with `prefer_v4`, leaves those of IPv6 out that have one of
+/// IPv4. For tests too.
 void join_families(std::vector<EndpointSpec>& specs, bool prefer_v4);
 
 /// The endpoint that `address` makes; `dns` says the rest. For tests too.

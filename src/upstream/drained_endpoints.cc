@@ -56,10 +56,17 @@ void DrainedEndpoints::update(const config::Snapshot* before, const EndpointSet*
 }
 
 void DrainedEndpoints::remember(Key key) {
-  if (!known_.insert(key).second) return;
-  order_.push_back(std::move(key));
-  while (known_.size() > kMost || order_.size() > 2 * kMost) {
-    known_.erase(order_.front());
+  const auto [at, is_new] = known_.emplace(key, last_ + 1);
+  if (!is_new) return;
+  order_.emplace_back(++last_, std::move(key));
+  const auto is_stale = [this](const auto& one) {
+    const auto known = known_.find(one.second);
+    return known == known_.end() || known->second != one.first;
+  };
+  // One that leaves and comes back all the time must push out no other.
+  if (order_.size() > 2 * kMost) std::erase_if(order_, is_stale);
+  while (known_.size() > kMost) {
+    if (!is_stale(order_.front())) known_.erase(order_.front().second);
     order_.pop_front();
   }
 }

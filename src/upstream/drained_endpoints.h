@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cstdint>
 #include <deque>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -29,8 +30,9 @@ class DrainedEndpoints {
   using Key = std::pair<std::string, std::string>;  // cluster, address
   void remember(Key key);
 
-  std::set<Key> known_;
-  std::deque<Key> order_;  // oldest first; some are no longer known
+  std::map<Key, uint64_t> known_;               // to its number in `order_`
+  std::deque<std::pair<uint64_t, Key>> order_;  // oldest first; of a key only the last counts
+  uint64_t last_ = 0;                           // number
 };
 
 }  // namespace tidegate::upstream

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,23 @@ struct EndpointSettings {
   bool operator==(const EndpointSettings&) const = default;
 };
 
+/// An address that may become another while connections are made. Any thread.
+class FallbackAddress {
+ public:
+  void set(std::optional<net::SocketAddress> to) {
+    const std::lock_guard lock(mutex_);
+    address_ = to;
+  }
+  std::optional<net::SocketAddress> get() const {
+    const std::lock_guard lock(mutex_);
+    return address_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<net::SocketAddress> address_;
+};
+
 /// One address in a cluster. Shared by all workers and kept over reloads and changes of the
 /// cluster's endpoints for as long as it is among them; what changes while serving is atomic.
 struct Endpoint {
@@ -32,18 +50,22 @@ struct Endpoint {
     config::Address address;
   };
   Target config;
-  std::string address;    // "10.0.0.1:8080": what logs, metrics and scripts call it
-  std::string host;       // its name
+  std::string address;         // "10.0.0.1:8080": what logs, metrics and scripts call it
+  std::string host;            // its name
   std::string certified_name;  // what its certificate must be for, unless `tls.sni` says
-  std::string authority;  // Host for `host: origin`: name[:port] as in the URL
+  std::string authority;       // Host for `host: origin`: name[:port] as in the URL
   /// Of `proxy` if there is one; tried in order. Empty: the name has not been answered for yet, or
   /// does not resolve; the endpoint is never healthy, and once its name has addresses, or others
   /// than before, another endpoint takes its place.
   std::vector<net::SocketAddress> resolved;
+  /// Tried after those, and no part of what makes this endpoint: where its host is to be reached by
+  /// the other family of addresses.
+  FallbackAddress fallback;
   std::optional<config::OutboundProxy> proxy;
   bool tunnelled = false;  // by CONNECT through it; else requests go to it in absolute form
 
-  std::atomic<uint32_t> good_address{0};  // index in `resolved` of the one that answered last
+  std::atomic<uint32_t> good_address{
+      0};  // index in `resolved`, then `fallback`, of the last that answered
   std::atomic<uint32_t> active{0};        // requests under way, all workers
   std::atomic<uint32_t> latency_us{0};    // moving average of time to response head
   PeakLatency peak_latency;               // what the balancer `ewma` goes by

@@ -70,7 +70,10 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     if (!stays || settings != *listed.settings) {
       listed.settings = std::make_shared<const EndpointSettings>(std::move(settings));
     }
-    if (stays) continue;
+    if (stays) {
+      listed->fallback.set(spec.fallback);
+      continue;
+    }
     // Here, off the workers, rather than when one of them first connects.
     if (spec.config.scheme == "https") net::TlsClientContext::load_system_certificates();
     auto& endpoint = listed.endpoint = std::make_shared<Endpoint>();
@@ -81,6 +84,7 @@ Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* prev
     endpoint->config = {std::move(spec.config.url), std::move(spec.config.scheme),
                         std::move(spec.config.address)};
     endpoint->resolved = std::move(spec.resolved);
+    endpoint->fallback.set(spec.fallback);
     if (endpoint->resolved.empty()) endpoint->healthy = false;
     endpoint->proxy = std::move(spec.proxy);
     endpoint->tunnelled = spec.tunnelled;

@@ -29,6 +29,7 @@ using EndpointSet = std::vector<Endpoints>;
 struct EndpointSpec {
   config::Endpoint config;
   std::vector<net::SocketAddress> resolved;    // empty: its name does not resolve, so it is down
+  std::optional<net::SocketAddress> fallback;  // see Endpoint
   std::string host;                            // the origin's name; empty: that in `config`
   std::string certified_name;                  // what its certificate must be for; empty: `host`
   std::optional<config::OutboundProxy> proxy;  // then `resolved` is where it is
@@ -36,7 +37,7 @@ struct EndpointSpec {
 };
 
 /// Endpoints for these, in their order. One that `previous` has with the same name and addresses is
-/// taken over with its state, whatever its weight and tags were.
+/// taken over with its state, whatever its weight and tags were, and with the new fallback.
 Endpoints make_endpoints(std::vector<EndpointSpec> wanted, const Endpoints* previous);
 
 /// Begins the slow start of those that `before` does not have, unless all are new.

@@ -90,6 +90,7 @@ std::vector<EndpointSpec> moved(const Endpoints& endpoints, const std::set<std::
     EndpointSpec& spec = specs.emplace_back();
     spec.config = {one->config.url,      one->config.scheme, one->config.address,
                    one.settings->weight, one.settings->tags, {}};
+    spec.fallback = one->fallback.get();
     spec.host = one->host;
     spec.certified_name = one->certified_name;
     spec.proxy = one->proxy;

@@ -26,6 +26,7 @@ std::vector<std::string> texts(const std::vector<EndpointSpec>& specs) {
   for (const EndpointSpec& spec : specs) {
     std::string text;
     for (const auto& one : spec.resolved) text += (text.empty() ? "" : " ") + one.to_string();
+    if (spec.fallback) text += " " + spec.fallback->to_string();
     all.push_back(text);
   }
   return all;
@@ -60,8 +61,8 @@ TEST_CASE("C7: another host or port of a service is no fall-back") {
     specs.push_back(other.front());
     join_families(specs, true);
     CHECK(specs.size() == 2);
-    CHECK(specs[0].resolved.size() == 1);
-    CHECK(specs[1].resolved.size() == 1);
+    CHECK_FALSE(specs[0].fallback);
+    CHECK_FALSE(specs[1].fallback);
   }
 }
 
@@ -74,8 +75,27 @@ TEST_CASE("C7: a change of one address moves only who fell back to it") {
   join_families(before, false);
   join_families(after, false);
   for (size_t i = 0; i < own.size(); ++i) {
-    const std::string fallback = before[i].resolved[1].to_string();
+    const std::string fallback = before[i].fallback->to_string();
     CAPTURE(fallback);
-    if (fallback != "[fd00::2]:80") CHECK(after[i].resolved[1].to_string() == fallback);
+    if (fallback != "[fd00::2]:80") CHECK(after[i].fallback->to_string() == fallback);
   }
+}
+
+TEST_CASE(
+    "C7: an address of one family that comes or goes leaves those of the other what they are") {
+  const auto endpoints_of = [](std::vector<const char*> addresses, const Endpoints* before) {
+    auto specs = specs_of(std::move(addresses));
+    join_families(specs, true);
+    return make_endpoints(std::move(specs), before);
+  };
+  const auto alone = endpoints_of({"10.0.0.1", "10.0.0.2"}, nullptr);
+  CHECK_FALSE(alone[0]->fallback.get());
+  const auto joined = endpoints_of({"10.0.0.1", "10.0.0.2", "fd00::1"}, &alone);
+  CHECK(joined == alone);
+  CHECK(alone[0]->fallback.get()->to_string() == "[fd00::1]:80");
+  const auto other = endpoints_of({"10.0.0.1", "10.0.0.2", "fd00::2"}, &joined);
+  CHECK(other == alone);
+  CHECK(alone[1]->fallback.get()->to_string() == "[fd00::2]:80");
+  CHECK(endpoints_of({"10.0.0.1", "10.0.0.2"}, &other) == alone);
+  CHECK_FALSE(alone[0]->fallback.get());
 }

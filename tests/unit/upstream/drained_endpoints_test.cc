@@ -110,3 +110,36 @@ TEST_CASE_FIXTURE(Rig, "O16: what is remembered is bounded, whatever comes and g
   CHECK_FALSE(is_drained("0"));
   CHECK(is_drained("9999"));
 }
+
+TEST_CASE_FIXTURE(Rig, "O16: an endpoint that flaps pushes no other out") {
+  const auto drain_and_remove = [&](const std::string& address) {
+    become({address});
+    (*find(address))->set_draining(true, now);
+    become({});
+  };
+  drain_and_remove("kept:80");
+  for (size_t i = 0; i < 3 * DrainedEndpoints::kMost; ++i) {
+    become({"a:80"});
+    (*find("a:80"))->set_draining(i % 2 == 0, now);
+    become({});
+  }
+  become({"kept:80"});
+  CHECK(is_drained("kept:80"));
+}
+
+TEST_CASE_FIXTURE(Rig, "O16: one that was drained anew counts from then on") {
+  const auto leave = [&](const std::string& address, bool drained_then) {
+    become({address});
+    (*find(address))->set_draining(drained_then, now);
+    become({});
+  };
+  leave("again:80", true);
+  leave("again:80", false);
+  for (size_t i = 0; i < DrainedEndpoints::kMost - 1; ++i) leave(std::to_string(i), true);
+  leave("again:80", true);
+  leave("one more:80", true);  // of which the oldest, and only it, is forgotten
+  become({"again:80", "0", "1"});
+  CHECK(is_drained("again:80"));
+  CHECK_FALSE(is_drained("0"));
+  CHECK(is_drained("1"));
+}
