@@ -29,8 +29,8 @@ def api_functions(scripted):
 
 def handle_names():
     """All names of fields and methods of handles, as the proxy's own table has them."""
-    text = (ROOT / "src/script/names.cc").read_text(encoding="utf-8")
-    tables = re.findall(r"k(?:FieldNames|Methods)\{(.*?)\};", text, re.S)
+    text = "".join((ROOT / "src/script" / file).read_text(encoding="utf-8") for file in ("fields.cc", "names.cc"))
+    tables = re.findall(r"k(?:Field)?(?:Names|Methods)\w*(?:\[[^\]]*\] = )?\{(.*?)\};", text, re.S)
     names = {name for table in tables for name in re.findall(r'"(\w+)"', table)}
     assert {"body", "set_body", "retry", "pick", "add", "reset"} <= names
     return sorted(names)

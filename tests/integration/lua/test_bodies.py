@@ -157,13 +157,13 @@ def test_l1_a_body_that_never_arrived_is_nil_in_on_log(scripted, connect, path):
 def test_l1_a_part_of_a_body_is_no_body(scripted, connect, hook):
     """The client is refused half-way."""
     proxy = scripted("""
-        function %s(a, b)
-          local request = a.headers and a.path and a or b
+        function %s(%s)
           local body, why = request:body()
           proxy.sleep(0.001)
           local again, still = request:body()
           proxy.log.info("saw", { body = tostring(body), why = why, again = tostring(again), still = still })
-        end""" % hook, config={"route": {"echo": True, "max_body": "8"}})
+        end""" % (hook, "_, request" if hook == "on_response" else "request"),
+        config={"route": {"echo": True, "max_body": "8"}})
     client = connect(proxy)
     client.post_partly("/", b"123456789", length=None)
     assert client.response().status == 413
