@@ -202,7 +202,7 @@ class PolicyRig {
   telemetry::Registry registry;
   telemetry::Shard& shard = registry.add_shard();
   net::EventLoop loop;
-  upstream::Names names{loop, [](const std::string&) {}};
+  upstream::Names names{loop, [](const auto&) {}};
   std::unique_ptr<proxy::WorkerContext> context =
       std::make_unique<proxy::WorkerContext>(loop, shard);
   upstream::Pools pools{loop, context->metrics.backend_connections_active};
