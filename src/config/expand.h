@@ -10,7 +10,7 @@ namespace tidegate::config {
 
 /// Replaces `${NAME}` and `${NAME:-default}` (taken when NAME is unset or empty) by the variable's
 /// value and `$$` by `$`. A default is expanded too, so `${A:-${B:-x}}` works. A lone `$` stays.
-/// What a variable holds is not expanded again.
+/// The value of a variable is not expanded again.
 Fallible<std::string> expand(std::string_view text, const Environment& environment);
 /// True for `${NAME:-}` and nothing around it, and for `${A:-${B:-}}`: who writes an empty default
 /// means that nothing is to be there.

@@ -49,7 +49,7 @@ Fallible<std::string> any_name(std::string_view given) {
   return tl::unexpected(std::string("expected a name, got nothing"));
 }
 
-/// Of a header by that name.
+/// Whether a header of that name carries a secret.
 bool is_credential(std::string_view name) {
   const std::string lower = ascii_lower(name);
   return std::ranges::any_of(

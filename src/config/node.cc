@@ -74,7 +74,7 @@ std::string Node::describe() const {
     case Kind::Scalar:
       break;
   }
-  // What a variable holds may be a secret.
+  // A variable may hold a secret.
   if (!written.empty()) return fmt::format("'{}'", written);
   return fmt::format("'{}'", text.size() <= 60 ? text : text.substr(0, 57) + "...");
 }

@@ -59,7 +59,7 @@ struct ListenerTls {
   Origin origin;
 };
 
-/// What a client means that ends its sending direction while it waits for an answer.
+/// How a client that half-closes its connection while it waits for an answer is treated.
 enum class HalfClose : uint8_t { Wait, Abort };
 /// The Via field of requests and responses.
 enum class Via : uint8_t { Off, Add };

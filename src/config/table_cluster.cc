@@ -105,10 +105,25 @@ SectionOf<Cluster>& add_resilience(SectionOf<Cluster>& to) {
              "Further attempts after a failed one.");
 }
 
+// How requests leave for origins behind an HTTP proxy.
+SectionOf<Cluster>& add_outbound_proxy(SectionOf<Cluster>& to) {
+  return to
+      .field("outbound_proxy", &Cluster::outbound_proxy, proxy_url_kind(),
+             "An HTTP proxy on the way to the origins, `http://user:password@proxy:3128`, or "
+             "`environment`: that of `HTTP_PROXY` or `HTTPS_PROXY`, by the endpoint's scheme. "
+             "Empty: none.")
+      .field("no_proxy", &Cluster::no_proxy, list_of(text("host, address or block")),
+             "Endpoints reached without it: hosts with all below them, addresses, CIDR blocks, "
+             "each with or without `:port`, or `*`. By default what `NO_PROXY` says.")
+      .field("outbound_tunnel", &Cluster::outbound_tunnel, flag(),
+             "Reach http endpoints by a CONNECT tunnel too; otherwise their requests go to the "
+             "proxy itself, in absolute form, and `host` is always the endpoint's.");
+}
+
 }  // namespace
 
 const Section& cluster_section() {
-  static const Section kSection = add_resilience(
+  static const Section kSection = add_resilience(add_outbound_proxy(
       SectionOf<Cluster>(
           "clusters.NAME",
           "A named group of interchangeable endpoints and the policy for using them.")
@@ -157,17 +172,7 @@ const Section& cluster_section() {
           .field("pool", &Cluster::pool, nested<Pool>(pool_section()),
                  "Reusable connections and their limits.")
           .field("tls", &Cluster::tls, nested<ClusterTls>(cluster_tls_section()),
-                 "TLS with `https://` endpoints.")
-          .field("outbound_proxy", &Cluster::outbound_proxy, proxy_url_kind(),
-                 "An HTTP proxy on the way to the origins, `http://user:password@proxy:3128`, or "
-                 "`environment`: that of `HTTP_PROXY` or `HTTPS_PROXY`, by the endpoint's scheme. "
-                 "Empty: none.")
-          .field("no_proxy", &Cluster::no_proxy, list_of(text("host, address or block")),
-                 "Endpoints reached without it: hosts with all below them, addresses, CIDR blocks, "
-                 "each with or without `:port`, or `*`. By default what `NO_PROXY` says.")
-          .field("outbound_tunnel", &Cluster::outbound_tunnel, flag(),
-                 "Reach http endpoints by a CONNECT tunnel too; otherwise their requests go to the "
-                 "proxy itself, in absolute form, and `host` is always the endpoint's."));
+                 "TLS with `https://` endpoints.")));
   return kSection;
 }
 

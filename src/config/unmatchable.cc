@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 9> kHopByHop{
     "proxy-authenticate", "proxy-authorization", "proxy-authentication-info",
     "proxy-connection",   "transfer-encoding",   "upgrade"};
 
-/// What the proxy sets itself for every request.
+/// Headers that the proxy sets itself on every request.
 constexpr std::array<std::string_view, 5> kOwn{
     "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-request-id"};
 
