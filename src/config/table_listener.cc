@@ -84,8 +84,8 @@ Kind<std::optional<Address>> address_or_off() {
   return kind;
 }
 
-/// A token that an Authorization field can carry; any other could never match. The error message does
-/// not show it.
+/// A token that an Authorization field can carry; any other could never match. The error message
+/// does not show it.
 Fallible<std::string> parse_token(std::string_view given) {
   const bool fine = std::ranges::all_of(given, [](char c) { return c > ' ' && c < 0x7f; });
   if (fine) return std::string(given);

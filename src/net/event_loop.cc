@@ -68,7 +68,8 @@ void EventLoop::turn() {
   gathers_ = gathers_again();
   // Always once: without that flag libevent goes on for as long as some socket is ready, and
   // neither what is due nor what was gathered would have its turn.
-  event_base_loop(base_, EVLOOP_ONCE | (reads_due_.empty() && works_.empty() ? 0 : EVLOOP_NONBLOCK));
+  event_base_loop(base_,
+                  EVLOOP_ONCE | (reads_due_.empty() && works_.empty() ? 0 : EVLOOP_NONBLOCK));
   read_due();
   flush_gathered();
   gathers_ = false;

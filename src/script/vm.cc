@@ -50,8 +50,8 @@ void where(lua_State* L, char* to, size_t size) {
   to[0] = '\0';
 }
 
-// "script.lua:10: ", the first line of the innermost function that is a script's; or empty. After an
-// allocation was refused, the line at which it stood is lost.
+// "script.lua:10: ", the first line of the innermost function that is a script's; or empty. After
+// an allocation was refused, the line at which it stood is lost.
 void where_begun(lua_State* L, char* to, size_t size) {
   lua_Debug activation;
   to[0] = '\0';

@@ -49,8 +49,7 @@ bool Breaker::allows_trial(uint64_t word, TimePoint now) const {
   if (state_of(word) == State::Open) {
     return nanoseconds_of(now) >= open_until_ns_.load(std::memory_order_relaxed);
   }
-  return has_room(word) ||
-         nanoseconds_of(now) >= trials_until_ns_.load(std::memory_order_relaxed);
+  return has_room(word) || nanoseconds_of(now) >= trials_until_ns_.load(std::memory_order_relaxed);
 }
 
 bool Breaker::has_room(uint64_t word) const {
@@ -95,9 +94,8 @@ Breaker::Change Breaker::settle_trial(Ticket ticket, bool failed, TimePoint now,
     const bool enough = successes >= max_trials_.load(std::memory_order_relaxed);
     const uint32_t trials = trials_of(word) - (holds_place(ticket, word) ? 1 : 0);
     const uint64_t next =
-        enough
-            ? make_word(State::Closed, 0, 0, period_of(word) + 1)
-            : make_word(State::HalfOpen, trials, successes, period_of(word), round_of(word));
+        enough ? make_word(State::Closed, 0, 0, period_of(word) + 1)
+               : make_word(State::HalfOpen, trials, successes, period_of(word), round_of(word));
     if (!word_.compare_exchange_weak(word, next, std::memory_order_acq_rel)) continue;
     if (!enough) return Change::None;
     closed_at_ns_.store(nanoseconds_of(now), std::memory_order_relaxed);

@@ -151,7 +151,9 @@ void each_scalar(Node& node, const std::string& path,
 
 /// Where the empty text means something of its own.
 bool takes_empty(const std::string& path) {
-  const auto is_inside = [&path](const char* table) { return path.find(table) != std::string::npos; };
+  const auto is_inside = [&path](const char* table) {
+    return path.find(table) != std::string::npos;
+  };
   return path.ends_with(".respond.body") || path.ends_with(".respond.content_type") ||
          path.ends_with(".outbound_proxy") || is_inside(".options.") || is_inside(".tags.") ||
          is_inside(".respond.headers.");

@@ -165,7 +165,8 @@ TEST_CASE("a hook over its budgets ends its own request only") {
     CHECK(rig.get("/").body == "local");
   }
   CHECK(contains(lines.text, "p.lua:3: CPU budget of 20 ms exceeded"));
-  CHECK(contains(lines.text, "p.lua:2: memory budget of 2 MiB exceeded in the function that begins there"));
+  CHECK(contains(lines.text,
+                 "p.lua:2: memory budget of 2 MiB exceeded in the function that begins there"));
   CHECK(contains(lines.text, "p.lua:6: memory budget of 2 MiB exceeded\""));
 }
 

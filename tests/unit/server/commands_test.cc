@@ -30,7 +30,9 @@ struct Program {
     Surroundings surroundings{[](const std::string&) { return std::nullopt; },
                               [this](const config::Source& source) { return serve(source); },
                               [this](const config::Snapshot&) { return script_faults; },
-                              [this](const config::Snapshot&) { return files; }, out, err};
+                              [this](const config::Snapshot&) { return files; },
+                              out,
+                              err};
     status = run_command(*command, surroundings);
     return *this;
   }
