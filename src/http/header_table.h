@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the proxy knows of field names, in one table: the names that have an id, and what holds for
-// each. Every rule that asks "is it one of these names?" asks here.
+// One table of the field names that have an id, with the properties of each. Every rule about
+// certain names (hop-by-hop, forwarding, trailers) reads it.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace tidegate::http {
 
-/// What holds for a name; bits.
+/// The properties of a name, as bits.
 using HeaderTraits = uint8_t;
 /// Describes the connection that it came by. HTTP/2 has no place for it (RFC 9113 8.2.2).
 inline constexpr HeaderTraits kOneConnection = 1;

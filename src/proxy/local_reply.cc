@@ -44,7 +44,7 @@ std::string_view grpc_status_of(uint16_t status, ErrorCode failure) {
     case 403:
       return "7";  // permission denied
     case 404:
-      return "12";  // unimplemented
+      return "12";  // gRPC status UNIMPLEMENTED
     case 429:
     case 502:
     case 503:

@@ -24,7 +24,8 @@ void add_options(std::string_view list, ConnectionOptions& to) {
   }
 }
 
-/// Of a Transfer-Encoding that is more than `chunked`: what precedes it is not decoded here.
+/// Returns true if Transfer-Encoding lists further codings before `chunked`, which the
+/// proxy cannot decode.
 bool is_coded_and_chunked(const Headers& headers) {
   size_t codings = 0;
   size_t chunked = 0;

@@ -49,7 +49,7 @@ void FieldBlock::clear() {
     nghttp2_rcbuf_decref(field.value_buffer);
   }
   fields_.clear();
-  // What one block needed in excess is not held while the connection lives.
+  // The connection does not keep the memory of an unusually large block.
   if (fields_.capacity() > kKeptFields) fields_ = std::vector<Field>();
   bytes_ = dropped_ = cookies_ = 0;
   has_target_ = too_large_ = false;

@@ -95,7 +95,7 @@ void Session::on_begin_frame(const nghttp2_frame_hd& header) {
     case NGHTTP2_HEADERS:
       continuations_ = 0;
       budget_.begin_stream();
-      // Of a stream that an origin has ended, or was told to end, they get nothing done.
+      // HEADERS on a stream that has ended make no progress, so an origin earns nothing for them.
       if (role_ == Role::Client && !awaited(header.stream_id)) break;
       budget_.earn_frames(kHeadEarns);
       return;

@@ -125,7 +125,7 @@ class Session {
   uint32_t peer_max_streams() const;
   bool peer_takes_tunnels() const;
   bool goaway_received() const { return goaway_received_; }
-  /// Of the last one that was received.
+  /// The error code of the last GOAWAY received.
   uint32_t goaway_code() const { return goaway_code_; }
   FrameBudget& budget() { return budget_; }
   template <class Visit>
