@@ -156,7 +156,7 @@ Verdict HookCall::start(Hook hook) {
 Verdict HookCall::park(int arguments) {
   parked_ = Parked::Slice;
   parked_arguments_ = arguments;
-  waited_ = true;
+  note_wait();
   script_.slices().park(*this, filter_->share());
   return Verdict::Wait;
 }
@@ -165,7 +165,7 @@ Verdict HookCall::park(int arguments) {
 Verdict HookCall::park_for_memory(int arguments) {
   parked_ = arguments == 0 ? Parked::Memory : Parked::Slice;
   parked_arguments_ = arguments;
-  waited_ = true;
+  note_wait();
   script_.wait_for_collection(*this);
   return Verdict::Wait;
 }
@@ -227,9 +227,10 @@ int HookCall::push_arguments() {
 
 Verdict HookCall::step(int arguments) {
   Vm& vm = script_.vm();
+  Duration cpu_before = waited_ ? thread_cpu() : Duration::zero();
+  uint64_t begin = ticks();
   while (true) {
-    const Duration cpu_before = waited_ ? thread_cpu() : Duration::zero();
-    const uint64_t begin = ticks();
+    if (arguments == kBody) arguments = push_body();
     if (waited_) vm.name_budget(filter_->policy().budget.cpu);
     script_.running_filter = filter_;
     script_.running_call = running = this;
@@ -253,18 +254,26 @@ Verdict HookCall::step(int arguments) {
     }
     // Measured as CPU time once the hook has waited; the first piece only by the clock, which may
     // have run on while another thread had the core, so that it counts for half at most.
-    cpu_left_ -=
-        waited_ ? thread_cpu() - cpu_before : std::min(took, filter_->policy().budget.cpu / 2);
+    const bool measured = waited_;
+    if (measured) {
+      const Duration cpu = thread_cpu();
+      cpu_left_ -= cpu - std::exchange(cpu_before, cpu);
+    } else {
+      cpu_left_ -= std::min(took, filter_->policy().budget.cpu / 2);
+    }
     if (cpu_left_ <= Duration::zero()) {
       return failed(ErrorCode::ScriptCpu,
                     vm.describe_cpu_breach(thread_, filter_->policy().budget.cpu));
     }
     if (outcome == Vm::Outcome::Sliced) return park(0);
     if (outcome == Vm::Outcome::Collect) return park_for_memory(0);
+    begin = ticks();  // what is there at once takes its time too
     const uint32_t run = run_;
     arguments = begin_wait();
     if (run_ != run || arguments == kWaits) return Verdict::Wait;
-    if (arguments < 0) return failed(ErrorCode::ScriptError, "unknown wait");
+    if (arguments == kUnknownWait) return failed(ErrorCode::ScriptError, "unknown wait");
+    if (script_.slices().must_wait(filter_->share())) return park(arguments);
+    if (!measured) cpu_before = thread_cpu();
   }
 }
 
@@ -368,11 +377,16 @@ void HookCall::log_failure(ErrorCode code, std::string_view text) {
                     {"request_id", exchange_->id()}});
 }
 
-int HookCall::begin_wait() {
+// The run does not end in this turn: its time counts from here.
+void HookCall::note_wait() {
   waited_ = true;
   if (!time_timer_.armed()) {
     exchange_->context().loop.timers().arm(time_timer_, filter_->policy().budget.time);
   }
+}
+
+int HookCall::begin_wait() {
+  note_wait();
   const auto kind = static_cast<Wait>(lua_tointeger(thread_, 1));
   const double seconds = lua_tonumber(thread_, 2);
   lua_settop(thread_, 0);
@@ -423,7 +437,7 @@ int HookCall::read_body(bool of_request) {
     exchange_->read_response_body(limit, *this);
   }
   if (run_ != run) return kWaits;  // it ended the exchange
-  if (body_is_there_) return push_body();
+  if (body_is_there_) return kBody;
   waiting_ = true;
   return kWaits;
 }
@@ -434,8 +448,8 @@ void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   hold(body.size());
   body_is_there_ = true;
   body_waits_ = false;
-  if (!std::exchange(waiting_, false)) return;  // from inside begin_body
-  go_on(push_body());
+  if (!std::exchange(waiting_, false)) return;  // from inside read_body
+  wait_over(kBody);
 }
 
 int HookCall::push_body() {
@@ -450,7 +464,16 @@ int HookCall::push_body() {
 
 void HookCall::on_sleep_over() {
   waiting_ = false;
-  go_on(0);
+  wait_over(0);
+}
+
+// Perhaps one wait of many that end in this turn.
+void HookCall::wait_over(int arguments) {
+  if (script_.slices().must_wait(filter_->share())) {
+    park(arguments);
+    return;
+  }
+  go_on(arguments);
 }
 
 void HookCall::go_on(int arguments) {

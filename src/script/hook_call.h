@@ -100,8 +100,10 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   void log_failure(ErrorCode code, std::string_view text);
   static constexpr int kWaits = -1;
   static constexpr int kUnknownWait = -2;
+  static constexpr int kBody = -3;  // push_body gives them
   /// Number of values on the thread's stack to go on with, or one of the above.
   int begin_wait();
+  void note_wait();
   int begin_sleep(double seconds);
   int begin_body(bool of_request);
   int read_body(bool of_request);
@@ -109,6 +111,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   void on_body(std::string_view body, const proxy::BodyError& error) override;
   void on_sleep_over();
   void on_time_over();
+  void wait_over(int arguments);
   void go_on(int arguments);
   void stop_waiting();
   void account();

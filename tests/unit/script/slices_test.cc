@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "telemetry/log.h"
+#include "unit/script/asked.h"
 #include "unit/script/policy_rig.h"
 
 using namespace tidegate;
@@ -124,6 +125,34 @@ TEST_CASE("L28: another policy goes before one that used more") {
     rig.begin(*hogs.emplace_back(&rig.client()), "/long").on_request_head(true);
   rig.run_slices();
   for (RecordingClient* hog : hogs) CHECK(hog->answer.body == "fair");
+}
+
+TEST_CASE("L28: the time budget counts while a run waits for its next slice or for memory") {
+  const char* const kRuns[] = {
+      "while true do end",
+      "while true do local t = {} for i = 1, 1e5 do t[i] = {i} end end",
+      "while true do r:body() end",
+      "while true do coroutine.wrap(function() while true do end end)() end",
+  };
+  for (const char* run : kRuns) {
+    CAPTURE(std::string(run));
+    LogLines lines;
+    PolicyRig rig;
+    config::Policy& policy =
+        fresh_policy(rig, std::string("function on_request(r) ") + run + " end");
+    policy.budget.cpu = std::chrono::seconds(3);
+    policy.budget.time = milliseconds(60);
+    REQUIRE(rig.load().empty());
+    RecordingClient& first = rig.client();
+    RecordingClient& second = rig.client();
+    rig.begin(first, "/").on_request_head(true);
+    rig.begin(second, "/").on_request_head(true);  // waits from its beginning
+    rig.run_slices();
+    for (const RecordingClient* client : {&first, &second}) {
+      CHECK(client->answer.body.find("script_time") != std::string::npos);
+    }
+    CHECK(lines.text.find("time budget of 60 ms exceeded") != std::string::npos);
+  }
 }
 
 TEST_CASE("L28: a parked run is given up with its exchange, and the VM goes on") {

@@ -60,6 +60,37 @@ Duration stall_of(std::string_view code, int count = 1) {
   return best;
 }
 
+// Of thirty requests whose `wait` ends in one turn, each of which then works for 8 ms.
+Duration stall_after(std::string_view wait) {
+  PolicyRig rig;
+  rig.policy("p", "function on_request(r) " + std::string(wait) +
+                      " local t = os.clock() while os.clock() - t < 0.008 do end "
+                      "r:reply(200, 'done') end");
+  REQUIRE(rig.load().empty());
+  std::vector<std::pair<proxy::Exchange*, RecordingClient*>> asking;
+  const auto turn = [&rig] {
+    rig.loop.post([] {});
+    rig.loop.turn();
+  };
+  rig.loop.post([&rig, &asking] {
+    for (int n = 0; n < 30; ++n) {
+      RecordingClient& client = rig.client();
+      proxy::Exchange& exchange = rig.begin(client, "/");
+      exchange.request().body = http::BodyKind::Streamed;
+      exchange.on_request_head(false);
+      asking.emplace_back(&exchange, &client);
+    }
+  });
+  turn();
+  rig.loop.take_longest_turn();
+  rig.loop.post([&asking] {
+    for (const auto& [exchange, client] : asking) exchange->on_request_end();
+  });
+  const auto ended = [](const auto& one) { return one.second->answer.ended; };
+  while (!std::all_of(asking.begin(), asking.end(), ended)) turn();
+  return rig.loop.take_longest_turn();
+}
+
 double ms(Duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
@@ -212,6 +243,31 @@ TEST_CASE("L9, L28: no construct and no library function holds a worker up for l
 TEST_CASE("L28: thirty requests of 8 ms each take turns") {
   CHECK(ms(stall_of("local t = os.clock() while os.clock() - t < 0.008 do end", 30)) <=
         ms(kSliced));
+}
+
+TEST_CASE("L28: runs whose waits end in one turn take turns") {
+  constexpr const char* kWaits[] = {"proxy.sleep(0)", "r:body()", "coroutine.wrap(r.body)(r)",
+                                    "proxy.sleep(0) r:body()"};
+  for (const char* wait : kWaits) {
+    CAPTURE(std::string(wait));
+    Duration best = Duration::max();
+    for (int i = 0; i < kTries && best > kSliced; ++i) best = std::min(best, stall_after(wait));
+    CHECK(ms(best) <= ms(kSliced));
+  }
+}
+
+TEST_CASE("L28: a body that is there at once does not begin another slice in the same turn") {
+  constexpr const char* kReads[] = {
+      "while true do r:body() end",
+      "while true do pcall(r.body, r) end",
+      "r:set_body(('x'):rep(1e6)) while true do r:body() end",
+      "while true do coroutine.wrap(r.body)(r) end",
+      "end function on_response(response) while true do response:body() end",
+  };
+  for (const char* reads : kReads) {
+    CAPTURE(std::string(reads));
+    CHECK(ms(stall_of(reads)) <= ms(kSliced));
+  }
 }
 
 TEST_CASE("L28: eight policies of 8 ms each on one request take turns") {
