@@ -193,7 +193,9 @@ bool set_authority(lua_State* L, std::string_view authority) {
 
 // { scheme, user, host, port, path, query, fragment } of an absolute URL or of a path.
 int url_parse(lua_State* L) {
+  constexpr size_t kMaxUrl = 64 * 1024;
   std::string_view rest = check_text(L);
+  if (rest.size() > kMaxUrl) return fail(L, "not a URL: more than 65536 bytes");
   lua_newtable(L);
   if (const size_t hash = rest.find('#'); hash != std::string_view::npos) {
     set_part(L, "fragment", rest.substr(hash + 1));

@@ -30,6 +30,7 @@ void push_list(lua_State* L, const std::vector<std::string>& list) {
   lua_createtable(L, static_cast<int>(list.size()), 0);
   int count = 0;
   for (const std::string& text : list) {
+    Vm::of(L).check(L);
     lua_pushlstring(L, text.data(), text.size());
     lua_rawseti(L, -2, ++count);
   }
@@ -58,6 +59,7 @@ void push_cluster(lua_State* L, const upstream::Cluster& cluster, TimePoint now)
   lua_createtable(L, static_cast<int>(cluster.members().size()), 0);
   int count = 0;
   for (const upstream::Cluster::Member& member : cluster.members()) {
+    Vm::of(L).check(L);
     push_endpoint(L, member, now);
     lua_rawseti(L, -2, ++count);
   }

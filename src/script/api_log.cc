@@ -92,7 +92,9 @@ int write(lua_State* L) {
   if (!lua_isnil(L, 2)) {
     lua_newtable(L);  // at kTexts
     lua_pushnil(L);
+    Pace pace(L);  // entries without a name are passed over
     while (line.count < kMaxFields && lua_next(L, 2) != 0) {
+      pace();
       add_field(L, line);
       lua_pop(L, 1);  // the table keeps the value, and nothing runs that could change it
     }

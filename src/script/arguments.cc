@@ -16,7 +16,7 @@ const char* type_at(lua_State* L, int index) {
 
 void push_place(lua_State* L) {
   lua_Debug activation;
-  for (int level = 0; lua_getstack(L, level, &activation) == 1; ++level) {
+  for (int level = 0; level < kMaxLevels && lua_getstack(L, level, &activation) == 1; ++level) {
     lua_getinfo(L, "Sl", &activation);
     if (activation.currentline > 0 && activation.source[0] == '@') {
       lua_pushfstring(L, "%s:%d: ", activation.short_src, activation.currentline);

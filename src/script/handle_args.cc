@@ -9,6 +9,7 @@
 #include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
+#include "script/values.h"
 
 namespace tidegate::script {
 namespace {
@@ -61,6 +62,7 @@ void append_pair(lua_State* L, Buffer& query, std::string_view name, std::string
   append_url_encoded(L, query, name);
   query.append('=');
   append_url_encoded(L, query, value);
+  check_query_size(L, query.size());
 }
 
 std::string_view value_at(lua_State* L, int index) {
@@ -70,6 +72,7 @@ std::string_view value_at(lua_State* L, int index) {
     raise(L, "the value of a query parameter must be a string, a number or nil, not a %s",
           luaL_typename(L, index));
   }
+  check_query_size(L, size);
   return {text, size};
 }
 

@@ -23,6 +23,13 @@ constexpr int kReset = 1;
 
 constexpr ApiFunction kSetEndpointsName{"cluster:set_endpoints", true};
 
+// Reading them cannot be interrupted.
+constexpr size_t kMaxEndpoints = 1000;
+constexpr size_t kMaxEndpointsJson = 128 * 1024;
+constexpr size_t kNanosecondsPerByte = 10;
+// Another thread has work with it.
+constexpr uint32_t kHealthCheckCharge = 50'000;
+
 upstream::Cluster& cluster_of(const Handle& handle) {
   return *handle.cluster;
 }
@@ -37,6 +44,7 @@ void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
   lua_createtable(L, static_cast<int>(members.size()), 0);
   int count = 0;
   for (const upstream::Cluster::Member& member : members) {
+    Vm::of(L).check(L);
     push_endpoint(L, call, cluster, member);
     lua_rawseti(L, -2, ++count);
   }
@@ -45,7 +53,9 @@ void push_endpoints(lua_State* L, HookCall& call, upstream::Cluster& cluster) {
 // How many of the endpoints' breakers are in which state.
 void push_breakers(lua_State* L, const upstream::Cluster& cluster) {
   std::array<int, 3> counts{};
+  Pace pace(L);
   for (const upstream::Cluster::Member& member : cluster.members()) {
+    pace();
     ++counts[static_cast<size_t>(member.endpoint->breaker.state())];
   }
   lua_createtable(L, 0, 3);
@@ -155,7 +165,13 @@ int cluster_set_endpoints(lua_State* L) {
   HookCall& call = *running;
   check_granted(L, call, cluster, "set_endpoints");
   table_argument(L, kSetEndpointsName, 2);
-  if (lua_objlen(L, 2) == 0) raise(L, "set_endpoints: needs a list of at least one endpoint");
+  const size_t count = lua_objlen(L, 2);
+  if (count == 0) raise(L, "set_endpoints: needs a list of at least one endpoint");
+  if (count > kMaxEndpoints) {
+    raise(L,
+          "set_endpoints: %d endpoints are too many: at most %d, or use the cluster's dns or file",
+          static_cast<int>(count), static_cast<int>(kMaxEndpoints));
+  }
   if (cluster.config().dns || !cluster.config().file.empty()) {
     raise(L, "set_endpoints: the endpoints of cluster %s come from %s", cluster.name().c_str(),
           cluster.config().dns ? "dns" : "a file");
@@ -165,6 +181,10 @@ int cluster_set_endpoints(lua_State* L) {
   lua_call(L, 1, 1);
   size_t size;
   const char* json = lua_tolstring(L, -1, &size);
+  if (size > kMaxEndpointsJson) {
+    raise(L, "set_endpoints: the list is too long: as JSON it has more than 128 KiB");
+  }
+  Vm::of(L).charge(static_cast<uint32_t>(size * kNanosecondsPerByte));
   Message wrong;
   if (set_endpoints(call, cluster, {json, size}, wrong)) return 0;
   raise(L, "set_endpoints: %s", wrong.text);
@@ -175,6 +195,7 @@ int cluster_health_check(lua_State* L) {
   const upstream::Cluster& cluster = cluster_of(full_self(L, HandleKind::Cluster, call));
   const auto& check_health = call->exchange().context().check_health;
   if (check_health) check_health(cluster.name());
+  Vm::of(L).charge(kHealthCheckCharge);
   return 0;
 }
 

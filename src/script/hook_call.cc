@@ -10,6 +10,7 @@
 #include "script/hook_outcome.h"
 #include "script/loaded_script.h"
 #include "script/ticks.h"
+#include "script/values.h"
 #include "script/wait.h"
 #include "telemetry/log.h"
 
@@ -91,6 +92,7 @@ const HeaderName& HookCall::header_name(lua_State* L, int index) {
   if (name != nullptr) return *name;
   size_t size;
   const char* text = lua_tolstring(L, index, &size);
+  check_name_size(L, size);
   charge(L, size);
   char* lower = arena().chars(size);
   for (size_t i = 0; i < size; ++i) lower[i] = ascii_lower(text[i]);
@@ -250,7 +252,7 @@ Verdict HookCall::step(int arguments) {
       const ErrorCode code = breach == Breach::Cpu      ? ErrorCode::ScriptCpu
                              : breach == Breach::Memory ? ErrorCode::ScriptMemory
                                                         : ErrorCode::ScriptError;
-      return failed(code, describe_error(vm, thread_, filter_->policy().budget.cpu));
+      return failed(code, describe_error(vm, thread_, cpu_left_ - took));
     }
     // Measured as CPU time once the hook has waited; the first piece only by the clock, which may
     // have run on while another thread had the core, so that it counts for half at most.

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "script/json.h"
 #include "script/script_filter.h"
 #include "script/vm.h"
@@ -10,15 +12,23 @@
 namespace tidegate::script {
 namespace {
 
+// For __tostring and for the JSON, of a table that has both.
+constexpr Duration kMostForOne = std::chrono::milliseconds(1);
+constexpr size_t kMaxText = 1000;  // the log takes no more
+
 std::string text_at(lua_State* L, int index) {
   size_t size;
   const char* text = lua_tolstring(L, index, &size);
-  return {text, size};
+  return {text, std::min(size, kMaxText)};
 }
 
 // The string that the function on top of `from` makes of the value below it, both of which it pops;
 // empty: it failed, or gave no string.
 std::string call(Vm& vm, lua_State* from, Duration cpu) {
+  if (cpu <= Duration::zero()) {
+    lua_pop(from, 2);
+    return {};
+  }
   lua_State* thread = vm.take_thread();
   lua_pushvalue(from, -2);
   lua_xmove(from, thread, 1);
@@ -67,14 +77,14 @@ std::string table_text(Vm& vm, lua_State* thread, Duration cpu) {
 std::string describe_error(Vm& vm, lua_State* thread, Duration cpu) {
   const int type = lua_type(thread, -1);
   if (vm.breach() != Breach::None || type == LUA_TSTRING || lua_checkstack(thread, 8) == 0) {
-    return std::string(vm.error_text(thread));
+    return std::string(vm.error_text(thread).substr(0, kMaxText));
   }
   const std::string place = vm.place_of(thread);
   switch (type) {
     case LUA_TNUMBER:
       return fmt::format("{}{:.14g}", place, lua_tonumber(thread, -1));
     case LUA_TTABLE:
-      return place + table_text(vm, thread, cpu);
+      return place + table_text(vm, thread, std::min(cpu / 2, kMostForOne));
     case LUA_TNONE:
     case LUA_TNIL:
       return place + "(error object is nil)";

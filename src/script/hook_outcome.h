@@ -13,7 +13,8 @@ class ScriptFilter;
 class Vm;
 
 /// Of a thread that failed: the breach, or the error object as a text with file and line. A table
-/// gives its __tostring, which runs under `cpu` as any script, or its `message`, or its JSON.
+/// gives its __tostring, its `message` or its JSON. What that takes cannot be sliced: it may have
+/// what is left of the run's `cpu`, and two milliseconds at most.
 std::string describe_error(Vm& vm, lua_State* thread, Duration cpu);
 
 /// Of a thread whose hook, one that has no result, returned what stands on its stack: what to write

@@ -1,31 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/buffer.h"
+#include "script/chunk_cost.h"
 #include "script/libraries.h"
 
 namespace tidegate::script {
 namespace {
 
-// The compiler cannot be interrupted, so what it is given is bounded: to about 3 ms.
+// The compiler cannot be interrupted, so what it is given is bounded: to about 4 ms.
 constexpr size_t kMaxChunk = 64 * 1024;
 constexpr size_t kNanosecondsPerByte = 50;
-// It walks the list of jumps that lead to one place for each that is added. Each of these words
-// makes at most one; where they stand is not looked at, so that all of them may lead to one place.
+// Where the jumps stand is not looked at, so all of them may lead to one place.
 constexpr size_t kMaxJumps = 1000;
-constexpr std::string_view kJumps[] = {"and", "or", "elseif", "break", "goto", "::"};
+constexpr size_t kMaxComparisons = 2'000'000;  // of a nanosecond each
+constexpr size_t kMaxDepth = 200;
+constexpr const char* kTooLarge = "chunk too large: more than 64 KiB";
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-size_t count_word(std::string_view text, std::string_view word) {
-  size_t count = 0;
-  for (size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at)) {
-    const bool begins = at == 0 || !is_letter(text[at - 1]);
-    at += word.size();
-    const bool ends = at == text.size() || !is_letter(text[at]);
-    if (word == "::" || (begins && ends)) ++count;
+const char* too_complex(const ChunkCost& cost) {
+  if (cost.jumps > kMaxJumps) return "chunk too complex: more than 1,000 branches";
+  if (cost.depth > kMaxDepth) return "chunk too complex: blocks nested too deeply";
+  if (cost.comparisons > kMaxComparisons) {
+    return "chunk too complex: too many names where many local variables are in sight";
   }
-  return count;
+  return nullptr;
 }
 
 // os.date, whose time grows with the format.
@@ -53,12 +49,17 @@ int compile(lua_State* L, std::string_view text, const char* name, int environme
     lua_pushliteral(L, "bytecode is not allowed");
     return fail(L);
   }
-  if (const char* why = too_much_to_compile(text); why != nullptr) {
+  if (text.size() > kMaxChunk) {
+    lua_pushstring(L, kTooLarge);
+    return fail(L);
+  }
+  const ChunkCost cost = cost_of_chunk(text);
+  if (const char* why = too_complex(cost); why != nullptr) {
     lua_pushstring(L, why);
     return fail(L);
   }
   // A thousand short chunks are as long as a large one.
-  Vm::of(L).charge(static_cast<uint32_t>(text.size() * kNanosecondsPerByte));
+  Vm::of(L).charge(static_cast<uint32_t>(text.size() * kNanosecondsPerByte + cost.comparisons));
   if (luaL_loadbufferx(L, text.data(), text.size(), name, "t") != 0) return fail(L);
   lua_pushvalue(L, environment);
   lua_setfenv(L, -2);
@@ -111,10 +112,7 @@ int load_string(lua_State* L) {
 }  // namespace
 
 const char* too_much_to_compile(std::string_view text) {
-  if (text.size() > kMaxChunk) return "chunk too large: more than 64 KiB";
-  size_t jumps = 0;
-  for (const std::string_view word : kJumps) jumps += count_word(text, word);
-  return jumps > kMaxJumps ? "chunk too complex: more than 1,000 branches" : nullptr;
+  return text.size() > kMaxChunk ? kTooLarge : too_complex(cost_of_chunk(text));
 }
 
 void add_os_library(lua_State* L) {

@@ -56,24 +56,45 @@ size_t start_of(lua_State* L, int index, size_t size) {
   return static_cast<size_t>(start > length ? length : start);
 }
 
-// Looked for in stretches, with a look at the budget between them.
+// Looked for in stretches, with a look at the budget between them. memmem prepares itself by the
+// whole of what it looks for, so of a long text it looks for the beginning.
 const char* find_plain(lua_State* L, std::string_view subject, std::string_view what) {
+  constexpr size_t kStretch = 64 * 1024;
+  constexpr size_t kBeginning = 4 * 1024;
+  const std::string_view beginning = what.substr(0, kBeginning);
+  const std::string_view rest = what.substr(beginning.size());
   Vm& vm = Vm::of(L);
-  const size_t stretch = std::max<size_t>(64 * 1024, what.size());
-  for (size_t at = 0; at + what.size() <= subject.size(); at += stretch) {
-    const std::string_view part = subject.substr(at, stretch + what.size());
-    const void* found = memmem(part.data(), part.size(), what.data(), what.size());
-    if (found != nullptr) return static_cast<const char*>(found);
+  for (size_t at = 0; at + what.size() <= subject.size();) {
+    const std::string_view part = subject.substr(at, kStretch + beginning.size());
+    const auto* found = static_cast<const char*>(
+        memmem(part.data(), part.size(), beginning.data(), beginning.size()));
+    if (found == nullptr) {
+      at += kStretch;
+    } else {
+      at = static_cast<size_t>(found - subject.data());
+      if (subject.substr(at + beginning.size()).starts_with(rest)) return found;
+      ++at;
+    }
     vm.check(L);
   }
   return nullptr;
+}
+
+// Whether no character of it has a meaning of its own.
+bool is_plain(lua_State* L, std::string_view pattern) {
+  constexpr size_t kPiece = 4096;
+  for (size_t at = 0; at < pattern.size(); at += kPiece) {
+    if (!is_plain_pattern(pattern.substr(at, kPiece))) return false;
+    Vm::of(L).check(L);
+  }
+  return true;
 }
 
 int search(lua_State* L, bool find) {
   const std::string_view subject = check_text(L, 1);
   const std::string_view pattern = check_text(L, 2);
   const size_t start = start_of(L, 3, subject.size());
-  if (find && (lua_toboolean(L, 4) != 0 || is_plain_pattern(pattern))) {
+  if (find && (lua_toboolean(L, 4) != 0 || is_plain(L, pattern))) {
     const char* found = find_plain(L, subject.substr(start), pattern);
     if (found == nullptr) return 0;
     const auto at = found - subject.data();
@@ -283,11 +304,14 @@ bool has_long_text(lua_State* L, int arguments) {
 }
 
 // Behind the conversion that begins with the '%' at `at`; %% too.
-size_t conversion_end(std::string_view pattern, size_t at) {
+size_t conversion_end(lua_State* L, std::string_view pattern, size_t at) {
   constexpr std::string_view kModifiers = "-+ #0123456789.";
-  ++at;
-  while (at < pattern.size() && kModifiers.find(pattern[at]) != std::string_view::npos) ++at;
-  return std::min(at + 1, pattern.size());
+  constexpr size_t kLongest = 32;  // all flags, a width and a precision are half as long
+  const std::string_view rest = pattern.substr(at, kLongest);
+  size_t end = 1;
+  while (end < rest.size() && kModifiers.find(rest[end]) != std::string_view::npos) ++end;
+  if (end == kLongest) luaL_error(L, "a conversion in the format is too long");
+  return std::min(at + end + 1, pattern.size());
 }
 
 // Calls the original with one conversion and the argument at `index`; the text is appended.
@@ -340,7 +364,7 @@ int format_in_pieces(lua_State* L, int arguments) {
     result.append(pattern.substr(at, percent - at));
     at = percent;
     if (at == pattern.size() || pattern[at] != '%') continue;
-    const size_t end = conversion_end(pattern, at);
+    const size_t end = conversion_end(L, pattern, at);
     const std::string_view conversion = pattern.substr(at, end - at);
     at = end;
     if (conversion == "%%") {

@@ -253,7 +253,7 @@ void fill_sandbox(lua_State* L) {
 void check_may_wait(lua_State* L) {
   if (lua_isyieldable(L) != 0) return;
   lua_Debug activation;
-  for (int level = 1; lua_getstack(L, level, &activation) == 1; ++level) {
+  for (int level = 1; level < kMaxLevels && lua_getstack(L, level, &activation) == 1; ++level) {
     lua_getinfo(L, "Sn", &activation);
     if (std::strcmp(activation.what, "C") != 0 || activation.name == nullptr) continue;
     lua_pushstring(L, Vm::of(L).place_of(L).c_str());

@@ -70,6 +70,15 @@ bool is_field_value(std::string_view text) {
   return is_field_value_slowly({at, left});
 }
 
+void check_name_size(lua_State* L, size_t size) {
+  if (size <= kMaxFieldValue) return;
+  raise(L, "the name of a header cannot have more than %d bytes", static_cast<int>(kMaxFieldValue));
+}
+
+void check_query_size(lua_State* L, size_t size) {
+  if (size > kMaxFieldValue) raise(L, "a query of %d bytes is too long", static_cast<int>(size));
+}
+
 void check_field_name(lua_State* L, const HeaderName& name, Section section) {
   const auto text = [&] {  // ends with NUL, which a name of the arena does not
     lua_pushlstring(L, name.name.data(), std::min<size_t>(name.name.size(), 100));
@@ -89,11 +98,11 @@ std::string_view field_value(lua_State* L, int index, std::string_view text, con
     raise(L, "the value of a header must be a string or a number, not a %s",
           luaL_typename(L, index));
   }
-  const std::string_view value = trim(text);
   if (text.size() > kMaxFieldValue) {
     raise(L, "the value of a header cannot have more than %d bytes",
           static_cast<int>(kMaxFieldValue));
   }
+  const std::string_view value = trim(text);
   if (!is_field_value(value)) [[unlikely]]
     raise_control(L, "the value of a header", value);
   if (name.id == HeaderId::Host) [[unlikely]] {
@@ -135,7 +144,7 @@ std::string_view redirect_target(lua_State* L, ApiFunction function, int index) 
 std::string_view method(lua_State* L, int index) {
   size_t size;
   const char* text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &size) : nullptr;
-  if (text == nullptr || !is_token({text, size}) || size > 64) {
+  if (text == nullptr || size > 64 || !is_token({text, size})) {
     raise(L, "not a method: '%s'", text == nullptr ? luaL_typename(L, index) : text);
   }
   if (std::string_view(text, size) == "CONNECT") {
@@ -161,7 +170,7 @@ std::string_view query(lua_State* L, int index) {
   size_t size;
   const char* text = lua_tolstring(L, index, &size);
   if (text == nullptr) raise(L, "not a query: a %s", luaL_typename(L, index));
-  if (size > kMaxFieldValue) raise(L, "a query of %d bytes is too long", static_cast<int>(size));
+  check_query_size(L, size);
   const std::string_view query(text, size);
   for (const char c : query) {
     if (static_cast<unsigned char>(c) > ' ' && c != '\x7f' && c != '#') continue;

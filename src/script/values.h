@@ -20,6 +20,9 @@ enum class Section : uint8_t { Head, Trailers };
 /// All bytes may stand in a field's value (RFC 9110 5.5): no control character but the tab.
 bool is_field_value(std::string_view text);
 
+/// Before anything is done with each of its bytes.
+void check_name_size(lua_State* L, size_t size);
+void check_query_size(lua_State* L, size_t size);
 /// The name of a field that a script may set there.
 void check_field_name(lua_State* L, const HeaderName& name, Section section);
 /// `text`: what lua_tolstring gave for the value at `index`. Without the spaces around it, which

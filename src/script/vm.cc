@@ -40,7 +40,7 @@ std::string size_text(size_t bytes) {
 // called last thing by another has taken its place on the stack.
 void where(lua_State* L, char* to, size_t size) {
   lua_Debug activation;
-  for (int level = 0; lua_getstack(L, level, &activation) == 1; ++level) {
+  for (int level = 0; level < kMaxLevels && lua_getstack(L, level, &activation) == 1; ++level) {
     lua_getinfo(L, "Sl", &activation);
     if (activation.currentline > 0 && activation.source[0] == '@') {
       std::snprintf(to, size, "%s:%d: ", activation.short_src, activation.currentline);
@@ -55,7 +55,7 @@ void where(lua_State* L, char* to, size_t size) {
 void where_begun(lua_State* L, char* to, size_t size) {
   lua_Debug activation;
   to[0] = '\0';
-  for (int level = 0; lua_getstack(L, level, &activation) == 1; ++level) {
+  for (int level = 0; level < kMaxLevels && lua_getstack(L, level, &activation) == 1; ++level) {
     lua_getinfo(L, "S", &activation);
     if (activation.source[0] != '@') continue;
     std::snprintf(to, size, "%s:%d: ", activation.short_src, std::max(activation.linedefined, 1));

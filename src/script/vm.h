@@ -16,6 +16,10 @@ namespace tidegate::script {
 /// Which budget a run went over.
 enum class Breach : uint8_t { None, Cpu, Memory };
 
+/// As far down a stack the function is looked for that an error is to name: LuaJIT walks from its
+/// top to each level anew.
+constexpr int kMaxLevels = 200;
+
 /// One Lua VM: the policies of one script in one worker share it. Everything in it runs under the
 /// CPU and memory budget given at the run; see Watchdog and Memory for how. Used in one thread.
 ///
