@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "config/snapshot.h"
+#include "script/hook_names.h"
 
 namespace tidegate::script {
 
@@ -21,6 +22,7 @@ struct Chunk {
   std::string name;      // what messages call it: the path, relative to the configuration's folder
   std::string bytecode;  // made by the process itself; scripts can load none
   uint64_t hash = 0;     // of the text
+  std::vector<LocalHook> local_hooks;
 };
 
 /// One loaded version of one script: the file, the modules it requires, and the policies that use

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "script/hook_names.h"
 #include "script/hook_outcome.h"
 #include "script/json.h"
 #include "script/loaded_script.h"
@@ -74,6 +75,13 @@ bool ScriptFilter::load_some(bool sliced, std::string& error) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, environment_);
   luaL_unref(L, LUA_REGISTRYINDEX, environment_);
   if (error.empty()) error = find_hooks(L);
+  // Once, where the generation is checked.
+  if (error.empty() && !sliced) error = find_lost_hook(L);
+  // Perhaps a file caught while it was written: as a policy it would let everything pass.
+  if (error.empty() && hooks_ == 0) {
+    error = fmt::format("{}: defines no hook, which is a global function: {}",
+                        script_.generation().main().name, list_of_hooks());
+  }
   lua_pop(L, 1);
   return true;
 }
@@ -132,6 +140,8 @@ bool ScriptFilter::run_top_level(bool sliced, std::string& error) {
     error = fmt::format("{}the top level of a script can not wait", vm.place_of(loading_));
   } else if (outcome == Vm::Outcome::Failed) {
     error = describe_error(vm, loading_, kLoadBudget);
+  } else {
+    returned_hooks_ = hooks_in_table(loading_, 1);
   }
   outcome == Vm::Outcome::Done ? vm.give_back_thread(loading_) : vm.drop_thread(loading_);
   return true;
@@ -168,9 +178,27 @@ std::string ScriptFilter::find_hooks(lua_State* L) {
                          to_string(hook));
     }
   }
-  // Perhaps a file caught while it was written: as a policy it would let everything pass.
-  if (hooks_ == 0) {
-    return fmt::format("{}: defines no hook, such as on_request", script_.generation().main().name);
+  return {};
+}
+
+// What the author thinks is a hook, and nothing would call. With the environment on top of the
+// stack, and its hooks known.
+std::string ScriptFilter::find_lost_hook(lua_State* L) const {
+  const Chunk& main = script_.generation().main();
+  std::string fault = find_misnamed_hook(L, lua_gettop(L), main.name);
+  if (!fault.empty()) return fault;
+  for (const LocalHook& local : main.local_hooks) {
+    if ((hooks_ & proxy::hook_bit(local.hook)) != 0) continue;
+    return fmt::format("{}:{}: '{}' is local, and never called; a hook is a global function",
+                       main.name, local.line, to_string(local.hook));
+  }
+  for (size_t i = 0; i < hook_references_.size(); ++i) {
+    const auto hook = static_cast<proxy::Hook>(i);
+    if ((returned_hooks_ & ~hooks_ & proxy::hook_bit(hook)) == 0) continue;
+    return fmt::format(
+        "{}: '{}' is in the table that the file returns, and never called; a hook is a global "
+        "function",
+        main.name, to_string(hook));
   }
   return {};
 }

@@ -60,6 +60,7 @@ class ScriptFilter final : public proxy::Filter {
   std::string begin_top_level(lua_State* L);
   bool run_top_level(bool sliced, std::string& error);
   std::string find_hooks(lua_State* L);
+  std::string find_lost_hook(lua_State* L) const;
 
   LoadedScript& script_;
   const config::Policy& policy_;  // of the generation
@@ -67,6 +68,7 @@ class ScriptFilter final : public proxy::Filter {
   const telemetry::PolicyMetrics metrics_;
   const double nanoseconds_per_tick_;
   proxy::HookSet hooks_ = 0;
+  proxy::HookSet returned_hooks_ = 0;  // in the table that the top level returned
   bool broken_ = false;
   SliceShare share_;
   // While the top level runs.

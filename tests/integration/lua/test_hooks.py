@@ -118,11 +118,16 @@ def test_on_log_sees_the_outcome(origin, scripted, connect):
     assert (line["status"], line["method"], line["from_origin"]) == (201, "GET", True)
 
 
-@pytest.mark.parametrize("text", ["", "local unused = 1", "function on_reqest() end"])
-def test_a_script_without_hooks_is_refused(scripted, connect, text):
+@pytest.mark.parametrize("text, why", [
+    ("", "defines no hook"),
+    ("local unused = 1", "defines no hook"),
+    ("function on_reqest() end", "did you mean 'on_request'?"),
+    ("function on_log() end function on_reqest() end", "did you mean 'on_request'?"),
+])
+def test_a_script_that_misses_its_hooks_is_refused(scripted, connect, text, why):
     """It may be half of a file, or a slip in a hook's name; as a policy it would let all pass."""
     proxy = scripted("function on_request(r) r:reply(403) end", config={"route": {"echo": True}})
-    assert "defines no hook" in proxy.edit_to_broken("policy.lua", text)["error"]
+    assert why in proxy.edit_to_broken("policy.lua", text)["error"]
     assert connect(proxy).get("/").status == 403
 
 

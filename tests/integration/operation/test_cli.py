@@ -37,6 +37,14 @@ def test_wrong_usage_is_exit_2():
         assert done.stderr
 
 
+def test_a_misspelled_hook_is_refused_by_check_and_run(written):
+    folder = written(p__lua="function on_log() end\n\nfunction on_requst(r) r:reply(403) end")
+    for command, status in ("check", 2), ("run", 1):
+        done = run_tidegate(command, "--policy", folder / "p.lua", "--upstream", "http://127.0.0.1:1")
+        assert done.returncode == status
+        assert "p.lua:3: 'on_requst' is no hook; did you mean 'on_request'?" in done.stderr
+
+
 def test_help_is_exit_0():
     done = run_tidegate("--help")
     assert done.returncode == 0 and "check" in done.stdout
