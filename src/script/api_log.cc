@@ -47,10 +47,25 @@ void add_json_field(lua_State* L, Line& line, std::string_view key) {
   lua_rawseti(L, kTexts, static_cast<int>(line.count));
 }
 
+// The line's own keys, which a script's fields must not say anew: most readers of JSON take the
+// last.
+constexpr std::pair<std::string_view, std::string_view> kOwnKeys[] = {
+    {"timestamp", "field_timestamp"},   {"level", "field_level"},
+    {"message", "field_message"},       {"policy", "field_policy"},
+    {"request_id", "field_request_id"},
+};
+
+std::string_view field_key(std::string_view given) {
+  for (const auto& [own, instead] : kOwnKeys) {
+    if (given == own) return instead;
+  }
+  return given;
+}
+
 // Key at -2, value at -1. A value that is no text, number, boolean or table is named by its type.
 void add_field(lua_State* L, Line& line) {
   if (lua_type(L, -2) != LUA_TSTRING) return;
-  const std::string_view key = text_at(L, -2);
+  const std::string_view key = field_key(text_at(L, -2));
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
       return line.add(key, text_at(L, -1));

@@ -34,6 +34,8 @@ class Listeners {
   void discard() { prepared_.clear(); }
   /// The prepared configuration is in use: forgets listeners that it does not name.
   void commit(const config::Snapshot& snapshot);
+  /// The workers have closed all of them: forgets them, and removes files of unix sockets.
+  void close() { entries_.clear(); }
   /// No listener may have an address that overlaps this one, which belongs to `owner`.
   void keep_off(std::string owner, const net::SocketAddress& address) {
     others_.push_back({std::move(owner), address});

@@ -48,6 +48,18 @@ void warn_of_fixed_settings(const config::Snapshot& before, const config::Snapsh
   }
 }
 
+// How long a process that drains has to close the admin address, which takes it a turn.
+constexpr auto kGiveUpWithin = std::chrono::milliseconds(1000);
+constexpr int kGiveUpTries = 200;
+
+// What this process and its successor call the admin address.
+std::string offer_of(const config::Address& address) {
+  return address.is_unix ? address.to_string() : "port " + std::to_string(address.port);
+}
+std::string offer_of(const net::SocketAddress& address) {
+  return address.is_unix() ? address.to_string() : "port " + std::to_string(address.port());
+}
+
 /// One listener and one route. Whoever asks slowly, or does not take the answer, makes way soon,
 /// and never has all descriptors.
 config::Snapshot admin_snapshot(const config::Address& address) {
@@ -282,6 +294,14 @@ Fallible<std::function<void()>> Server::open_admin(const config::Admin& config) 
   auto shared = std::make_shared<const proxy::SharedSnapshot>(admin_snapshot(*config.address),
                                                               upstream::EndpointSet());
   auto handovers = admin_listeners_.prepare(shared->config, 1);
+  if (!handovers && net::ask_for_address(offer_of(*config.address))) {
+    // Whoever drains closes it at the end of a turn.
+    for (int i = 0; i < kGiveUpTries && !handovers; ++i) {
+      std::this_thread::sleep_for(kGiveUpWithin / kGiveUpTries);
+      handovers = admin_listeners_.prepare(shared->config, 1);
+    }
+    if (handovers) log::info("admin address taken over from a process that drains");
+  }
   if (!handovers) return tl::unexpected(handovers.error());
   admin_listeners_.commit(shared->config);
   if (!config.address->is_unix) {
@@ -380,6 +400,7 @@ void Server::drain() {
   // Workers that drain have no listeners to hand over to, and what runs ends as it began.
   files_.reset();
   discovery_.stop();
+  offer_admin();
   log::info("draining", {{"timeout_ms", limit / std::chrono::milliseconds(1)}});
   control_.loop().timers().arm(drain_deadline_, limit);
   for (const auto& worker : workers_) {
@@ -387,6 +408,18 @@ void Server::drain() {
       one.drain([this] { control_.post([this] { on_worker_drained(); }); });
     });
   }
+}
+
+// Until a successor asks, metrics and readiness are to be seen here.
+void Server::offer_admin() {
+  if (admin_ == nullptr) return;
+  const std::string offer = offer_of(admin_listeners_.only_address());
+  admin_offer_ = std::make_unique<net::AddressOffer>(control_.loop(), offer, [this] {
+    admin_offer_.reset();
+    log::info("admin address given up to a successor");
+    control_.drain([] {});
+    admin_listeners_.close();
+  });
 }
 
 void Server::on_worker_drained() {

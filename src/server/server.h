@@ -8,6 +8,7 @@
 
 #include "admin/admin_api.h"
 #include "config/load.h"
+#include "net/address_offer.h"
 #include "net/file_watch.h"
 #include "net/signal_watch.h"
 #include "net/tls_ticket_keys.h"
@@ -90,6 +91,7 @@ class Server {
   /// Accepts nothing new and ends when what runs has ended. From here on no configuration, script,
   /// certificate or set of endpoints changes any more.
   void drain();
+  void offer_admin();
   void on_terminate();
   void on_worker_drained();
   void stop_all();
@@ -122,6 +124,7 @@ class Server {
   Listeners admin_listeners_;
   std::unique_ptr<admin::AdminApi> admin_;
   Worker control_;
+  std::unique_ptr<net::AddressOffer> admin_offer_;  // while draining
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   upstream::Names names_;

@@ -187,6 +187,16 @@ def test_log_lines_of_scripts_carry_level_and_fields(scripted, connect):
     assert not [line for line in proxy.log_lines if line["message"] == "from debug"]
 
 
+@pytest.mark.parametrize("key", ["timestamp", "level", "message", "policy", "request_id"])
+def test_the_keys_of_a_log_line_are_not_the_scripts_to_set(scripted, connect, key):
+    proxy = scripted(f"""function on_request(r)
+        proxy.log.warn("from a user", {{ {key} = "forged", other = 1 }}) end""", config=LOCAL)
+    connect(proxy).get("/")
+    line = proxy.wait_for_log(message="from a user")
+    assert line.pop(f"field_{key}") == "forged" and "forged" not in line.values()
+    assert (line["level"], line["policy"], line["other"]) == ("warn", "policy", 1)
+
+
 def test_a_log_line_can_not_be_forged(scripted, connect):
     proxy = scripted("""function on_request(r)
         proxy.log.info('a"} \\n{"message":"forged"', { ['k"ey\\n'] = 'v"\\n' }) end""", config=LOCAL)

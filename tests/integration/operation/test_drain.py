@@ -20,6 +20,12 @@ def refused(port):
     return False
 
 
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 @pytest.fixture
 def slow_origin(origin):
     origin.release = threading.Event()
@@ -222,6 +228,58 @@ def test_the_admin_address_answers_while_draining(slow_origin, proxy_to, connect
     assert proxy.metrics()("proxy_requests_active") == 1
     slow_origin.release.set()
     assert client.response().status == 200
+
+
+def readiness(path):
+    """A GET on a connection of its own, to a port or to a unix socket's file; the head's first line."""
+    with socket.socket(socket.AF_UNIX if isinstance(path, str) else socket.AF_INET) as sock:
+        sock.connect(path if isinstance(path, str) else ("127.0.0.1", path))
+        sock.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return sock.makefile("rb").readline()
+
+
+@pytest.mark.parametrize("admin", ["tcp", "localhost", "unix"])
+def test_a_successor_takes_the_addresses_of_a_proxy_that_drains(slow_origin, tidegate, connect, tmp_path, admin):
+    """Until one starts, readiness and metrics are to be had of the proxy that drains."""
+    config = config_for(slow_origin, listener={"address": f"127.0.0.1:{free_port()}"})
+    port = free_port()
+    address = {"tcp": f"127.0.0.1:{port}", "localhost": f"localhost:{port}", "unix": f"unix:{tmp_path}/a.sock"}
+    config["admin"] = {"address": address[admin]}
+    where = f"{tmp_path}/a.sock" if admin == "unix" else port
+    first = tidegate(config)
+    client = connect(first)
+    client.send_request("GET", "/slow")
+    slow_origin.wait_for_requests(1)
+    first.signal(signal.SIGTERM)
+    eventually(lambda: refused(first.port()))
+    assert b" 503 " in readiness(where)
+    second = tidegate(config)
+    first.wait_for_log(message="admin address given up to a successor")
+    second.wait_for_log(message="admin address taken over from a process that drains")
+    eventually(lambda: b" 200 " in readiness(where))
+    for _ in range(5):
+        assert b" 200 " in readiness(where)
+    assert connect(second).get("/").status == 200
+    slow_origin.release.set()
+    assert client.response().text == "finished"
+    assert first.wait_for_exit() == 0
+    assert b" 200 " in readiness(where)
+
+
+def test_each_successor_takes_over_from_the_one_before(slow_origin, tidegate, connect):
+    config = config_for(slow_origin, listener={"address": f"127.0.0.1:{free_port()}"},
+                        admin={"address": f"127.0.0.1:{free_port()}"})
+    clients = []
+    for number in range(3):
+        proxy = tidegate(config)
+        eventually(lambda: proxy.admin("/ready").status == 200)
+        clients.append(connect(proxy))
+        clients[-1].send_request("GET", "/slow")
+        slow_origin.wait_for_requests(number + 1)
+        proxy.signal(signal.SIGTERM)
+        eventually(lambda: refused(proxy.port()))
+    slow_origin.release.set()
+    assert [client.response().text for client in clients] == ["finished"] * 3
 
 
 @pytest.mark.workers
