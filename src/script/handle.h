@@ -170,6 +170,9 @@ int set_header(lua_State* L, HookCall& call, HandleKind kind);
 int set_var(lua_State* L, HookCall& call);
 int set_arg(lua_State* L, HookCall& call);
 
+/// Takes off the fields that hold a checksum of the body, which is another now.
+void forget_body_digests(http::Headers& headers);
+
 /// Path and query for the origin; checked, and copied.
 void set_target(lua_State* L, HookCall& call, std::string_view path, bool has_query,
                 std::string_view query);

@@ -294,4 +294,10 @@ void push_headers_methods(lua_State* L) {
   lua_pushcfunction(L, headers_count);
 }
 
+void forget_body_digests(http::Headers& headers) {
+  for (const std::string_view name : {"content-digest", "content-md5", "digest", "repr-digest"}) {
+    headers.remove(name);
+  }
+}
+
 }  // namespace tidegate::script

@@ -160,6 +160,7 @@ int request_set_body(lua_State* L) {
   // then.
   http::RequestHead& head = call.exchange().request();
   if (!std::exchange(head.drops_trailers, true)) head.trailers.clear();
+  forget_body_digests(head.headers);
   return 0;
 }
 

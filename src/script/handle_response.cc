@@ -37,9 +37,13 @@ int response_body(lua_State* L) {
 
 int response_set_body(lua_State* L) {
   HookCall& call = check_self(L, HandleKind::Response);
-  check_response(L, call);
+  http::ResponseHead& response = check_response(L, call);
   check_callable(L, call, Field::SetBody);
   call.set_response_body(call.keep(L, text_argument(L, kSetBody, 2)));
+  // At once, since the body takes effect when the hook ends, and the script may set its own until
+  // then.
+  response.headers.remove(http::HeaderId::ETag);
+  forget_body_digests(response.headers);
   return 0;
 }
 

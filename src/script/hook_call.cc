@@ -447,6 +447,7 @@ int HookCall::read_body(bool of_request) {
 void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   body_ = body;
   body_error_ = error;
+  if (error.code == ErrorCode::BodyTooLarge) log_refused_body(*filter_, hook_, *exchange_);
   hold(body.size());
   body_is_there_ = true;
   body_waits_ = false;

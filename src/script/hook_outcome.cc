@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "proxy/exchange.h"
 #include "script/json.h"
 #include "script/script_filter.h"
 #include "script/vm.h"
+#include "telemetry/log.h"
 
 namespace tidegate::script {
 namespace {
@@ -111,6 +113,19 @@ std::string wrong_result(lua_State* thread, proxy::Hook hook, bool asked_retry) 
   if (type == LUA_TSTRING) call = "return request:reply(200, text)";
   if (hook == proxy::Hook::Log) call = "nothing: it has no result";
   return fmt::format("{} returned {}; write {}", name, value, call);
+}
+
+void log_refused_body(const ScriptFilter& filter, proxy::Hook hook,
+                      const proxy::Exchange& exchange) {
+  if (exchange.failure().code == ErrorCode::BodyTooLarge) return;
+  const std::string_view name = to_string(hook);
+  log::log_limited(fmt::format("body {} {}", filter.name(), name), log::Level::Warn,
+                   "a hook got no body: it is larger than the memory budget has room for",
+                   {{"policy", filter.name()},
+                    {"hook", name},
+                    {"error", describe(ErrorCode::BodyTooLarge).token},
+                    {"budget", filter.policy().budget.memory},
+                    {"request_id", exchange.id()}});
 }
 
 void push_place_of_hook(const ScriptFilter& filter, lua_State* L, proxy::Hook hook) {

@@ -21,6 +21,11 @@ std::string describe_error(Vm& vm, lua_State* thread, Duration cpu);
 /// instead; empty: nothing but nil. `asked_retry`: response:retry() gave it a boolean to return.
 std::string wrong_result(lua_State* thread, proxy::Hook hook, bool asked_retry);
 
+/// A hook gets no body, since it would not fit the memory budget: a policy that looks at bodies
+/// must not let it pass unnoticed. Nothing where it is the route's `max_body` that refuses it.
+void log_refused_body(const ScriptFilter& filter, proxy::Hook hook,
+                      const proxy::Exchange& exchange);
+
 /// Pushes "file:line: " of the hook's definition.
 void push_place_of_hook(const ScriptFilter& filter, lua_State* L, proxy::Hook hook);
 

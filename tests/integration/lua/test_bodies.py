@@ -220,3 +220,56 @@ def test_l20_a_body_that_was_replaced_is_read_until_it_is_sent(origin, scripted,
 def test_l20_a_request_without_body_still_has_an_empty_one_later(origin, scripted, connect):
     proxy = scripted("function on_response(s, r) s.headers['x-body'] = '<' .. r:body() .. '>' end", origin)
     assert connect(proxy).get("/").headers.get("x-body") == "<>"
+
+
+@pytest.mark.parametrize("set_own", [False, True], ids=["theirs", "its own"])
+@pytest.mark.parametrize("field", ["etag", "content-digest", "repr-digest", "digest", "content-md5"])
+def test_a_new_response_body_takes_checksums_of_the_old_one_off(origin, scripted, connect, field, set_own):
+    origin.on("/", body=b"old", headers={field: '"of the old"', "x-other": "stays"})
+    proxy = scripted("""function on_response(response)
+        response:set_body("new")
+        if options.own then response.headers[options.field] = '"of the new"' end
+      end""", origin, options={"own": set_own, "field": field})
+    response = connect(proxy).get("/")
+    assert (response.body, response.headers.get("x-other")) == (b"new", "stays")
+    assert response.headers.get(field) == ('"of the new"' if set_own else None)
+
+
+def test_a_new_request_body_takes_checksums_of_the_old_one_off(origin, scripted, connect):
+    proxy = scripted("function on_request(r) r:set_body('new') end", origin)
+    connect(proxy).post("/", b"old", {"content-digest": "sha-256=:AAAA:", "if-match": '"tag"'})
+    assert origin.last.headers.get("content-digest") is None
+    assert origin.last.headers.get("if-match") == '"tag"'
+
+
+@pytest.mark.parametrize("hook", ["on_request", "on_response"])
+@pytest.mark.parametrize("length", ["known", "unknown"])
+def test_a_body_over_the_memory_budget_is_logged(origin, scripted, connect, hook, length):
+    """A policy that does not test for nil lets it pass; somebody must be able to see that."""
+    large = b"x" * 2_000_000
+    if length == "known":
+        origin.on("/", body=large)
+    else:
+        origin.on("/", lambda exchange: (exchange.start_chunked(), exchange.chunk(large), exchange.end_chunks()))
+    proxy = scripted(f"function {hook}(message) message:body() end", origin, budget={"memory": "1MiB", "cpu": "1s"})
+    client = connect(proxy)
+    if hook == "on_response":
+        response = client.get("/")
+    else:
+        client.send_head("POST", "/", {"Transfer-Encoding": "chunked"} if length == "unknown" else
+                         {"Content-Length": str(len(large))})
+        client.send(http1.chunked(large) if length == "unknown" else large)
+        response = client.response()
+    assert response.status == 200
+    line = proxy.wait_for_log(message="a hook got no body: it is larger than the memory budget has room for")
+    assert (line["level"], line["policy"], line["hook"], line["error"], line["budget"]) == (
+        "warn", "policy", hook, "body_too_large", 1 << 20)
+    assert line["request_id"]
+
+
+def test_a_body_over_the_routes_limit_is_no_matter_of_the_budget(scripted, connect):
+    proxy = scripted("function on_request(r) r:body() end", config={"route": {"echo": True, "max_body": "8"}})
+    client = connect(proxy)
+    client.post_partly("/", b"123456789", length=None)
+    assert client.response().status == 413
+    assert not [line for line in proxy.log_lines if line["message"].startswith("a hook got no body")]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Lua and YAML blocks of the documents load, as they stand there."""
+import gzip
 import json
 import re
 
@@ -164,3 +165,28 @@ def test_hooks_that_the_reference_calls_missing_are_refused_and_all_others_taken
             assert f"{hook} is not available in this version" in done.stderr
             refused.add(hook)
     assert refused == missing()[2] and len(hooks) > len(refused)
+
+
+SECRET = {"internal": "secret", "a": [1]}
+ANSWERS = {  # what the origin answers, and what the client gets
+    "plain": (json.dumps(SECRET).encode(), {"content-type": "application/json"}, 200),
+    "charset": (json.dumps(SECRET).encode(), {"content-type": "application/json; charset=utf-8"}, 200),
+    "case": (json.dumps(SECRET).encode(), {"content-type": "Application/JSON;charset=utf-8"}, 200),
+    "gzip": (gzip.compress(json.dumps(SECRET).encode()),
+             {"content-type": "application/json", "content-encoding": "gzip"}, 502),
+    "large": (json.dumps({**SECRET, "pad": "x" * 20_000_000}).encode(), {"content-type": "application/json"}, 502),
+    "no JSON": (b'{"internal": "secret"', {"content-type": "application/json"}, 502),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_the_documented_policy_that_hides_a_part_lets_nothing_pass(origin, scripted, connect, case):
+    body, headers, status = ANSWERS[case]
+    code = next(param.values[0] for param in blocks("lua") if "data.internal = nil" in param.values[0])
+    origin.on("/", body=body, headers={**headers, "etag": '"1"'}, may_break=True)
+    response = connect(scripted(code, origin)).get("/", {"accept-encoding": "gzip", "range": "bytes=0-3"})
+    assert response.status == status
+    assert b"secret" not in response.body and response.headers.get("etag") is None
+    assert origin.last.headers.get("accept-encoding") is None and origin.last.headers.get("range") is None
+    if status == 200:
+        assert json.loads(response.body) == {"a": [1]}
