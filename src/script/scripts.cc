@@ -146,6 +146,7 @@ std::vector<std::string> Scripts::load(const config::Snapshot& snapshot) {
   }
   if (errors.empty()) {
     limits_ = limits_of(snapshot);
+    for (const auto& generation : set) forget_errors(*generation);
     publish(std::move(set));
   }
   return errors;
@@ -195,7 +196,10 @@ std::vector<std::string> Scripts::reload_changed(bool& changed) {
   std::vector<std::string> errors;
   const auto set = current();
   for (const auto& generation : *set) {
-    if (generation->is_current()) continue;
+    if (generation->is_current()) {
+      forget_errors(*generation);  // what was refused has gone from the disk
+      continue;
+    }
     const std::vector<std::string> found = replace(*generation, changed);
     errors.insert(errors.end(), found.begin(), found.end());
   }
@@ -211,6 +215,11 @@ void Scripts::publish(GenerationSet set) {
     for (const config::Policy& policy : generation->policies()) last_errors_.erase(policy.name);
   }
   current_ = std::make_shared<const GenerationSet>(std::move(set));
+}
+
+void Scripts::forget_errors(const Generation& generation) {
+  const std::lock_guard lock(mutex_);
+  for (const config::Policy& policy : generation.policies()) last_errors_.erase(policy.name);
 }
 
 void Scripts::note_error(const std::vector<config::Policy>& policies, const std::string& error) {

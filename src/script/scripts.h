@@ -70,6 +70,7 @@ class Scripts {
   std::shared_ptr<const Generation> find(const config::Policy& first) const;
   std::vector<std::string> replace(const Generation& old, bool& replaced);
   void publish(GenerationSet set);
+  void forget_errors(const Generation& generation);
   void note_error(const std::vector<config::Policy>& policies, const std::string& error);
 
   Watchdog& watchdog_;

@@ -212,6 +212,7 @@ std::vector<std::string> Server::apply(config::Snapshot snapshot) {
                                   snapshot_ == nullptr ? nullptr : &snapshot_->endpoints, names_);
   proxy::TlsContexts contexts = load_contexts(snapshot, errors);
   if (!errors.empty()) return errors;
+  certificates_refused_ = false;
   keep_script_endpoints(snapshot, endpoints);
   auto shared = std::make_shared<const proxy::SharedSnapshot>(
       std::move(snapshot), std::move(endpoints), snapshot_.get(), std::move(contexts));

@@ -143,6 +143,7 @@ class Server {
   size_t drained_ = 0;
   bool reload_due_ = false;
   bool names_in_doubt_ = false;  // some may be of no endpoint any more
+  bool certificates_refused_ = false;  // those on disk
   bool draining_ = false;
   bool stopped_ = false;
 };

@@ -104,6 +104,9 @@ void Server::reload_certificates() {
     cells_.counter(telemetry::Family::TlsReloadsTotal, {result}).add();
   };
   if (!errors.empty()) count("refused");
+  if (std::exchange(certificates_refused_, !errors.empty()) && errors.empty() && !changed) {
+    log::info("certificates on disk are those in use again");
+  }
   if (!changed || !handovers) return;
   count("loaded");
   listeners_.commit(snapshot_->config);
@@ -165,6 +168,10 @@ void Server::report_policies() {
                                     {"error", status.last_error}});
       cells_.counter(telemetry::Family::ScriptReloadsTotal, {status.policy, "refused"}, &lease)
           .add();
+    }
+    if (status.last_error.empty() && !error.empty() && status.generation == generation) {
+      log::info("policy on disk is the one in use again",
+                {{"policy", status.policy}, {"serving_generation", generation}});
     }
     generation = status.generation;
     error = status.last_error;

@@ -146,7 +146,11 @@ void Discovery::on_files(const std::set<std::string>& changed) {
     if (!loaded) {
       log::error("endpoint file refused: the former endpoints stay",
                  {{"cluster", cluster}, {"file", path}, {"error", to_text(loaded.error())}});
+      refused_.insert(cluster);
       continue;
+    }
+    if (refused_.erase(cluster) > 0) {
+      log::info("endpoint file is good again", {{"cluster", cluster}, {"file", path}});
     }
     (void)resolve_names(settings, *loaded, names_);
     names_.settle_within(kNamesWithin);

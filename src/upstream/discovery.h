@@ -64,6 +64,7 @@ class Discovery {
   std::map<std::string, Source> sources_;         // by cluster
   std::set<std::string> unsettled_;               // clusters
   std::map<std::string, config::Cluster> files_;  // clusters with a file, by name
+  std::set<std::string> refused_;                 // clusters whose file was, and it has been said
   std::unique_ptr<net::FileWatch> watch_;
   std::map<std::string, telemetry::Lease> leases_;  // of the counters of each cluster
   uint64_t random_state_;

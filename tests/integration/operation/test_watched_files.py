@@ -97,3 +97,48 @@ def test_o18_the_folder_of_everything_is_removed(proxy, connect, authority):
     assert proxy.admin("/reload", "POST").status == 422
     assert connect(proxy, tls=authority.trust()).get("/").status == 200
     assert proxy.admin("/health").status == 200
+
+
+BACK = {
+    "policy.lua": "policy on disk is the one in use again",
+    "endpoints.yaml": "endpoint file is good again",
+    "cert.pem": "certificates on disk are those in use again",
+    "key.pem": "certificates on disk are those in use again",
+}
+
+
+@pytest.mark.parametrize("how", ["broken", "away"])
+@pytest.mark.parametrize("name", BACK)
+def test_a_file_that_is_as_it_was_is_no_longer_refused(proxy, connect, authority, name, how):
+    """The last word of the log, and of /policies, is that all is well."""
+    path = proxy.folder / name
+    good = path.read_bytes()
+    aside = path.with_name("aside")
+    for _ in range(2):
+        since = len(proxy.log_lines)
+        if how == "away":
+            path.rename(aside)
+        else:
+            path.write_bytes(b"}{ no such thing")
+        proxy.wait_for_log(message=REFUSED[name], since=since)
+        if name == "policy.lua":
+            assert proxy.admin("/policies").json()["policies"][0]["error"]
+        if how == "away":
+            aside.rename(path)
+        else:
+            path.write_bytes(good)
+        proxy.wait_for_log(message=BACK[name], since=since)
+        if name == "policy.lua":
+            policy = proxy.admin("/policies").json()["policies"][0]
+            assert (policy.get("error"), policy["generation"]) == (None, 1)
+    assert connect(proxy, tls=authority.trust()).get("/").status == 200
+
+
+def test_a_reload_that_finds_the_policy_in_use_takes_its_error_back(proxy):
+    path = proxy.folder / "policy.lua"
+    good = path.read_text()
+    path.write_text("function on_requst() end")
+    assert proxy.admin("/reload", "POST").status == 422
+    path.write_text(good)
+    assert proxy.admin("/reload", "POST").status == 200
+    assert proxy.admin("/policies").json()["policies"][0].get("error") is None
