@@ -155,47 +155,6 @@ Verdict HookCall::start(Hook hook) {
   return step(arguments);
 }
 
-Verdict HookCall::park(int arguments) {
-  parked_ = Parked::Slice;
-  parked_arguments_ = arguments;
-  note_wait();
-  script_.slices().park(*this, filter_->share());
-  return Verdict::Wait;
-}
-
-// `arguments`: to begin with; none where a run that met the budget is to go on.
-Verdict HookCall::park_for_memory(int arguments) {
-  parked_ = arguments == 0 ? Parked::Memory : Parked::Slice;
-  parked_arguments_ = arguments;
-  note_wait();
-  script_.wait_for_collection(*this);
-  return Verdict::Wait;
-}
-
-void HookCall::collected() {
-  if (parked_ != Parked::Memory || !script_.vm().nearly_full()) {
-    script_.slices().park(*this, filter_->share());
-    return;
-  }
-  proxy::Exchange& exchange = *exchange_;
-  proxy::FilterCall& call = *call_;
-  script_.note_memory_breach();
-  const Verdict verdict =
-      failed(ErrorCode::ScriptMemory, script_.vm().describe_memory_breach(thread_));
-  exchange.proceed(call, verdict);
-}
-
-void HookCall::run_slice() {
-  int arguments = parked_arguments_;
-  const Parked parked = std::exchange(parked_, Parked::Slice);
-  if (parked == Parked::RequestBody || parked == Parked::ResponseBody) {
-    const uint32_t run = run_;
-    arguments = read_body(parked == Parked::RequestBody);
-    if (run_ != run || arguments == kWaits) return;
-  }
-  go_on(arguments);
-}
-
 int HookCall::push_arguments() {
   const auto push_response = [this] {
     if (exchange_->response() == nullptr) return lua_pushnil(thread_);
@@ -379,14 +338,6 @@ void HookCall::log_failure(ErrorCode code, std::string_view text) {
                     {"request_id", exchange_->id()}});
 }
 
-// The run does not end in this turn: its time counts from here.
-void HookCall::note_wait() {
-  waited_ = true;
-  if (!time_timer_.armed()) {
-    exchange_->context().loop.timers().arm(time_timer_, filter_->policy().budget.time);
-  }
-}
-
 int HookCall::begin_wait() {
   note_wait();
   const auto kind = static_cast<Wait>(lua_tointeger(thread_, 1));
@@ -403,32 +354,34 @@ int HookCall::begin_wait() {
   return kUnknownWait;
 }
 
-int HookCall::begin_sleep(double seconds) {
-  const auto duration =
-      std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-  exchange_->context().loop.timers().arm(sleep_timer_, duration);
-  waiting_ = true;
-  return kWaits;
-}
-
 // What past runs left must not make a body too large: it waits until that is gone.
 int HookCall::begin_body(bool of_request) {
   const Vm& vm = script_.vm();
   if (!vm.may_hold_garbage() || vm.memory_used() < vm.memory_cap() / 4) {
-    return read_body(of_request);
+    return read_body(of_request, true);
   }
-  parked_ = of_request ? Parked::RequestBody : Parked::ResponseBody;
-  script_.wait_for_collection(*this);
+  collect_for_body(of_request, false);
   return kWaits;
 }
 
-int HookCall::read_body(bool of_request) {
+// `insists`: only without all that is garbage by now is there any use in going on.
+void HookCall::collect_for_body(bool of_request, bool insists) {
+  parked_ = of_request ? Parked::RequestBody : Parked::ResponseBody;
+  insists_ = insists;
+  collects_all_ = script_.wait_for_collection(*this);
+}
+
+// `may_collect`: where only garbage may be in the way of the body, that is to go first.
+int HookCall::read_body(bool of_request, bool may_collect) {
   apply_bodies();
   // A body that can not fit into the VM is not collected at all.
   const size_t used = script_.vm().memory_used();
   const size_t cap = script_.vm().memory_cap();
   const size_t held = filter_->held;
-  const size_t limit = used < cap && held < cap ? std::min((cap - used) / 2, cap - held) : 0;
+  const size_t most = held < cap ? std::min(cap / 2, cap - held) : 0;
+  const size_t limit = used < cap ? std::min((cap - used) / 2, most) : 0;
+  reads_request_ = of_request;
+  may_collect_ = may_collect && limit < most && announced_size(of_request) <= most;
   body_is_there_ = false;
   body_waits_ = true;
   waiting_ = false;
@@ -440,19 +393,31 @@ int HookCall::read_body(bool of_request) {
   }
   if (run_ != run) return kWaits;  // it ended the exchange
   if (body_is_there_) return kBody;
-  waiting_ = true;
+  waiting_ = body_waits_;
   return kWaits;
 }
 
+// Of a body that is to come; 0: unknown.
+size_t HookCall::announced_size(bool of_request) const {
+  const auto size_of = [](const auto& head) {
+    return head.body == http::BodyKind::Sized ? head.content_length : 0;
+  };
+  if (of_request) return size_of(exchange_->request());
+  return exchange_->response() == nullptr ? 0 : size_of(*exchange_->response());
+}
+
 void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
+  body_waits_ = false;
+  const bool waited = std::exchange(waiting_, false);
+  if (error.code == ErrorCode::BodyTooLarge && may_collect_) {
+    return collect_for_body(reads_request_, true);
+  }
   body_ = body;
   body_error_ = error;
   if (error.code == ErrorCode::BodyTooLarge) log_refused_body(*filter_, hook_, *exchange_);
   hold(body.size());
   body_is_there_ = true;
-  body_waits_ = false;
-  if (!std::exchange(waiting_, false)) return;  // from inside read_body
-  wait_over(kBody);
+  if (waited) wait_over(kBody);  // else read_body gives it
 }
 
 int HookCall::push_body() {
@@ -463,52 +428,6 @@ int HookCall::push_body() {
   lua_pushnil(thread_);
   lua_pushlstring(thread_, body_error_.text.data(), body_error_.text.size());
   return 2;
-}
-
-void HookCall::on_sleep_over() {
-  waiting_ = false;
-  wait_over(0);
-}
-
-// Perhaps one wait of many that end in this turn.
-void HookCall::wait_over(int arguments) {
-  if (script_.slices().must_wait(filter_->share())) {
-    park(arguments);
-    return;
-  }
-  go_on(arguments);
-}
-
-void HookCall::go_on(int arguments) {
-  proxy::Exchange& exchange = *exchange_;
-  proxy::FilterCall& call = *call_;
-  const uint32_t run = run_;
-  const Verdict verdict = step(arguments);
-  // Still waiting needs no word; and a step may have ended the exchange, and this call with it.
-  if (run_ == run && verdict != Verdict::Wait) exchange.proceed(call, verdict);
-}
-
-void HookCall::on_time_over() {
-  const auto budget = std::chrono::duration<double, std::milli>(filter_->policy().budget.time);
-  const std::string text = fmt::format("{}time budget of {:g} ms exceeded",
-                                       script_.vm().place_of(thread_), budget.count());
-  proxy::Exchange& exchange = *exchange_;
-  proxy::FilterCall& call = *call_;
-  const uint32_t run = run_;
-  const Verdict verdict = failed(ErrorCode::ScriptTime, text);
-  if (run_ == run) exchange.proceed(call, verdict);
-}
-
-void HookCall::stop_waiting() {
-  ParkedRun::unlink();
-  sleep_timer_.disarm();
-  time_timer_.disarm();
-  if (std::exchange(body_waits_, false)) exchange_->cancel_body_wait(*this);
-  waiting_ = false;
-  if (thread_ == nullptr) return;
-  script_.vm().drop_thread(thread_);
-  thread_ = nullptr;
-  account();
 }
 
 void HookCall::account() {

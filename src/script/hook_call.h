@@ -106,7 +106,9 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   void note_wait();
   int begin_sleep(double seconds);
   int begin_body(bool of_request);
-  int read_body(bool of_request);
+  void collect_for_body(bool of_request, bool insists);
+  int read_body(bool of_request, bool may_collect);
+  size_t announced_size(bool of_request) const;
   int push_body();
   void on_body(std::string_view body, const proxy::BodyError& error) override;
   void on_sleep_over();
@@ -131,6 +133,10 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   enum class Parked : uint8_t { Slice, Memory, RequestBody, ResponseBody };
   Parked parked_ = Parked::Slice;
   int parked_arguments_ = 0;
+  bool collects_all_ = true;  // the collection it waits for takes all that was garbage then
+  bool insists_ = false;      // and one that does not is of no use
+  bool reads_request_ = false;
+  bool may_collect_ = false;  // if the body is too large
   bool body_waits_ = false;
   bool has_reply_ = false;
   bool has_retry_ = false;

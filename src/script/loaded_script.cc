@@ -111,19 +111,38 @@ void LoadedScript::note_memory_breach() {
   collect();
 }
 
-void LoadedScript::wait_for_collection(ParkedRun& run) {
+bool LoadedScript::wait_for_collection(ParkedRun& run) {
   waiting_.push_back(run);
   collect();
+  return !marking_;
 }
 
 void LoadedScript::work(Duration most) {
+  marking_ = true;
   if (!vm_.collect(most)) return slices_->schedule(*this);
-  collecting_ = short_of_memory_ = false;
-  // What asks again waits for the next collection.
+  collecting_ = short_of_memory_ = marking_ = false;
+  // What the runs hold that fail below is still in use: the next collection judges them.
+  const bool breached = std::exchange(breached_, false);
+  const bool full = is_full_for_good();
+  // What asks again waits for the next collection. So does who comes behind a run that fails here:
+  // its memory may be all they need.
   List<ParkedRun> ready;
   while (!waiting_.empty()) ready.push_back(waiting_.pop_front());
-  while (!ready.empty()) ready.pop_front().collected();
-  if (std::exchange(breached_, false) && vm_.hopeless() && on_hopeless) on_hopeless(*this);
+  while (!ready.empty() && !breached_) ready.pop_front().collected();
+  while (!ready.empty()) waiting_.push_back(ready.pop_front());
+  if (breached && full && on_hopeless) on_hopeless(*this);
+}
+
+// Of what a collection has left, the runs under way may hold the most; so they have the benefit of
+// the doubt for some collections.
+bool LoadedScript::is_full_for_good() {
+  if (!vm_.hopeless()) {
+    found_full_ = 0;
+    return false;
+  }
+  const bool idle =
+      std::ranges::none_of(calls_, [](const HookCall& call) { return call.thread_ != nullptr; });
+  return ++found_full_ >= kFullInARow || idle;
 }
 
 HookCall& LoadedScript::take_call() {

@@ -39,8 +39,9 @@ class LoadedScript final : private SlicedWork {
 
   /// Begins a collection, unless one is under way.
   void collect();
-  /// `run` is parked until a collection that begins now or is under way has ended.
-  void wait_for_collection(ParkedRun& run);
+  /// `run` is parked until a collection that begins now or is under way has ended. False: it is
+  /// under way, and may leave what died since it began.
+  bool wait_for_collection(ParkedRun& run);
   /// A run that begins must wait for the collection.
   bool short_of_memory() const { return short_of_memory_; }
   /// A run went over the memory budget: is there any hope for the next?
@@ -84,8 +85,11 @@ class LoadedScript final : private SlicedWork {
   }
 
  private:
+  static constexpr unsigned kFullInARow = 8;
+
   void make_metatables();
   void work(Duration most) override;
+  bool is_full_for_good();
 
   std::shared_ptr<const Generation> generation_;
   Slices* const slices_;
@@ -96,6 +100,8 @@ class LoadedScript final : private SlicedWork {
   int metatables_[kHandleKinds] = {};
   size_t loaded_ = 0;  // filters
   bool collecting_ = false;
+  bool marking_ = false;     // a part of it is done
+  unsigned found_full_ = 0;  // by so many collections in a row
   bool short_of_memory_ = false;
   bool breached_ = false;
   std::deque<HookCall> calls_;

@@ -76,6 +76,7 @@ Vm::Vm(Watch& watch, const Limits& limits, std::string name)
       name_(std::move(name)),
       jit_(limits.jit),
       state_(new_state()),
+      large_(limits.memory / 64),
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
   memory_.attach(state_);
@@ -114,7 +115,7 @@ lua_State* Vm::take_thread() {
 }
 
 void Vm::give_back_thread(lua_State* thread) {
-  if (idle_threads_.size() >= kIdleThreads) {
+  if (idle_threads_.size() >= kIdleThreads || (!large_runs_.empty() && held_much(thread))) {
     drop_thread(thread);
     return;
   }
@@ -123,6 +124,7 @@ void Vm::give_back_thread(lua_State* thread) {
 }
 
 void Vm::drop_thread(lua_State* thread) {
+  std::erase(large_runs_, thread);
   push_host_threads(state_);
   lua_pushthread(thread);
   lua_xmove(thread, state_, 1);
@@ -162,10 +164,24 @@ Vm::Outcome Vm::resume(lua_State* thread, int arguments, Duration cpu_budget,
   return Outcome::Failed;
 }
 
+// The slots of a thread's stack still hold what its last run had there, and a frame of the next may
+// keep it alive. So a thread that had much is not used again.
+void Vm::note_large_run() {
+  if (running_ != nullptr && !held_much(running_)) large_runs_.push_back(running_);
+}
+
+bool Vm::held_much(lua_State* thread) const {
+  return std::ranges::find(large_runs_, thread) != large_runs_.end();
+}
+
 void Vm::after_run() {
   if (armed_.load(std::memory_order_relaxed)) disarm();
-  if (memory_.used() > collect_at_) [[unlikely]]
+  const size_t used = memory_.used();
+  if (used > collect_at_) [[unlikely]]
     collection_due_ = true;
+  if (used > used_before_ + large_) [[unlikely]]
+    note_large_run();
+  used_before_ = used;
   set_pause();
 }
 
@@ -174,6 +190,7 @@ void Vm::note_live() {
   const size_t cap = memory_.cap();
   collect_at_ = std::max(cap / 4, live_ + (cap - std::min(live_, cap)) / 2);
   collection_due_ = false;
+  used_before_ = live_;
 }
 
 // LuaJIT's step goes on until it has paid its debt, which grows with every allocation and may be a
@@ -356,6 +373,7 @@ void Vm::note_breach(lua_State* L, Breach breach, bool line_is_lost) {
 }
 
 void Vm::reserve(lua_State* L, size_t bytes) {
+  if (bytes > large_) note_large_run();  // even where as much of other garbage makes room
   const bool fits = bytes <= memory_.cap() && memory_.used() <= memory_.cap() - bytes;
   if (fits || !watch_.running()) [[likely]]
     return;

@@ -156,6 +156,8 @@ class Vm final : public Interruptible {
   bool make_room(lua_State* L, size_t bytes);
   bool meet_memory_limit(lua_State* L, bool may_yield);
   void after_run();
+  void note_large_run();
+  bool held_much(lua_State* thread) const;
   void note_live();
   void pay_debt();
   void set_pause();
@@ -166,6 +168,7 @@ class Vm final : public Interruptible {
   const bool jit_;
   lua_State* state_;
   lua_State* running_ = nullptr;  // the host thread
+  const size_t large_;
   Memory memory_;
   Duration cpu_budget_{};
   Duration named_budget_{};
@@ -182,9 +185,11 @@ class Vm final : public Interruptible {
   bool wants_collection_ = false;  // the run, which yields for it
   size_t live_ = 0;
   size_t collect_at_ = 0;
-  int pause_ = 0;  // of the collector, as set last
+  size_t used_before_ = 0;  // when the last run ended
+  int pause_ = 0;           // of the collector, as set last
   char breach_text_[256] = {};
   std::vector<lua_State*> idle_threads_;
+  std::vector<lua_State*> large_runs_;  // took more than `large_` at once; not ended yet
 };
 
 /// Looks at the budget now and then: for loops over the characters of a text.

@@ -123,6 +123,11 @@ void WorkerScripts::replace(LoadedScript& script) {
   const bool serves =
       std::ranges::any_of(current_, [&script](const auto& one) { return one.get() == &script; });
   if (!serves || script.hopeless) return;
+  // Its predecessor still serves exchanges: one more would let them hold any number of VMs.
+  const bool replaced = std::ranges::any_of(old_, [&script](const auto& one) {
+    return one->hopeless && &one->generation() == &script.generation();
+  });
+  if (replaced) return;
   script.hopeless = true;
   for (const ScriptFilter& filter : script.filters()) {
     log::warn("a policy's VM is full for good, and is replaced by a fresh one",

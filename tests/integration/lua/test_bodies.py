@@ -273,3 +273,37 @@ def test_a_body_over_the_routes_limit_is_no_matter_of_the_budget(scripted, conne
     client.post_partly("/", b"123456789", length=None)
     assert client.response().status == 413
     assert not [line for line in proxy.log_lines if line["message"].startswith("a hook got no body")]
+
+
+SIZE = ("function on_request(request) local body = assert(request:body()) "
+        "return request:reply(200, tostring(#body)) end")
+LOCAL = {"route": {"respond": {"status": 204}}}
+
+
+@pytest.mark.parametrize("size, count", [(3_000_000, 12), (1_000_000, 20), (7_000_000, 4)])
+def test_l5_equal_bodies_one_after_another_all_fit(scripted, connect, size, count):
+    """A few of them fill the VM's budget with garbage; none may be refused for it."""
+    client = connect(scripted(SIZE, config=LOCAL, budget={"cpu": "1s"}))
+    for _ in range(count):
+        answer = client.post("/", b"b" * size)
+        assert (answer.status, answer.body) == (200, str(size).encode())
+
+
+def test_l5_equal_chunked_bodies_all_fit(scripted, connect):
+    client = connect(scripted(SIZE, config=LOCAL, budget={"cpu": "1s"}))
+    for _ in range(6):
+        client.send_head("POST", "/", {"Transfer-Encoding": "chunked"})
+        client.send(http1.chunked(b"b" * 6_500_000))
+        answer = client.response()
+        assert (answer.status, answer.body) == (200, b"6500000")
+
+
+def test_l5_equal_response_bodies_all_fit(origin, scripted, connect):
+    origin.otherwise(status=200, body=b"b" * 3_000_000)
+    client = connect(scripted("""function on_response(response)
+      local body = assert(response:body())
+      response:set_body(tostring(#body))
+    end""", origin, budget={"cpu": "1s"}))
+    for _ in range(12):
+        answer = client.get("/")
+        assert (answer.status, answer.body) == (200, b"3000000")

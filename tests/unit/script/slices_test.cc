@@ -217,6 +217,90 @@ TEST_CASE(
   }
 }
 
+namespace {
+
+// A POST whose body comes in one piece or in many.
+proxy::Exchange& begin_post(PolicyRig& rig, RecordingClient& client, size_t size, bool sized) {
+  proxy::Exchange& exchange = rig.begin(client, "/post");
+  exchange.request().body = sized ? http::BodyKind::Sized : http::BodyKind::Streamed;
+  if (sized) exchange.request().content_length = size;
+  exchange.on_request_head(false);
+  const std::string piece(100'000, 'b');
+  for (size_t sent = 0; sent < size; sent += piece.size()) exchange.on_request_body(piece);
+  exchange.on_request_end();
+  return exchange;
+}
+
+}  // namespace
+
+TEST_CASE("L5: garbage of any amount is not in the way of a body that fits without it") {
+  for (const bool sized : {true, false}) {
+    for (const int kilobytes : {100, 1000, 2500, 3500, 5000, 7000}) {
+      CAPTURE(sized);
+      CAPTURE(kilobytes);
+      PolicyRig rig;
+      rig.policy("p", R"(function on_request(r)
+        if r.path == "/post" then return r:reply(200, tostring(#assert(r:body()))) end
+        local _ = ("x"):rep(tonumber(r.path:sub(2)) * 1000)
+      end)");
+      REQUIRE(rig.load().empty());
+      for (int i = 0; i < 2; ++i) {
+        REQUIRE(rig.get("/" + std::to_string(kilobytes)).body == "local");
+        RecordingClient& client = rig.client();
+        begin_post(rig, client, 7'000'000, sized);
+        rig.run_slices();
+        CHECK(client.answer.body == "7000000");
+      }
+    }
+  }
+}
+
+TEST_CASE("L5: a body that does not fit into the budget at all is refused without a collection") {
+  for (const bool sized : {true, false}) {
+    PolicyRig rig;
+    rig.policy("p", "function on_request(r) r:reply(200, select(2, r:body())) end");
+    REQUIRE(rig.load().empty());
+    RecordingClient& client = rig.client();
+    begin_post(rig, client, 9'000'000, sized);
+    rig.run_slices();
+    CHECK(client.answer.body == "body_too_large");
+  }
+}
+
+TEST_CASE("L5: a run or a body that comes in the middle of a collection is not refused for it") {
+  for (int turns = 0; turns < 40; ++turns) {
+    CAPTURE(turns);
+    PolicyRig rig;
+    rig.policy("p", R"(
+      kept = {} for i = 1, 1e4 do kept[i] = {i} end
+      function on_request(r)
+        if r.path == "/post" then return r:reply(200, tostring(#assert(r:body()))) end
+        if r.path == "/string" then local _ = ("x"):rep(2e6) return r:reply(200, "done") end
+        for i = 1, 10 do local t = {} for n = 1, 2e4 do t[n] = {n} end end
+        r:reply(200, "done")
+      end)")
+        .budget.time = std::chrono::hours(1);
+    REQUIRE(rig.load().empty());
+    std::vector<std::pair<RecordingClient*, std::string>> asked;
+    const auto ask = [&rig, &asked](const char* path) {
+      RecordingClient& client = rig.client();
+      asked.emplace_back(&client, "done");
+      rig.begin(client, path).on_request_head(true);
+    };
+    ask("/tables");
+    for (int i = 0; i < turns; ++i) {
+      rig.loop.post([] {});
+      rig.loop.turn();
+    }
+    ask("/string");
+    RecordingClient& client = rig.client();
+    asked.emplace_back(&client, "5500000");
+    begin_post(rig, client, 5'500'000, turns % 2 == 0);
+    rig.run_slices();
+    for (const auto& [one, body] : asked) CHECK(one->answer.body == body);
+  }
+}
+
 TEST_CASE("L13: a VM that is full for good is replaced, a busy one is not") {
   for (const size_t mebibytes : {2, 16}) {
     Lines lines;
@@ -238,6 +322,73 @@ TEST_CASE("L13: a VM that is full for good is replaced, a busy one is not") {
     CHECK(rig.get("/garbage").body == "local");
     CHECK(rig.get("/").body == "local");
   }
+}
+
+TEST_CASE("L13: what greedy runs hold goes with them, and the VM keeps its globals") {
+  const char* const kGreedy[] = {
+      "local t = {} for i = 1, 1e7 do t[i] = {i} end",
+      "local s = {} for i = 1, 1e7 do s[i] = 'x' .. i end",
+      "proxy.json.decode('[' .. ('[1],'):rep(600000) .. '1]')",
+      "local t = {} coroutine.wrap(function() for i = 1, 1e7 do t[i] = {i} end end)()",
+  };
+  for (const char* greedy : kGreedy) {
+    for (const size_t mebibytes : {2, 16}) {
+      CAPTURE(std::string(greedy));
+      CAPTURE(mebibytes);
+      LogLines lines;
+      PolicyRig rig;
+      fresh_policy(rig, std::string("n = 0 function on_request(r) n = n + 1 if r.path == '/greedy' "
+                                    "then ") +
+                            greedy + " end r:reply(200, tostring(n)) end")
+          .budget.memory = mebibytes * 1024 * 1024;
+      REQUIRE(rig.load().empty());
+      std::vector<RecordingClient*> clients;
+      for (int i = 0; i < 3; ++i) {
+        rig.begin(*clients.emplace_back(&rig.client()), "/greedy").on_request_head(true);
+      }
+      rig.run_slices();
+      for (const RecordingClient* client : clients) CHECK(client->answer.status == 500);
+      CHECK(rig.get().body == "4");
+      CHECK(rig.get("/greedy").status == 500);
+      CHECK(rig.get().body == "6");
+      CHECK(!contains(lines.text, "full for good"));
+    }
+  }
+}
+
+TEST_CASE("L13: a VM that exchanges under way fill is replaced once at most until they end") {
+  LogLines lines;
+  PolicyRig rig;
+  fresh_policy(rig, R"(
+    kept = {}
+    function on_request(r)
+      if r.path == "/hold" then
+        local t while collectgarbage("count") < 15.6 * 1024 do t = {t} end
+        proxy.sleep(1000)
+      end
+      if r.path == "/more" then local t = {} for i = 1, 1e7 do t[i] = {i} end end
+      r:reply(200, "served")
+    end)");
+  REQUIRE(rig.load().empty());
+  std::vector<proxy::Exchange*> holding;
+  const auto fill = [&rig, &holding] {
+    proxy::Exchange& exchange = rig.begin(rig.client(), "/hold");
+    holding.push_back(&exchange);
+    exchange.on_request_head(true);
+    rig.run_slices();
+    // Once is chance; a VM in which nothing runs any more is of no use.
+    for (int i = 0; i < 10; ++i) rig.get("/more");
+  };
+  fill();
+  CHECK(rig.worker.vm_count() == 2);
+  CHECK(rig.get().body == "served");
+  fill();
+  CHECK(rig.worker.vm_count() == 2);
+  for (proxy::Exchange* exchange : holding) exchange->abandon();
+  rig.loop.post([] {});
+  rig.loop.turn();
+  CHECK(rig.get().body == "served");
+  CHECK(rig.worker.vm_count() == 1);
 }
 
 TEST_CASE("L10: a top level runs in slices, and the old generation serves meanwhile") {
