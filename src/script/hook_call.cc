@@ -409,7 +409,8 @@ size_t HookCall::announced_size(bool of_request) const {
 void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   body_waits_ = false;
   const bool waited = std::exchange(waiting_, false);
-  if (error.code == ErrorCode::BodyTooLarge && may_collect_) {
+  if (error.code == ErrorCode::BodyTooLarge && may_collect_ &&
+      exchange_->failure().code != error.code) {  // the budget's, not the route's
     return collect_for_body(reads_request_, true);
   }
   body_ = body;
