@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/arguments.h"
 
+#include <algorithm>
 #include <cstdarg>
 
 #include "script/hook_call.h"
+#include "script/vm.h"
 
 namespace tidegate::script {
 namespace {
@@ -37,6 +39,33 @@ void raise(lua_State* L, const char* format, ...) {
   lua_concat(L, 2);
   lua_error(L);
   __builtin_unreachable();
+}
+
+bool has_place(std::string_view message) {
+  constexpr size_t kLongest = 300;  // chunk names are shorter
+  message = message.substr(0, std::min(kLongest, message.find('\n')));
+  for (size_t at = message.find(':'); at != std::string_view::npos; at = message.find(':', at)) {
+    size_t end = ++at;
+    while (end < message.size() && message[end] >= '0' && message[end] <= '9') ++end;
+    if (end > at && message.substr(end).starts_with(": ")) return true;
+  }
+  return false;
+}
+
+void call_original(lua_State* L, const char* name, int arguments, int results) {
+  const int status = lua_pcall(L, arguments, results, 0);
+  if (status == 0) return;
+  Vm& vm = Vm::of(L);
+  if (status == LUA_ERRMEM) vm.raise_memory(L);
+  if (vm.breach() != Breach::None || lua_type(L, -1) != LUA_TSTRING) lua_error(L);
+  if (has_place(lua_tostring(L, -1))) lua_error(L);
+  const int message = lua_gettop(L);
+  push_place(L);
+  lua_pushfstring(L, "to '%s'", name);
+  luaL_gsub(L, lua_tostring(L, message), "to '?'", lua_tostring(L, -1));
+  lua_remove(L, -2);
+  lua_concat(L, 2);
+  lua_error(L);
 }
 
 void raise_argument(lua_State* L, ApiFunction function, int index, const char* expected) {

@@ -31,6 +31,13 @@ std::string_view optional_text(lua_State* L, ApiFunction function, int index);
 lua_Number number_argument(lua_State* L, ApiFunction function, int index);
 void table_argument(lua_State* L, ApiFunction function, int index);
 
+/// lua_call of a library's original behind a function of the same name: what the original raises
+/// gets the place of the script's call, and the name.
+void call_original(lua_State* L, const char* name, int arguments, int results);
+
+/// Whether a message begins with "file:line: ".
+bool has_place(std::string_view message);
+
 /// Pushes "file:line: " of the innermost function of `L` that is a script's, or "".
 void push_place(lua_State* L);
 

@@ -306,11 +306,12 @@ void HookCall::apply_bodies() {
   if (std::exchange(has_response_body_, false)) exchange_->set_response_body(response_body_);
 }
 
-Verdict HookCall::failed(ErrorCode code, std::string_view text) {
+Verdict HookCall::failed(ErrorCode code, std::string_view what) {
+  const std::string text = with_line(*filter_, hook_, what);
   log_failure(code, text);
   filter_->metrics().error(hook_, code);
   // The text may stand on the thread's stack, which goes now.
-  const std::string_view detail = exchange_->arena().copy(text.substr(0, 1000));
+  const std::string_view detail = exchange_->arena().copy(std::string_view(text).substr(0, 1000));
   stop_waiting();
   // A script that has refused a request must not let it pass because it fails afterwards.
   const uint32_t run = run_;

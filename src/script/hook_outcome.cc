@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "proxy/exchange.h"
+#include "script/arguments.h"
 #include "script/json.h"
+#include "script/loaded_script.h"
 #include "script/script_filter.h"
 #include "script/vm.h"
 #include "telemetry/log.h"
@@ -78,8 +80,10 @@ std::string table_text(Vm& vm, lua_State* thread, Duration cpu) {
 
 std::string describe_error(Vm& vm, lua_State* thread, Duration cpu) {
   const int type = lua_type(thread, -1);
-  if (vm.breach() != Breach::None || type == LUA_TSTRING || lua_checkstack(thread, 8) == 0) {
-    return std::string(vm.error_text(thread).substr(0, kMaxText));
+  const std::string_view text = vm.error_text(thread).substr(0, kMaxText);
+  if (vm.breach() != Breach::None || lua_checkstack(thread, 8) == 0) return std::string(text);
+  if (type == LUA_TSTRING) {  // functions in C give no place, nor does error(text, 0)
+    return has_place(text) ? std::string(text) : vm.place_of(thread).append(text);
   }
   const std::string place = vm.place_of(thread);
   switch (type) {
@@ -113,6 +117,18 @@ std::string wrong_result(lua_State* thread, proxy::Hook hook, bool asked_retry) 
   if (type == LUA_TSTRING) call = "return request:reply(200, text)";
   if (hook == proxy::Hook::Log) call = "nothing: it has no result";
   return fmt::format("{} returned {}; write {}", name, value, call);
+}
+
+std::string with_line(const ScriptFilter& filter, proxy::Hook hook, std::string_view text) {
+  const std::string file = filter.script().generation().main().name + ": ";
+  if (!text.starts_with(file)) return std::string(text);
+  // Nothing here allocates in the VM, which may be full.
+  lua_State* L = filter.script().vm().state();
+  lua_Debug activation;
+  filter.push_hook(L, hook);
+  lua_getinfo(L, ">S", &activation);
+  return fmt::format("{}:{}: {}", activation.short_src, activation.linedefined,
+                     text.substr(file.size()));
 }
 
 void log_refused_body(const ScriptFilter& filter, proxy::Hook hook,

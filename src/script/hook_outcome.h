@@ -21,6 +21,10 @@ std::string describe_error(Vm& vm, lua_State* thread, Duration cpu);
 /// instead; empty: nothing but nil. `asked_retry`: response:retry() gave it a boolean to return.
 std::string wrong_result(lua_State* thread, proxy::Hook hook, bool asked_retry);
 
+/// `text`, which begins with "file: " where a tail call left no trace of the line, with that of the
+/// hook.
+std::string with_line(const ScriptFilter& filter, proxy::Hook hook, std::string_view text);
+
 /// A hook gets no body, since it would not fit the memory budget: a policy that looks at bodies
 /// must not let it pass unnoticed. Nothing where it is the route's `max_body` that refuses it.
 void log_refused_body(const ScriptFilter& filter, proxy::Hook hook,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "script/arguments.h"
 #include "script/buffer.h"
 #include "script/chunk_cost.h"
 #include "script/libraries.h"
@@ -33,7 +34,7 @@ int date(lua_State* L) {
   const int arguments = lua_gettop(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  lua_call(L, arguments, 1);
+  call_original(L, "date", arguments, 1);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "script/arguments.h"
 #include "script/buffer.h"
 #include "script/libraries.h"
 #include "script/pattern.h"
@@ -319,7 +320,7 @@ void append_formatted(lua_State* L, Buffer& to, std::string_view conversion, int
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushlstring(L, conversion.data(), conversion.size());
   lua_pushvalue(L, index);
-  lua_call(L, 2, 1);
+  call_original(L, "format", 2, 1);
   to.append_top();
 }
 
@@ -433,7 +434,7 @@ int format(lua_State* L) {
   }
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  lua_call(L, arguments, LUA_MULTRET);
+  call_original(L, "format", arguments, LUA_MULTRET);
   return lua_gettop(L);
 }
 

@@ -232,6 +232,26 @@ void fill_trusted(lua_State* L) {
   lua_pop(L, 1);
 }
 
+// Of the function on top of the stack; a tail call leaves no other trace of it. nullptr: none of
+// the libraries'.
+const char* library_name(lua_State* L) {
+  push_registry(L, kLibraryTables);
+  for (const LibraryFunctions& library : kLibraries) {
+    lua_getfield(L, -1, library.library);
+    for (const char* const* name = library.names; *name != nullptr; ++name) {
+      lua_getfield(L, -1, *name);
+      const bool found = lua_rawequal(L, -1, -4) != 0;
+      lua_pop(L, 1);
+      if (!found) continue;
+      lua_pop(L, 2);
+      return *name;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return nullptr;
+}
+
 void fill_sandbox(lua_State* L) {
   for (const char* name : kGlobalFunctions) {
     lua_getglobal(L, name);
@@ -254,10 +274,15 @@ void check_may_wait(lua_State* L) {
   if (lua_isyieldable(L) != 0) return;
   lua_Debug activation;
   for (int level = 1; level < kMaxLevels && lua_getstack(L, level, &activation) == 1; ++level) {
-    lua_getinfo(L, "Sn", &activation);
-    if (std::strcmp(activation.what, "C") != 0 || activation.name == nullptr) continue;
+    lua_getinfo(L, "Snf", &activation);
+    const bool in_c = std::strcmp(activation.what, "C") == 0;
+    const char* name = in_c ? library_name(L) : nullptr;
+    if (name == nullptr && in_c) name = activation.name;
+    lua_pop(L, 1);
+    // A wait passes through pcall.
+    if (name == nullptr || std::strcmp(name, "pcall") == 0) continue;
     lua_pushstring(L, Vm::of(L).place_of(L).c_str());
-    lua_pushfstring(L, "cannot wait inside a function that '%s' calls", activation.name);
+    lua_pushfstring(L, "cannot wait inside a function that '%s' calls", name);
     lua_concat(L, 2);
     lua_error(L);
   }

@@ -8,7 +8,7 @@
 local native, wait, hosts, check_stack, slice, check_wait = ...
 local native_resume, native_yield, native_running = native.resume, native.yield, native.running
 local native_status = native.status
-local create = native.create
+local native_create = native.create
 local pcall, error, type, select, setmetatable = pcall, error, type, select, setmetatable
 
 local function without_ok(_, ...)
@@ -44,8 +44,14 @@ function relay(co, ...)
   return ...
 end
 
+local function check(value, wanted, name)
+  if type(value) == wanted then return end
+  error("bad argument #1 to '" .. name .. "' (" .. wanted .. " expected, got " .. type(value) .. ")", 3)
+end
+
 -- The coroutine that runs a hook belongs to the host alone: nobody else may resume it.
 local function resume(co, ...)
+  check(co, "thread", "resume")
   if hosts[co] then return false, "cannot resume the coroutine of a hook" end
   if passing[co] then return false, "cannot resume non-suspended coroutine" end
   check_stack()
@@ -53,6 +59,7 @@ local function resume(co, ...)
 end
 
 local function status(co)
+  check(co, "thread", "status")
   if passing[co] then return "normal" end
   return native_status(co)
 end
@@ -62,8 +69,14 @@ local function raise(ok, ...)
   error((...), 0)
 end
 
+local function create(f)
+  check(f, "function", "create")
+  return native_create(f)
+end
+
 local function wrap(f)
-  local co = create(f)
+  check(f, "function", "wrap")
+  local co = native_create(f)
   return function(...)
     if passing[co] then error("cannot resume non-suspended coroutine", 2) end
     check_stack()

@@ -158,3 +158,68 @@ TEST_CASE("L14: what waiting exchanges make the proxy hold is one account of the
     CHECK(client.answer.status == 0);
   }
 }
+
+struct Placed {
+  const char* code;   // on line 2, in on_request
+  const char* error;  // as it begins in the log
+};
+
+TEST_CASE("an error says file and line, and the function that raised it") {
+  constexpr Placed kPlaced[] = {
+      {"local x = string.format('%d', 'x')",
+       "p.lua:2: bad argument #2 to 'format' (number expected, got string)"},
+      {"local x = string.format('%s %s', 'a')",
+       "p.lua:2: bad argument #3 to 'format' (value expected)"},
+      {"local x = ('%y'):format(1)", "p.lua:2: invalid option '%y' to 'format'"},
+      {"local x = string.format(('%d'):rep(300), 'x')", "p.lua:2: bad argument #2 to 'format'"},
+      {"local x = os.date({})", "p.lua:2: bad argument #1 to 'date'"},
+      {"table.sort({3, 1, 'a'})", "p.lua:2: attempt to compare "},
+      {"coroutine.yield(1) return nil", "p.lua:2: attempt to yield outside a coroutine"},
+      {"coroutine.wrap(5)", "p.lua:2: bad argument #1 to 'wrap' (function expected, got number)"},
+      {"coroutine.create()", "p.lua:2: bad argument #1 to 'create' (function expected, got nil)"},
+      {"local x = coroutine.resume('x')",
+       "p.lua:2: bad argument #1 to 'resume' (thread expected, got string)"},
+      {"local x = coroutine.status(5)",
+       "p.lua:2: bad argument #1 to 'status' (thread expected, got number)"},
+      {"error('bare', 0)", "p.lua:2: bare"},
+      {"error('a: b 10: c', 0)", "p.lua:2: a: b 10: c"},
+      // A tail call leaves no trace of its line, so that it is the hook's.
+      {"return string.rep('x', 1e9)", "p.lua:1: memory budget of 16 MiB exceeded"},
+      {"return string.format('%d', 'x')", "p.lua:1: bad argument #2 to 'format'"},
+      {"return ('x'):gsub('x', function() proxy.sleep(0.1) end)",
+       "p.lua:2: cannot wait inside a function that 'gsub' calls"},
+      {"return table.sort({3, 1, 'a'})", "p.lua:1: attempt to compare "},
+  };
+  for (const auto& [code, error] : kPlaced) {
+    const std::string text = logged(std::string("function on_request(r)\n") + code + " end");
+    CAPTURE(std::string(code));
+    CAPTURE(text);
+    CHECK(contains(text, std::string(R"("detail":")") + error));
+  }
+}
+
+TEST_CASE("an error that the script catches says the same") {
+  CHECK(contains(raised("string.format('%d', 'x')"), "p.lua:1: bad argument #2 to 'format'"));
+  CHECK(contains(raised("os.date('%Y', {})"), "p.lua:1: bad argument #2 to 'date'"));
+  CHECK(contains(raised("coroutine.wrap(nil)"), "p.lua:1: bad argument #1 to 'wrap'"));
+}
+
+TEST_CASE("a wait names the function that is in its way, however it was called") {
+  constexpr std::pair<const char*, const char*> kCalls[] = {
+      {"pcall(function() return ('x'):gsub('x', function() proxy.sleep(0) end) end)", "gsub"},
+      {"pcall(function() return table.sort({2, 1}, function() proxy.sleep(0) end) end)", "sort"},
+      {"local g = string.gsub pcall(g, 'x', 'x', function() pcall(proxy.sleep, 0) end)", "gsub"},
+      {"pcall(table.foreach, {1}, function() return ('x'):gsub('x', function() proxy.sleep(0) end) "
+       "end)",
+       "gsub"},
+  };
+  for (const auto& [call, name] : kCalls) {
+    CAPTURE(std::string(call));
+    const std::string body = asked(std::string("(function() local seen local pcall = function(...) "
+                                               "local ok, e = pcall(...) seen = seen or e return "
+                                               "ok, e end ") +
+                                   call + " return seen end)()");
+    CAPTURE(body);
+    CHECK(contains(body, std::string("cannot wait inside a function that '") + name + "' calls"));
+  }
+}
