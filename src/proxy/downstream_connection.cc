@@ -123,6 +123,8 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
         std::make_unique<http::http1::ServerCodec>(transport_.output(), *this, listener_.limits);
   }
   on_bytes(opened.bytes);
+  // An empty line is no request, and begins none.
+  if (transport_.open() && await_ == Await::Nothing && exchanges_.empty()) await(Await::Request);
   if (opened.eof && transport_.open()) on_eof();
   if (opened.expired && transport_.open()) on_timeout();
   if (context_.draining && transport_.open()) leave_opened();
@@ -132,7 +134,7 @@ void DownstreamConnection::on_opened(const Opening::Opened& opened) {
 void DownstreamConnection::leave_opened() {
   if (lingering() || codec_->done()) return;
   if (multiplexed_) return say_farewell();
-  if (exchanges_.empty() && !codec_->receiving_head()) await(Await::Farewell);
+  begin_farewell_if_due();
 }
 
 http::ServerCodecOwner::Begun DownstreamConnection::begin_request(http::StreamId stream) {
@@ -238,6 +240,7 @@ void DownstreamConnection::after_input() {
     // What the codec says by itself: settings, acknowledgements, windows.
     transport_.schedule_flush();
   }
+  begin_farewell_if_due();
   finish_if_done();
 }
 
@@ -275,9 +278,6 @@ void DownstreamConnection::count_streams() {
   const auto open = static_cast<uint16_t>(codec_->open_streams());  // at most 10,000 by the config
   const int more = open - std::exchange(streams_counted_, open);
   if (more != 0) context_.metrics.client_streams_active.add(more);
-  // The last one has ended; who has not acknowledged the drain by now may still have asked.
-  const bool rests = open == 0 && exchanges_.empty() && await_ == Await::Request;
-  if (rests && context_.draining) await(Await::Farewell);
 }
 
 // ---- what exchanges want ----
@@ -316,6 +316,7 @@ void DownstreamConnection::on_drained() {
   const bool turn = multiplexed_ || exchanges_.empty();
   if (held_ != nullptr && turn && !receiving_ && await_ != Await::Feeding) await(Await::Feeding);
   if (codec_->write_finished()) transport_.shutdown_write_after_flush();
+  begin_farewell_if_due();
   finish_if_done();
 }
 
@@ -339,6 +340,17 @@ void DownstreamConnection::linger() {
   transport_.resume_reading();
 }
 
+/// Some of what the kernel holds for the client has gone since this was asked last. If the socket
+/// closed now, the client's next bytes would be answered with a reset, and the rest be lost.
+bool DownstreamConnection::still_delivers() {
+  return transport_.bytes_taken() < transport_.bytes_written() && client_reads();
+}
+
+bool DownstreamConnection::client_reads() {
+  const uint64_t taken = transport_.bytes_taken();
+  return std::exchange(taken_before_, taken) != taken;
+}
+
 void DownstreamConnection::leave_exchanges() {
   while (!exchanges_.empty()) exchanges_.pop_front().on_client_gone();
 }
@@ -350,7 +362,7 @@ void DownstreamConnection::on_timeout() {
     case Await::Farewell:
       return end_farewell();
     case Await::ClientEnd:
-      return close();
+      return still_delivers() ? await(Await::ClientEnd) : close();
     case Await::Feeding:
       await(Await::Request);
       feed_held();
@@ -364,9 +376,7 @@ void DownstreamConnection::on_timeout() {
 void DownstreamConnection::on_silence() {
   if (!transport_.flushed()) {
     // As long as the client reads at all, it gets the rest of its response.
-    const uint64_t written = transport_.bytes_written();
-    if (std::exchange(written_before_, written) == written) return close();
-    return await(Await::Request);
+    return client_reads() ? await(Await::Request) : close();
   }
   if (multiplexed_ && !codec_->receiving_head()) {
     expire_stalled();
@@ -396,21 +406,39 @@ void DownstreamConnection::drain() {
   // A client that has only connected, or is between two requests, may have sent the next one.
   if (codec_ == nullptr) return opening_->limit(kFarewell);
   if (multiplexed_) return say_farewell();
-  if (exchanges_.empty() && !codec_->receiving_head()) return await(Await::Farewell);
-  codec_->drain();
+  if (!exchanges_.empty() || codec_->receiving_head()) return codec_->drain();
+  begin_farewell_if_due();
 }
 
 void DownstreamConnection::say_farewell() {
   codec_->drain();
-  if (exchanges_.empty()) await(Await::Farewell);
+  if (rests()) {
+    await(Await::Farewell);
+  } else if (await_ == Await::Request) {
+    await(Await::Request);
+  }
   transport_.schedule_flush();
+}
+
+/// Nothing is under way, and nothing that was waits to be read or written.
+bool DownstreamConnection::rests() const {
+  return exchanges_.empty() && codec_->idle() && !codec_->done() && held_ == nullptr &&
+         transport_.flushed();
+}
+
+// In a drain, a client that has got all of its responses may still have asked; its time counts
+// from the last byte of them.
+void DownstreamConnection::begin_farewell_if_due() {
+  if (context_.draining && await_ == Await::Request && rests()) await(Await::Farewell);
 }
 
 void DownstreamConnection::end_farewell() {
   if (!exchanges_.empty() || !codec_->idle()) return await(Await::Request);
-  if (!multiplexed_) return transport_.flushed() ? close() : on_silence();
+  codec_->drain();
   codec_->end_drain();
-  linger();
+  transport_.flush();  // the GOAWAY of HTTP/2
+  finish_if_done();
+  if (transport_.open() && !lingering()) await(Await::Request);
 }
 
 void DownstreamConnection::cut() {

@@ -96,7 +96,11 @@ class DownstreamConnection final : public net::Deferred,
   void finish_if_done();
   void linger();
   void say_farewell();
+  void begin_farewell_if_due();
   void end_farewell();
+  bool rests() const;
+  bool still_delivers();
+  bool client_reads();
   Known& known();
   void leave_opened();
   void expire_stalled();
@@ -125,7 +129,7 @@ class DownstreamConnection final : public net::Deferred,
   bool eof_ = false;          // the client sends no more
   bool eof_told_ = false;     // and the codec knows
   TimePoint stalls_looked_at_{};
-  uint64_t written_before_ = 0;      // when the timer last looked
+  uint64_t taken_before_ = 0;        // by the client, when the timer last looked
   uint32_t dropped_ = 0;             // bytes, while lingering
   std::unique_ptr<HeldBytes> held_;  // what the codec takes later
   std::unique_ptr<Known> known_;     // once somebody has asked
