@@ -277,6 +277,7 @@ class Exchange final : public net::Deferred,
   bool may_repeat(ErrorCode code) const;
   bool wants_replay(const Attempt& attempt) const;
   size_t replay_limit() const;
+  void keep_for_replay(std::string_view bytes);
   void drop_replay();
   bool retry_failure(ErrorCode code);
   bool retry_status();
@@ -356,7 +357,7 @@ class Exchange final : public net::Deferred,
   bool encoded_slash_ = false;  // %2F or %5C stands in the path
   bool client_paused_ = false;
   bool continue_sent_ = false;
-  bool keep_for_replay_ = false;
+  bool keeps_replay_ = false;
   bool free_retry_used_ = false;
   bool has_retry_place_ = false;  // beyond the share of requests
   bool body_lost_ = false;        // some of it has been sent and not kept

@@ -92,13 +92,13 @@ void Exchange::on_attempt_ready(Attempt& attempt) {
   // The connection is what a CONNECT asked for: it carries no head, and the codec answers at once.
   if (request_.method == http::Method::Connect) return attempt.send_head(request_, true);
   // A body can only be sent again if it is kept.
-  keep_for_replay_ = wants_replay(attempt) && body_.size() <= replay_limit();
+  keeps_replay_ = wants_replay(attempt) && body_.size() <= replay_limit();
   const unsigned attempts = attempts_;
   send_upstream_head(attempt);
   if (attempts_ != attempts || !attempt.open()) return;  // refused, and perhaps tried again already
   if (!body_.empty()) {
     attempt.send_held_body(body_);
-    if (!keep_for_replay_) drop_replay();
+    if (!keeps_replay_) drop_replay();
   }
   if (request_complete_ && request_.body != http::BodyKind::None) {
     attempt.send_end(request_.trailers);
@@ -211,20 +211,11 @@ void Exchange::take_body(std::string_view bytes) {
     note_request_activity();
     attempt_->send_body(bytes);
     if (attempt_->blocked()) pause_client();
-    if (!keep_for_replay_) {
-      body_lost_ = true;
-      return;
-    }
-    if (body_.size() + bytes.size() > replay_limit()) {
-      drop_replay();
-    } else {
-      body_.append(bytes);
-    }
-    return;
+    return keep_for_replay(bytes);
   }
   if (response_started_ || (origin_complete_ && request_waiter_ == nullptr)) {
-    body_lost_ = true;  // nobody wants it any more
-    return;
+    // Of use to nobody but another attempt, which a script may ask for.
+    return keep_for_replay(bytes);
   }
   body_.append(bytes);
   if (request_waiter_ != nullptr) {
@@ -328,6 +319,8 @@ void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
   if (const BodyError gone = request_body_gone()) return waiter.on_body({}, gone);
   if (body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
   if (request_ended_ || body_replaced_) return waiter.on_body(body_, ErrorCode::None);
+  // The request had none, and what comes now is the tunnel's.
+  if (tunnel_) return waiter.on_body({}, ErrorCode::None);
   if (request_.body == http::BodyKind::Sized && request_.content_length > limit) {
     return waiter.on_body({}, ErrorCode::BodyTooLarge);
   }

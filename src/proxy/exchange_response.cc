@@ -164,6 +164,7 @@ void Exchange::make_local_response(const LocalReply& reply) {
   cancel_attempts();
   disarm_attempt();
   response_waiter_ = nullptr;
+  if (keeps_replay_) drop_replay();
   if (std::exchange(tunnel_, false)) {
     // The origin agreed to upgrade, and a filter did not.
     request_ended_ = request_complete_ = true;
@@ -203,7 +204,7 @@ void Exchange::send_response() {
   }
   response_started_ = true;
   give_back_places_of_waiting();
-  if (keep_for_replay_) drop_replay();
+  if (keeps_replay_) drop_replay();
   const bool from_origin = response_from_origin_ && !response_replaced_;
   const std::string_view held = from_origin ? std::string_view(response_body_) : local_body_;
   const bool complete = origin_complete_ || !from_origin;

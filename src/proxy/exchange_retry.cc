@@ -58,8 +58,19 @@ size_t Exchange::replay_limit() const {
   return policy.enabled() || policy.hedges() ? policy.settings().buffer : kForFree;
 }
 
+/// Bytes of the request that no longer wait for an attempt.
+void Exchange::keep_for_replay(std::string_view bytes) {
+  if (!keeps_replay_) {
+    body_lost_ = true;
+  } else if (body_.size() + bytes.size() > replay_limit()) {
+    drop_replay();
+  } else {
+    body_.append(bytes);
+  }
+}
+
 void Exchange::drop_replay() {
-  keep_for_replay_ = false;
+  keeps_replay_ = false;
   body_lost_ = true;
   body_ = std::string();  // `= {}` would keep the memory
 }
@@ -92,8 +103,10 @@ int64_t Exchange::unix_ms() const {
   return context_.wall_clock.unix_ms(context_.loop.now());
 }
 
-/// The script's policy decided, within the cluster's budget.
+/// The script's policy decided, within the cluster's budget. Where more of the body has come since
+/// than is kept, the response at hand stands.
 void Exchange::begin_script_retry() {
+  if (!may_repeat(ErrorCode::None)) return continue_filters();
   begin_retry({response_->status}, RetryReason::Script, script_wait_);
 }
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts see of requests that become tunnels."""
+import pytest
+
+
+LOOKS = """
+    function on_response(response, request)
+      local body, why = request:body()
+      response.headers["x-body"] = ("<%s %s>"):format(tostring(body), tostring(why))
+    end
+    function on_log(request) proxy.log.info("logged", { body = tostring((request:body())) }) end"""
+
+
+@pytest.mark.parametrize("what", ["upgrade", "CONNECT"])
+def test_the_body_of_a_request_that_became_a_tunnel_is_empty(origin, scripted, connect, what):
+    """What follows belongs to the tunnel, which begins when the hook has ended."""
+    route = {"allow_connect": True} if what == "CONNECT" else {}
+    origin.on("/ws", lambda e: (e.take_over(), e.send(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"), e.close()))
+    proxy = scripted(LOOKS, origin, config={"route": route})
+    client = connect(proxy)
+    if what == "CONNECT":
+        client.send_head("CONNECT", "a.example:1", {"Host": "a.example:1"})
+    else:
+        client.send_head("GET", "/ws", {"Connection": "upgrade", "Upgrade": "chat"})
+    head = client.read_head()
+    assert (head.status, head.headers.get("x-body")) == (200 if what == "CONNECT" else 101, "< nil>")
+    client.close()
+    assert proxy.wait_for_log(message="logged")["body"] == ""
+
+
+def test_the_body_of_a_request_that_asked_for_an_upgrade_has_been_sent(origin, scripted, connect):
+    def agrees(exchange):
+        exchange.read_body()
+        exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+        exchange.close()
+    origin.on("/ws", agrees)
+    client = connect(scripted(LOOKS, origin))
+    client.send_request("POST", "/ws", {"Connection": "upgrade", "Upgrade": "chat"}, b"body")
+    head = client.read_head()
+    assert (head.status, head.headers.get("x-body")) == (101, "<nil the body has been sent>")
