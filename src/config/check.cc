@@ -18,7 +18,6 @@ namespace {
 constexpr uint64_t kMostInWindow = 200'000;
 constexpr uint64_t kMostInBucket = 10'000'000;
 
-/// Same address and port; port 0 collides with nothing.
 /// The IP addresses that a host is known to mean without asking DNS.
 std::vector<IpAddress> known_addresses(const std::string& host) {
   if (const auto ip = IpAddress::parse(host)) return {*ip};
@@ -33,7 +32,8 @@ bool overlap(const IpAddress& a, const IpAddress& b) {
   return a.is_v4() == b.is_v4() && (a == any || b == any);
 }
 
-/// Connections to one may reach the other. Names that only DNS knows are compared at the start.
+/// Connections to one may reach the other; port 0 collides with nothing. Of names that only DNS
+/// knows no more than the spelling is compared: whether their addresses collide shows at the start.
 bool collide(const Address& a, const Address& b) {
   if (a.is_unix || b.is_unix) return a.is_unix && a == b;
   if (a.host.empty() || a.port == 0 || a.port != b.port) return false;

@@ -18,7 +18,8 @@
 namespace tidegate::net {
 namespace {
 
-// So many names that nobody answers for keep no other waiting.
+// Lookups that run at once. Up to this many may hang, on servers that do not answer, before others
+// have to wait.
 constexpr int kMostThreads = 16;
 
 /// Runs `task` on a thread that nobody waits for. Signals belong to the control thread. False: the

@@ -50,6 +50,8 @@ void Exchange::on_request_head(bool end) {
   request_ended_ = request_complete_ = end;
   stage_ = Stage::Filters;
   if (!end) arm(TimerKind::RequestBody);
+  if (request_.method == http::Method::Trace) [[unlikely]]
+    received_ = text_of_received(request_);
   const Result<void> accepted = accept_head();
   find_route();
   if (request_.method == http::Method::Connect && refuse_connect(end)) return refuse();
@@ -120,8 +122,11 @@ Result<void> Exchange::accept_head() {
     note(path.error());
   }
   if (request_.has_query) request_.query = http::normalise_query(request_.query, arena_);
-  if (listener.via == config::Via::Add && !add_via(request_)) note(ErrorCode::LoopDetected);
+  const bool via = listener.via == config::Via::Add;
+  if (via && came_through_here(request_)) note(ErrorCode::LoopDetected);
+  // What the proxy adds comes behind this, so that Connection cannot name it.
   if (const auto stripped = http::strip_hop_by_hop(request_); !stripped) note(stripped.error());
+  if (via) add_via(request_);
   identify(peer);
   return result;
 }
@@ -155,7 +160,7 @@ void Exchange::act_on_route() {
   if (cluster_ != nullptr) {
     if (take_forward(request_)) return select_endpoint();
     stage_ = Stage::Handling;
-    return answer_last_recipient(*this);
+    return answer_last_recipient(*this, received_);
   }
   stage_ = Stage::Handling;
   runtime_->handler->handle(*this);
@@ -238,7 +243,6 @@ void Exchange::on_client_gone() {
 
 void Exchange::on_client_left() {
   if (stage_ == Stage::Finished) return;
-  // A stream that was reset before its head was complete has met neither route nor filters.
   cancel_wait();
   cancel_attempts();
   failure_ = {ErrorCode::ClientClosed, {}};
@@ -249,6 +253,7 @@ void Exchange::abandon() {
   if (stage_ != Stage::Finished) {
     cancel_wait();
     cancel_attempts();
+    if (failure_.code == ErrorCode::None) context_.metrics.error(ErrorCode::Draining);
     failure_ = {ErrorCode::Draining, "stopped"};
     if (downstream_ != nullptr) downstream_->codec().reset(stream_, ErrorCode::Draining);
     finish();

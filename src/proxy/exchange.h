@@ -126,7 +126,8 @@ class Exchange final : public net::Deferred,
   const RouteTable& routes() const { return *table_; }
   Vars& vars() { return vars_; }
 
-  /// The cluster to send to; before the first attempt. False: no cluster of that name.
+  /// The cluster to send to. False: there is none of that name, or the filters of the request are
+  /// through, and it can no longer be changed.
   bool set_cluster(std::string_view name);
   /// Keeps the cluster's present endpoints for as long as the exchange. To be called before a
   /// pointer to one of them is kept.
@@ -408,6 +409,7 @@ class Exchange final : public net::Deferred,
   std::string_view listener_;
   std::string_view host_;
   std::string_view local_body_;
+  std::string_view received_;  // of a TRACE: what the client gets back, see max_forwards.h
   IpAddress client_ip_;
   net::TlsFacts::Pin tls_;  // once a filter has asked, or from the start if one will in on_log
   Vars vars_;

@@ -141,13 +141,14 @@ std::string_view nodes_of(const Headers& headers) {
   return headers.arena().copy(list);
 }
 
-/// A trusted peer that speaks by Forwarded alone: X-Forwarded-* beside it say the same.
+/// Says by X-Forwarded-* what a trusted peer says by Forwarded. A peer that sends X-Forwarded-For
+/// speaks by that, and its Forwarded may be the client's, passed on as it came: nothing is taken
+/// from it.
 void derive_from_forwarded(Headers& headers, const Peer& peer) {
+  if (!headers.has(HeaderId::Forwarded) || headers.has(HeaderId::XForwardedFor)) return;
   const Claimed claimed = walk(headers, HeaderId::Forwarded, peer);
-  if (!headers.has(HeaderId::XForwardedFor)) {
-    const std::string_view nodes = nodes_of(headers);
-    if (!nodes.empty()) headers.add(HeaderId::XForwardedFor, nodes);
-  }
+  const std::string_view nodes = nodes_of(headers);
+  if (!nodes.empty()) headers.add(HeaderId::XForwardedFor, nodes);
   const std::string_view scheme = parameter(claimed.element, "proto=");
   if (!headers.has(HeaderId::XForwardedProto) && is_token(scheme)) {
     headers.add(HeaderId::XForwardedProto, scheme);
@@ -304,7 +305,7 @@ Forwarded apply_forwarding(http::RequestHead& head, const Peer& peer, IdGenerato
       char* text = headers.arena().chars(kMaxAddressText);
       forwarded.client_ip_text = {text, forwarded.client_ip.write(text)};
     }
-    if (headers.has(HeaderId::Forwarded)) derive_from_forwarded(headers, peer);
+    derive_from_forwarded(headers, peer);
   } else {
     drop_claims(headers);
   }

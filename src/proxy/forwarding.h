@@ -53,10 +53,11 @@ struct Forwarded {
 /// From a peer that is not trusted, X-Forwarded-*, Forwarded, X-Real-IP, X-Request-Id and their
 /// twins spelt with underscores are dropped, and X-Forwarded-For, -Proto, -Host and -Port set
 /// afresh. From a trusted one the peer's address is appended to X-Forwarded-For, and the others are
-/// kept. What is missing is taken from Forwarded, where the peer sent that; else it is set: -Proto
-/// and -Host as the peer used them, -Port by the host that is named, or else the scheme. The client
-/// is the rightmost address of X-Forwarded-For (of Forwarded, where there is no X-Forwarded-For)
-/// that is not itself a trusted proxy. A peer that came by a unix socket has no address to append.
+/// kept. Where the peer sent no X-Forwarded-For, what is missing is taken from its Forwarded; else
+/// it is set: -Proto and -Host as the peer used them, -Port by the host that is named, or else the
+/// scheme. The client is the rightmost address of X-Forwarded-For (of Forwarded, where there is no
+/// X-Forwarded-For) that is not itself a trusted proxy. A peer that came by a unix socket has no
+/// address to append.
 ///
 /// X-Request-Id is kept if a trusted peer sent a sound one (1 to 128 letters, digits or
 /// "-._~:+/=@"), else made. REQUIRES: head.authority has been checked.

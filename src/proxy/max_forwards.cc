@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/strings.h"
+#include "http/header_table.h"
 #include "proxy/exchange.h"
 
 namespace tidegate::proxy {
@@ -12,21 +13,11 @@ namespace {
 constexpr std::string_view kField = "max-forwards";
 constexpr uint64_t kMost = 1'000'000'000;  // what a field says beyond counts as this many
 
-bool is_secret(http::HeaderId id) {
-  return id == http::HeaderId::Authorization || id == http::HeaderId::Cookie ||
-         id == http::HeaderId::ProxyAuthorization;
-}
-
-std::string as_text(const http::RequestHead& request) {
-  std::string text(request.method_name);
-  text.append(" ").append(request.path);
-  if (request.has_query) text.append("?").append(request.query);
-  text.append(" HTTP/1.1\r\n");
-  for (const http::HeaderField& field : request.headers) {
-    if (is_secret(field.id())) continue;
-    text.append(field.name()).append(": ").append(field.value()).append("\r\n");
-  }
-  return text + "\r\n";
+bool is_reflected(const http::HeaderField& field) {
+  const http::HeaderId id = field.id();
+  const bool secret = id == http::HeaderId::Authorization || id == http::HeaderId::Cookie ||
+                      id == http::HeaderId::ProxyAuthorization;
+  return !secret && (http::traits_of(field) & http::kClaim) == 0;
 }
 
 }  // namespace
@@ -44,9 +35,24 @@ bool take_forward(http::RequestHead& head) {
   return true;
 }
 
-void answer_last_recipient(Exchange& exchange) {
+std::string_view text_of_received(const http::RequestHead& head) {
+  std::string text(head.method_name);
+  text.append(" ").append(head.path);
+  if (head.has_query) text.append("?").append(head.query);
+  text.append(" HTTP/1.1\r\n");
+  if (!head.headers.has(http::HeaderId::Host)) {
+    text.append("host: ").append(head.authority).append("\r\n");
+  }
+  for (const http::HeaderField& field : head.headers) {
+    if (!is_reflected(field)) continue;
+    text.append(field.name()).append(": ").append(field.value()).append("\r\n");
+  }
+  return head.headers.arena().copy(text.append("\r\n"));
+}
+
+void answer_last_recipient(Exchange& exchange, std::string_view received) {
   if (exchange.request().method == http::Method::Options) return exchange.answer({});
-  exchange.answer({200, as_text(exchange.request()), "message/http", {}});
+  exchange.answer({200, received, "message/http", {}});
 }
 
 }  // namespace tidegate::proxy

@@ -38,17 +38,19 @@ void add(http::Headers& headers, http::Version version) {
 
 }  // namespace
 
-bool add_via(http::RequestHead& head) {
-  if (head.headers.has(HeaderId::Via)) {
-    for (const http::HeaderField& field : head.headers) {
-      if (field.id() != HeaderId::Via) continue;
-      const bool others = for_each_element(
-          field.value(), [](std::string_view element) { return !names_this(element); });
-      if (!others) return false;
-    }
+bool came_through_here(const http::RequestHead& head) {
+  if (!head.headers.has(HeaderId::Via)) return false;
+  for (const http::HeaderField& field : head.headers) {
+    if (field.id() != HeaderId::Via) continue;
+    const bool others = for_each_element(
+        field.value(), [](std::string_view element) { return !names_this(element); });
+    if (!others) return true;
   }
+  return false;
+}
+
+void add_via(http::RequestHead& head) {
   add(head.headers, head.version);
-  return true;
 }
 
 void add_via(http::ResponseHead& head) {

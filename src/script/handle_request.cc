@@ -140,7 +140,11 @@ void set_cluster(lua_State* L, HookCall& call) {
   const char* name = lua_tolstring(L, 3, &size);
   if (name == nullptr) raise(L, "request.cluster must be a string, not a %s", luaL_typename(L, 3));
   if (call.exchange().cluster() == nullptr) raise(L, "the route has no cluster");
-  if (!call.exchange().set_cluster({name, size})) raise(L, "no cluster is named '%s'", name);
+  if (call.exchange().set_cluster({name, size})) return;
+  if (call.exchange().routes().find_cluster({name, size}) != nullptr) {
+    raise(L, "the cluster can no longer be changed");
+  }
+  raise(L, "no cluster is named '%s'", name);
 }
 
 int request_body(lua_State* L) {

@@ -374,7 +374,9 @@ void HookCall::collect_for_body(bool of_request, bool insists) {
 
 // `may_collect`: where only garbage may be in the way of the body, that is to go first.
 int HookCall::read_body(bool of_request, bool may_collect) {
+  const uint32_t run = run_;
   apply_bodies();
+  if (run_ != run) return kWaits;  // it ended the exchange
   // A body that can not fit into the VM is not collected at all.
   const size_t used = script_.vm().memory_used();
   const size_t cap = script_.vm().memory_cap();
@@ -386,13 +388,12 @@ int HookCall::read_body(bool of_request, bool may_collect) {
   body_is_there_ = false;
   body_waits_ = true;
   waiting_ = false;
-  const uint32_t run = run_;
   if (of_request) {
     exchange_->read_request_body(limit, *this);
   } else {
     exchange_->read_response_body(limit, *this);
   }
-  if (run_ != run) return kWaits;  // it ended the exchange
+  if (run_ != run) return kWaits;
   if (body_is_there_) return kBody;
   waiting_ = body_waits_;
   return kWaits;

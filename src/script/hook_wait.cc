@@ -52,9 +52,10 @@ void HookCall::collected() {
   proxy::Exchange& exchange = *exchange_;
   proxy::FilterCall& call = *call_;
   script_.note_memory_breach();
+  const uint32_t run = run_;
   const Verdict verdict =
       failed(ErrorCode::ScriptMemory, script_.vm().describe_memory_breach(thread_));
-  exchange.proceed(call, verdict);
+  if (run_ == run) exchange.proceed(call, verdict);
 }
 
 void HookCall::run_slice() {

@@ -126,7 +126,7 @@ void Server::watch_signals() {
   };
   on(SIGTERM, [this] { on_terminate(); });
   on(SIGINT, [this] { on_terminate(); });
-  on(SIGQUIT, [this] { drain(); });
+  on(SIGQUIT, [this] { on_terminate(); });
   on(SIGHUP, [this] { reload_soon(); });
   on(SIGUSR1, [this] {
     access_log_.reopen();

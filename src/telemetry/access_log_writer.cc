@@ -18,8 +18,7 @@ constexpr int kBatchMilliseconds = 100;  // between two writes while lines come
 constexpr int kIdleMilliseconds = 1000;  // while none come
 constexpr auto kLookInterval = std::chrono::seconds(1);
 
-/// Signals belong to the control thread, and a reader of standard output that goes away must not
-/// end the process.
+/// Signals belong to the control thread.
 void block_signals() {
   sigset_t all;
   sigfillset(&all);

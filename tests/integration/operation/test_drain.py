@@ -200,17 +200,19 @@ def test_the_drain_has_a_deadline(slow_origin, proxy_to, connect):
     proxy.check_exit()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_stops_at_once(slow_origin, proxy_to, connect, number):
+@pytest.mark.parametrize("first,second", [
+    (signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT), (signal.SIGQUIT, signal.SIGQUIT),
+    (signal.SIGQUIT, signal.SIGTERM), (signal.SIGTERM, signal.SIGQUIT)])
+def test_a_second_signal_stops_at_once(slow_origin, proxy_to, connect, first, second):
     slow_origin.on("/slow", lambda exchange: exchange.expect_gone())
     proxy = proxy_to(slow_origin)
     client = connect(proxy)
     client.send_request("GET", "/slow")
     slow_origin.wait_for_requests(1)
-    proxy.signal(number)
+    proxy.signal(first)
     eventually(lambda: refused(proxy.port()))
     begin = time.monotonic()
-    proxy.signal(number)
+    proxy.signal(second)
     proxy.wait_for_exit()
     assert time.monotonic() - begin < scaled(2)
     client.read_to_close()

@@ -107,6 +107,16 @@ def test_h7_what_a_trusted_peer_says_by_forwarded(origin, proxy_to, connect, val
     assert headers.get("forwarded") == value
 
 
+@pytest.mark.parametrize("value", ["proto=https;host=evil.example", "for=6.6.6.6;proto=https;host=evil.example:1"])
+def test_h7_beside_x_forwarded_for_forwarded_says_nothing(origin, proxy_to, connect, value):
+    """The peer may have passed on what its client sent."""
+    client = connect(proxy_to(origin, listener={"trusted_proxies": ["127.0.0.0/8"]}))
+    client.get("/", {"Host": "a.example", "X-Forwarded-For": "1.1.1.1", "Forwarded": value})
+    headers = origin.last.headers
+    assert [headers.all(f"x-forwarded-{name}") for name in ("for", "proto", "host", "port")] == [
+        ["1.1.1.1, 127.0.0.1"], ["http"], ["a.example"], ["80"]]
+
+
 def test_h7_what_an_untrusted_client_says_by_forwarded_is_nothing(origin, proxy_to, connect):
     connect(proxy_to(origin)).get("/", {"Forwarded": "for=6.6.6.6;proto=https;host=evil.example"})
     assert b"6.6.6.6" not in origin.last.head and b"evil" not in origin.last.head

@@ -2,6 +2,8 @@
 """Max-Forwards of TRACE and OPTIONS: who answers (RFC 9110 7.6.2)."""
 import pytest
 
+from support.h2 import H2Client
+
 
 @pytest.mark.parametrize("method", ["TRACE", "OPTIONS"])
 def test_h12_zero_is_answered_here(origin, proxy_to, connect, method):
@@ -43,3 +45,31 @@ def test_h12_options_for_the_whole_server(origin, proxy_to, connect):
 def test_h12_policies_come_first(origin, scripted, connect):
     proxy = scripted("function on_request(r) r:reply(401, 'who?') end", origin)
     assert connect(proxy).request("TRACE", "/", {"Max-Forwards": "0"}).status == 401
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+@pytest.mark.parametrize("forwards", ["0", "1"])
+def test_h12_trace_gives_back_what_the_client_sent(origin, scripted, connect, forwards, protocol):
+    """Not what policies and the proxy have added, nor what tells the way so far."""
+    proxy = scripted("""
+        function on_request(r)
+          r.headers["x-api-key"] = "secret"
+          r.headers["x-mine"] = "secret"
+          r.headers["max-forwards"] = "0"
+          r.path = "/secret"
+        end""", origin, config={"listener": {"via": "add", "trusted_proxies": ["127.0.0.1"]}})
+    client = H2Client(proxy.port()) if protocol == "HTTP/2" else connect(proxy)
+    response = client.request("TRACE", "/a/../b?c=1", {
+        "Host": "a.example", "Max-Forwards": forwards, "X-Mine": "1", "X-Forwarded-For": "10.6.6.6",
+        "Proxy-Authorization": "Basic secret", "Forwarded": "for=10.6.6.6"})
+    assert (response.status, origin.requests) == (200, [])
+    first, *fields = bytes(response.body).decode().rstrip("\r\n").split("\r\n")
+    assert first == "TRACE /a/../b?c=1 HTTP/1.1"
+    assert sorted(fields) == ["host: a.example", f"max-forwards: {forwards}", "x-mine: 1"]
+    client.close()
+
+
+def test_h12_a_request_that_a_policy_makes_a_trace_gives_nothing_back(origin, scripted, connect):
+    proxy = scripted("function on_request(r) r.method = 'TRACE' r.headers['max-forwards'] = '0' end", origin)
+    response = connect(proxy).get("/", {"Authorization": "secret"})
+    assert (response.status, response.body, origin.requests) == (200, b"", [])

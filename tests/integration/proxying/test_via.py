@@ -46,3 +46,28 @@ def test_h13_a_proxy_that_forwards_to_itself_stops(tidegate, make_origin, connec
     proxy = tidegate(config)
     response = connect(proxy).get("/")
     assert (response.status, response.json()["error"]) == (508, "loop_detected")
+
+
+@pytest.mark.parametrize("nominated", ["Via", "via, close", "X-Own, VIA"])
+def test_h13_connection_removes_no_via_of_this_proxy(origin, proxy_to, connect, nominated):
+    proxy = proxy_to(origin, listener=ADD)
+    connect(proxy).get("/", {"Via": "1.1 outer", "Connection": nominated, "X-Own": "1"})
+    own = origin.last.headers.all("via")
+    assert len(own) == 1 and own[0].startswith("1.1 tidegate-"), own
+    looped = connect(proxy).get("/", {"Via": own[0], "Connection": nominated})
+    assert (looped.status, looped.json()["error"]) == (508, "loop_detected")
+
+
+def test_h13_an_origins_connection_removes_nothing_that_the_proxy_adds(origin, proxy_to, connect):
+    origin.on("/", headers={"Connection": "Via, Date", "Via": "1.0 inner", "Date": "yesterday"})
+    response = connect(proxy_to(origin, listener=ADD)).get("/")
+    assert len(response.headers.all("via")) == 1 and "tidegate-" in response.headers.get("via")
+    assert response.headers.get("date", "").endswith("GMT")
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
+                                  "X-Request-Id", "Host"])
+def test_a_clients_connection_names_no_field_that_the_proxy_writes(origin, proxy_to, connect, name):
+    """It is refused, rather than taken to mean the client's own, so that nobody has to guess."""
+    response = connect(proxy_to(origin)).get("/", {"Connection": name})
+    assert (response.status, origin.requests) == (400, [])

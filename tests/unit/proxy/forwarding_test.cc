@@ -272,7 +272,22 @@ TEST_CASE_FIXTURE(ForwardingFixture, "H7: what a trusted peer says by X-Forwarde
                            {"forwarded", "for=2.2.2.2;proto=https;host=other"}});
   CHECK(head.headers.get(http::HeaderId::XForwardedFor) == "1.1.1.1, 10.0.0.1");
   CHECK(head.headers.get(http::HeaderId::XForwardedProto) == "http");
-  CHECK(head.headers.get(http::HeaderId::XForwardedHost) == "other");
+  CHECK(head.headers.get(http::HeaderId::XForwardedHost) == "shop.example:8080");
+}
+
+TEST_CASE_FIXTURE(ForwardingFixture,
+                  "H7: beside X-Forwarded-For nothing is taken from Forwarded, which may be the "
+                  "client's own") {
+  for (const std::string_view value :
+       {"proto=https;host=evil.example:666", "for=1.1.1.1;proto=https;host=evil.example:666",
+        "for=6.6.6.6;host=evil.example, for=10.0.0.2;proto=https"}) {
+    CAPTURE(value);
+    CHECK(client(peer("10.0.0.1"), {{"forwarded", value}, {"x-forwarded-for", "1.1.1.1"}}) ==
+          "1.1.1.1");
+    CHECK(fields_without_id().ends_with(
+        "x-forwarded-for: 1.1.1.1, 10.0.0.1\nx-forwarded-proto: http\n"
+        "x-forwarded-host: shop.example:8080\nx-forwarded-port: 8080\n"));
+  }
 }
 
 TEST_CASE_FIXTURE(ForwardingFixture, "H7: of a Forwarded that makes no sense nothing is derived") {
