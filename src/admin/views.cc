@@ -88,25 +88,31 @@ ordered_json view_of_status(const Sources& sources, Duration uptime) {
   }
   ordered_json policies = ordered_json::object();
   for (const PolicyState& policy : sources.policies()) policies[policy.name] = policy.generation;
-  return {{"state", state_of(server)},
-          {"version", TIDEGATE_VERSION},
-          {"pid", ::getpid()},
-          {"uptime_s", seconds(uptime)},
-          {"config", sources.snapshot()->config.source},
-          {"log_level", log::to_string(log::level())},
-          {"workers", server.workers},
-          {"listeners", listeners},
-          {"connections",
-           {{"active", total(registry, Family::ClientConnectionsActive)},
-            {"total", total(registry, Family::ClientConnectionsTotal)},
-            {"backend_active", total(registry, Family::BackendConnectionsActive)}}},
-          {"requests",
-           {{"active", total(registry, Family::RequestsActive)},
-            {"total", total(registry, Family::RequestsTotal)},
-            {"errors", total(registry, Family::ErrorsTotal)},
-            {"per_second", sources.rates.requests_per_second()},
-            {"success_rate", sources.rates.success_rate()}}},
-          {"generations", policies}};
+  ordered_json status{{"state", state_of(server)},
+                      {"version", TIDEGATE_VERSION},
+                      {"pid", ::getpid()},
+                      {"uptime_s", seconds(uptime)},
+                      {"config", sources.snapshot()->config.source},
+                      {"log_level", log::to_string(log::level())},
+                      {"workers", server.workers},
+                      {"listeners", listeners},
+                      {"connections",
+                       {{"active", total(registry, Family::ClientConnectionsActive)},
+                        {"total", total(registry, Family::ClientConnectionsTotal)},
+                        {"backend_active", total(registry, Family::BackendConnectionsActive)}}},
+                      {"requests",
+                       {{"active", total(registry, Family::RequestsActive)},
+                        {"total", total(registry, Family::RequestsTotal)},
+                        {"errors", total(registry, Family::ErrorsTotal)},
+                        {"per_second", sources.rates.requests_per_second()},
+                        {"success_rate", sources.rates.success_rate()}}},
+                      {"generations", policies}};
+  if (sources.longest_turns) {
+    for (const Duration turn : sources.longest_turns()) {
+      status["longest_turns_ms"].push_back(seconds(turn) * 1000);
+    }
+  }
+  return status;
 }
 
 ordered_json view_of_policies(const std::vector<PolicyState>& policies) {

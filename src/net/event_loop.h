@@ -81,31 +81,49 @@ class EventLoop {
   void forget(TurnWork& work);
   /// Number of the turn.
   uint64_t turns() const { return turns_; }
-  /// The most CPU time of this thread that a turn has taken since the last call. Measured in debug
-  /// builds only; else zero. Any thread.
-  Duration take_longest_turn() { return Duration(longest_turn_ns_.exchange(0)); }
+  /// A debug build measures its turns; a release build takes no time for it.
+#ifdef NDEBUG
+  static constexpr bool kMeasuresTurns = false;
+#else
+  static constexpr bool kMeasuresTurns = true;
+#endif
+  /// The most CPU time of this thread that a turn has taken since the last call; zero where turns
+  /// are not measured. Any thread.
+  Duration take_longest_turn() {
+    return Duration(longest_turn_ns_.exchange(0));
+  }
 
   /// `transport` has output; it is flushed when the current callback returns.
-  void schedule_flush(Transport& transport) { dirty_.push_back(&transport); }
+  void schedule_flush(Transport& transport) {
+    dirty_.push_back(&transport);
+  }
   void forget_flush(Transport& transport);
   /// Every callback of the loop ends with this.
   void flush_dirty();
   /// `transport` has short output, which waits for the turn's other callbacks: they may append to
   /// it, and code that runs for many connections in a row finds itself in the processor's caches,
   /// as the kernel's way out does when it is taken for many in a row.
-  void flush_at_turn_end(Transport& transport) { gathered_.push_back(&transport); }
+  void flush_at_turn_end(Transport& transport) {
+    gathered_.push_back(&transport);
+  }
   /// Output that is short may wait.
-  bool gathers() const { return gathers_ && !flushing_ && gathered_.size() < kMostGathered; }
+  bool gathers() const {
+    return gathers_ && !flushing_ && gathered_.size() < kMostGathered;
+  }
   /// The callback has worked for more than a fraction of a millisecond, or is about to: what waits
   /// is flushed when it ends, and what comes in this turn waits no more.
-  void stop_gathering() { gathers_ = false; }
+  void stop_gathering() {
+    gathers_ = false;
+  }
   /// The same, and for some time to come, because there may be more such callbacks.
   void stop_gathering_for(Duration time);
   /// Flushes what waits. Not from inside a flush.
   void flush_gathered();
 
   /// Destroys `object` at the end of this turn.
-  void destroy_later(std::unique_ptr<Deferred> object) { doomed_.push_back(std::move(object)); }
+  void destroy_later(std::unique_ptr<Deferred> object) {
+    doomed_.push_back(std::move(object));
+  }
   /// Destroys all that waits for it, and what comes to wait meanwhile. REQUIRES: no callback runs.
   void destroy_doomed();
 

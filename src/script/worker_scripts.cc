@@ -16,8 +16,7 @@ WorkerScripts::WorkerScripts(Watchdog& watchdog, net::EventLoop& loop, telemetry
 WorkerScripts::~WorkerScripts() = default;
 
 void WorkerScripts::adopt(const GenerationSet& set) {
-  wanted_ = std::make_shared<const GenerationSet>(set);
-  looked_at_ = 0;
+  want(std::make_shared<const GenerationSet>(set));
   while (!load_some(Duration::max())) {
   }
   use_wanted();
@@ -25,20 +24,32 @@ void WorkerScripts::adopt(const GenerationSet& set) {
 
 void WorkerScripts::adopt_in_turns(std::shared_ptr<const GenerationSet> set,
                                    std::function<void()> done) {
-  wanted_ = std::move(set);
-  looked_at_ = 0;
+  want(std::move(set));
   done_.push_back(std::move(done));
   slices_.schedule(*this);
 }
 
-// What is loaded comes first, what is no longer used goes meanwhile.
-void WorkerScripts::work(Duration most) {
-  if (wanted_ != nullptr && load_some(most)) {
-    use_wanted();
-    slices_.schedule(*this);
-  } else if (wanted_ != nullptr || bury_one()) {
-    slices_.schedule(*this);
+void WorkerScripts::want(std::shared_ptr<const GenerationSet> set) {
+  wanted_ = std::move(set);
+  looked_at_ = 0;
+  at_hand_.clear();
+  for (const Scripts* scripts : {&current_, &fresh_}) {
+    for (const auto& script : *scripts) {
+      if (!script->hopeless) at_hand_.insert(&script->generation());
+    }
   }
+}
+
+// One step: each is work for a turn where there are a thousand policies.
+void WorkerScripts::work(Duration most) {
+  if (wanted_ != nullptr) {
+    if (load_some(most)) use_wanted();
+  } else if (!done_.empty()) {
+    for (auto& done : std::exchange(done_, {})) done();
+  } else if (!bury_one()) {
+    return;
+  }
+  slices_.schedule(*this);
 }
 
 // True: all that is wanted is there.
@@ -58,19 +69,15 @@ bool WorkerScripts::load_some(Duration most) {
                 {"worker", worker_}});
   }
   errors_.clear();
+  at_hand_.insert(&loading_->generation());
   fresh_.push_back(std::move(loading_));
   return false;
 }
 
 std::shared_ptr<const Generation> WorkerScripts::next_to_load() {
-  const auto serves = [](const Scripts& scripts, const Generation* generation) {
-    return std::ranges::any_of(scripts, [generation](const auto& script) {
-      return &script->generation() == generation && !script->hopeless;
-    });
-  };
   for (; looked_at_ < wanted_->size(); ++looked_at_) {
     const auto& generation = (*wanted_)[looked_at_];
-    if (!serves(current_, generation.get()) && !serves(fresh_, generation.get())) return generation;
+    if (!at_hand_.contains(generation.get())) return generation;
   }
   return nullptr;
 }
@@ -106,7 +113,6 @@ void WorkerScripts::use_wanted() {
     }
   }
   if (!old_.empty()) slices_.schedule(*this);
-  for (auto& done : std::exchange(done_, {})) done();
 }
 
 // Ending a VM is work for a turn.

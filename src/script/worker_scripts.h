@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "proxy/filter.h"
@@ -49,6 +50,7 @@ class WorkerScripts final : public proxy::FilterSource, private SlicedWork {
  private:
   using Scripts = std::vector<std::unique_ptr<LoadedScript>>;
   void work(Duration most) override;
+  void want(std::shared_ptr<const GenerationSet> set);
   bool load_some(Duration most);
   std::shared_ptr<const Generation> next_to_load();
   void begin_loading(std::shared_ptr<const Generation> generation);
@@ -63,6 +65,7 @@ class WorkerScripts final : public proxy::FilterSource, private SlicedWork {
   // What is to be adopted: the set, how far it has been looked through, and what was loaded for it.
   std::shared_ptr<const GenerationSet> wanted_;
   size_t looked_at_ = 0;
+  std::unordered_set<const Generation*> at_hand_;  // those that need no loading
   Scripts fresh_;
   std::unique_ptr<LoadedScript> loading_;
   std::vector<std::string> errors_;  // of `loading_`

@@ -323,7 +323,7 @@ Fallible<std::function<void()>> Server::open_admin(const config::Admin& config) 
 }
 
 admin::Sources Server::admin_sources(const config::Address& bound) {
-  return {
+  admin::Sources sources{
       .registry = registry_,
       .rates = rates_,
       .snapshot = [this] { return snapshot_; },
@@ -345,6 +345,14 @@ admin::Sources Server::admin_sources(const config::Address& bound) {
       .drain = [this] { drain(); },
       .bound = bound,
   };
+  if (net::EventLoop::kMeasuresTurns) {
+    sources.longest_turns = [this] {
+      std::vector<Duration> turns;
+      for (const auto& worker : workers_) turns.push_back(worker->loop().take_longest_turn());
+      return turns;
+    };
+  }
+  return sources;
 }
 
 std::vector<std::string> Server::reload() {

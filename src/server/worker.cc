@@ -65,9 +65,15 @@ void Worker::tear_down() {
   while (!context_.exchanges.empty()) context_.exchanges.front().abandon();
   // Exchanges wait to be destroyed, and hold the last pins on route tables and filters.
   loop_.destroy_doomed();
+  drop_retired();
   if (context_.routes != nullptr) std::exchange(context_.routes, nullptr)->unpin();
   loop_.destroy_doomed();
   filters_.reset();
+}
+
+// In a turn of its own: where there are a thousand routes, it takes as long as making them.
+void Worker::drop_retired() {
+  for (proxy::RouteTable* routes : std::exchange(retired_, {})) routes->unpin();
 }
 
 void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
@@ -76,8 +82,10 @@ void Worker::adopt(std::shared_ptr<const proxy::SharedSnapshot> snapshot,
   auto* routes =
       new proxy::RouteTable(snapshot, filters(), pools_, context_.shard, context_.routes);
   std::swap(context_.routes, routes);
-  if (routes != nullptr) routes->unpin();
-
+  if (routes != nullptr) {
+    retired_.push_back(routes);
+    loop_.post([this] { drop_retired(); });
+  }
   std::vector<std::unique_ptr<WorkerListener>> kept;
   for (ListenerHandover& given : listeners) {
     auto* runtime = new proxy::ListenerRuntime(snapshot, snapshot->config.listeners[given.index],

@@ -88,10 +88,12 @@ class Worker {
   void accept(proxy::ListenerRuntime& listener, net::OwnedFd fd, const net::SocketAddress& peer);
   void check_drained();
   void tear_down();
+  void drop_retired();
 
   const MakeFilters make_filters_;
   net::EventLoop loop_;
   proxy::WorkerContext context_;
+  std::vector<proxy::RouteTable*> retired_;  // no new exchange uses them
   upstream::Pools pools_;
   std::unique_ptr<proxy::FilterSource> filters_;
   std::vector<std::unique_ptr<WorkerListener>> listeners_;

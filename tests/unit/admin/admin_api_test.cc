@@ -188,6 +188,31 @@ TEST_CASE_FIXTURE(Fixture, "O22: what may be read is judged by the address that 
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "the status has the longest turns where they are measured") {
+  Sources sources{registry,
+                  rates,
+                  [this] { return snapshot; },
+                  [this] { return server; },
+                  [this] { return policies; },
+                  [this] { return errors; },
+                  [this](const std::string&) { return errors; },
+                  [] {}};
+  Request request;
+  request.method = "GET";
+  request.path = "/status";
+  request.host = "localhost:9090";
+  CHECK(AdminApi(sources).handle(request).body.find("longest_turns_ms") == std::string::npos);
+  sources.longest_turns = [] {
+    return std::vector<Duration>{std::chrono::microseconds(1500), std::chrono::milliseconds(2)};
+  };
+  const std::string body = AdminApi(sources).handle(request).body;
+  std::string packed;
+  for (const char c : body) {
+    if (c != ' ' && c != '\n') packed += c;
+  }
+  CHECK(packed.find("\"longest_turns_ms\":[1.5,2.0]") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(Fixture, "metrics come in the format that Accept prefers") {
   telemetry::WorkerMetrics(registry.add_shard()).response(200);
   const Response plain = ask("GET", "/metrics");
