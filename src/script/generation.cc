@@ -69,7 +69,7 @@ Fallible<std::shared_ptr<const Chunk>> compile_file(const std::string& path,
   chunk->path = path;
   chunk->name = name;
   chunk->hash = hash_of(*text);
-  chunk->local_hooks = find_local_hooks(*text);
+  if (!small) chunk->local_hooks = find_local_hooks(*text);  // a module has no hooks
   lua_dump(L, append_piece, &chunk->bytecode);
   return std::shared_ptr<const Chunk>(std::move(chunk));
 }
