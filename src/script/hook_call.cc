@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <ctime>
 
 #include "base/strings.h"
 #include "script/hook_outcome.h"
@@ -38,12 +37,6 @@ void push_failure(lua_State* L, const proxy::Failure& failure) {
 
 constexpr Duration kLongRun = std::chrono::microseconds(200);
 constexpr Duration kLongRunsLast = std::chrono::seconds(1);  // where there was one, there are more
-
-Duration thread_cpu() {
-  timespec t{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
-}
 
 }  // namespace
 
@@ -328,7 +321,11 @@ void HookCall::log_failure(ErrorCode code, std::string_view text) {
   const std::string_view hook = to_string(hook_);
   const std::string_view token = describe(code).token;
   // One error of a hook must not hide another: the text, which says where, is part of the key.
-  const std::string key = fmt::format("{} {} {}", filter_->name(), hook, text.substr(0, 200));
+  // But where every request brings another, as a text with its path does, they share one.
+  std::string key = fmt::format("{} {} {}", filter_->name(), hook, text.substr(0, 200));
+  if (!filter_->logged_errors().admit(key, exchange_->context().loop.now())) {
+    key = fmt::format("{} {}", filter_->name(), hook);
+  }
   log::log_limited(key, log::Level::Error, "a hook failed",
                    {{"policy", filter_->name()},
                     {"hook", hook},

@@ -17,6 +17,7 @@ Vm::Limits limits_of(const Generation& generation) {
   for (const config::Policy& policy : generation.policies()) {
     limits.memory = std::min<size_t>(limits.memory, policy.budget.memory);
     limits.jit &= policy.jit;
+    limits.finalizers |= policy.trusted;
   }
   return limits;
 }
@@ -40,6 +41,10 @@ LoadedScript::LoadedScript(std::shared_ptr<const Generation> generation, Watch& 
     filters_.emplace_back(*this, policy, generation_->number(),
                           telemetry::PolicyMetrics(shard, policy.name, kHookNames));
   }
+}
+
+LoadedScript::~LoadedScript() {
+  vm_.close();
 }
 
 void LoadedScript::make_metatables() {

@@ -28,6 +28,7 @@ class LoadedScript final : private SlicedWork {
                Slices* slices, unsigned worker);
   LoadedScript(const LoadedScript&) = delete;
   LoadedScript& operator=(const LoadedScript&) = delete;
+  ~LoadedScript();
 
   /// Runs the top level for every policy; the errors.
   std::vector<std::string> load();

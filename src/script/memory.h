@@ -16,7 +16,7 @@ namespace tidegate::script {
 ///                          ends the run if that did not help
 class Memory {
  public:
-  using Arm = void (*)(void* owner);  // may look at the Lua stack; must not allocate
+  using Arm = void (*)(void* owner);  // must neither look at the Lua stack nor allocate
 
   Memory(size_t cap, Arm arm, void* owner);
   Memory(const Memory&) = delete;
@@ -24,7 +24,8 @@ class Memory {
 
   /// Takes the place of the allocator of `L`.
   void attach(lua_State* L);
-  /// Gives it back; before lua_close, which then frees everything in one piece.
+  /// Gives it back; before lua_close frees the state. No C function that asks for the VM may run
+  /// from here on.
   void detach(lua_State* L);
 
   void* owner() const { return owner_; }

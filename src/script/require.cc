@@ -49,44 +49,6 @@ void push_module(lua_State* L, const Generation& generation, const char* name, b
   if (luaL_loadbufferx(L, code.data(), code.size(), chunk->name.c_str(), "b") != 0) lua_error(L);
 }
 
-// find(name): the module's chunk, nil, and whether it is to run whole; or nil and the module.
-int find(lua_State* L) {
-  Vm::of(L).check_stack(L);
-  size_t size;
-  const char* name = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : nullptr;
-  if (name == nullptr) {
-    return raise(L, "bad argument #1 to 'require' (string expected, got %s)", luaL_typename(L, 1));
-  }
-  lua_settop(L, 1);
-  if (!is_module_name({name, size})) return raise(L, "not a module name: '%s'", name);
-  lua_getfield(L, lua_upvalueindex(kLoaded), name);
-  if (lua_islightuserdata(L, -1)) return raise(L, "module '%s' requires itself", name);
-  if (!lua_isnil(L, -1)) {
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
-  }
-  const auto& generation =
-      *static_cast<const Generation*>(lua_touserdata(L, lua_upvalueindex(kGeneration)));
-  const bool in_hook = LoadedScript::of(L).running_call != nullptr;
-  push_module(L, generation, name, in_hook);
-  lua_pushvalue(L, lua_upvalueindex(kEnvironment));
-  lua_setfenv(L, -2);
-  lua_pushlightuserdata(L, Vm::wait_mark());  // loading
-  lua_setfield(L, lua_upvalueindex(kLoaded), name);
-  lua_pushnil(L);
-  lua_pushboolean(L, in_hook);
-  return 3;
-}
-
-// run_whole(chunk, name): as pcall, but nothing inside can be sliced or wait.
-int run_whole(lua_State* L) {
-  const int status = lua_pcall(L, 1, 1, 0);
-  lua_pushboolean(L, status == 0);
-  lua_insert(L, -2);
-  return 2;
-}
-
 // keep(name, ok, result): the module, which is remembered; or the error is raised.
 int keep(lua_State* L) {
   lua_settop(L, 3);
@@ -105,6 +67,50 @@ int keep(lua_State* L) {
   return 1;
 }
 
+// Runs the chunk on top of the stack, whole: nothing in it can be sliced or wait, so nobody meets
+// the mark of a module that loads, and no end of the run leaves it.
+int run_whole(lua_State* L) {
+  lua_pushvalue(L, 1);
+  const int status = lua_pcall(L, 1, 1, 0);
+  lua_pushboolean(L, status == 0);
+  lua_insert(L, -2);
+  return keep(L);
+}
+
+// require(name): the module's chunk, to be run; or nil and the module, which a hook is given at
+// once.
+int find(lua_State* L) {
+  Vm::of(L).check_stack(L);
+  size_t size;
+  const char* name = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : nullptr;
+  if (name == nullptr) {
+    return raise(L, "bad argument #1 to 'require' (string expected, got %s)", luaL_typename(L, 1));
+  }
+  lua_settop(L, 1);
+  if (!is_module_name({name, size})) return raise(L, "not a module name: '%s'", name);
+  lua_getfield(L, lua_upvalueindex(kLoaded), name);
+  if (lua_islightuserdata(L, -1)) return raise(L, "module '%s' requires itself", name);
+  if (!lua_isnil(L, -1)) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  lua_pop(L, 1);
+  const auto& generation =
+      *static_cast<const Generation*>(lua_touserdata(L, lua_upvalueindex(kGeneration)));
+  const bool in_hook = LoadedScript::of(L).running_call != nullptr;
+  push_module(L, generation, name, in_hook);
+  lua_pushvalue(L, lua_upvalueindex(kEnvironment));
+  lua_setfenv(L, -2);
+  lua_pushlightuserdata(L, Vm::wait_mark());  // loading
+  lua_setfield(L, lua_upvalueindex(kLoaded), name);
+  if (!in_hook) return 1;
+  run_whole(L);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
 }  // namespace
 
 void add_require(lua_State* L, const Generation& generation) {
@@ -112,13 +118,13 @@ void add_require(lua_State* L, const Generation& generation) {
   lua_newtable(L);  // of modules
   const int loaded = lua_gettop(L);
   push_require_maker(L);
-  for (lua_CFunction function : {find, run_whole, keep}) {
+  for (lua_CFunction function : {find, keep}) {
     lua_pushlightuserdata(L, const_cast<Generation*>(&generation));
     lua_pushvalue(L, loaded);
     lua_pushvalue(L, environment);
     lua_pushcclosure(L, function, 3);
   }
-  lua_call(L, 3, 1);
+  lua_call(L, 2, 1);
   lua_setfield(L, environment, "require");
   lua_settop(L, environment);
 }

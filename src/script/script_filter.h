@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
+#include "base/clock.h"
 #include "config/snapshot.h"
 #include "proxy/filter.h"
 #include "script/lua.h"
@@ -13,6 +17,31 @@
 namespace tidegate::script {
 
 class LoadedScript;
+
+/// Which errors of a policy get log lines of their own: so many texts a second.
+class LoggedErrors {
+ public:
+  static constexpr size_t kPerSecond = 10;
+
+  bool admit(std::string_view text, TimePoint now) {
+    if (now - begin_ >= std::chrono::seconds(1)) {
+      begin_ = now;
+      count_ = 0;
+    }
+    const size_t hash = std::hash<std::string_view>{}(text);
+    if (std::find(hashes_.begin(), hashes_.begin() + count_, hash) != hashes_.begin() + count_) {
+      return true;
+    }
+    if (count_ == kPerSecond) return false;
+    hashes_[count_++] = hash;
+    return true;
+  }
+
+ private:
+  TimePoint begin_{};
+  size_t count_ = 0;
+  std::array<size_t, kPerSecond> hashes_{};
+};
 
 /// A policy as the exchange sees it: its hooks in one generation of its script, in one worker.
 class ScriptFilter final : public proxy::Filter {
@@ -50,6 +79,7 @@ class ScriptFilter final : public proxy::Filter {
   size_t held = 0;
 
   SliceShare& share() { return share_; }
+  LoggedErrors& logged_errors() { return logged_errors_; }
 
   uint32_t users = 0;  // chains that hold it; counted by the WorkerScripts
 
@@ -71,9 +101,11 @@ class ScriptFilter final : public proxy::Filter {
   proxy::HookSet returned_hooks_ = 0;  // in the table that the top level returned
   bool broken_ = false;
   SliceShare share_;
+  LoggedErrors logged_errors_;
   // While the top level runs.
   lua_State* loading_ = nullptr;
   int environment_ = LUA_NOREF;
+  Duration load_budget_{};
   Duration load_left_{};
   bool collecting_ = false;
   std::array<int, static_cast<size_t>(proxy::Hook::Count_)> hook_references_;

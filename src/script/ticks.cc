@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/ticks.h"
 
+#include <ctime>
+
 namespace tidegate::script {
 
 double nanoseconds_per_tick() {
@@ -17,6 +19,12 @@ double nanoseconds_per_tick() {
 #else
   return 1.0;
 #endif
+}
+
+Duration thread_cpu() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
 }
 
 }  // namespace tidegate::script

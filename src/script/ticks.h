@@ -21,4 +21,7 @@ inline uint64_t ticks() {
 /// Nanoseconds in one tick; measured once, at the first call, which takes a millisecond.
 double nanoseconds_per_tick();
 
+/// CPU time of the calling thread so far: a system call.
+Duration thread_cpu();
+
 }  // namespace tidegate::script

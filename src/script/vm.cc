@@ -75,11 +75,13 @@ Vm::Vm(Watch& watch, const Limits& limits, std::string name)
     : watch_(watch),
       name_(std::move(name)),
       jit_(limits.jit),
+      finalizers_(limits.finalizers),
       state_(new_state()),
       large_(limits.memory / 64),
       memory_(
           limits.memory, [](void* vm) { static_cast<Vm*>(vm)->on_memory_limit(); }, this) {
   memory_.attach(state_);
+  if (finalizers_) keep_memory_for_finalizers();
   note_live();
   set_pause();
   open_libraries(state_);  // turns the JIT on, so it comes first
@@ -87,13 +89,38 @@ Vm::Vm(Watch& watch, const Limits& limits, std::string name)
 }
 
 Vm::~Vm() {
-  memory_.detach(state_);
+  close();
+}
+
+void Vm::close() {
+  lua_State* const state = std::exchange(state_, nullptr);
+  if (state == nullptr) return;
+  if (finalizers_) {  // they may call what asks for the VM and its owner: not in another thread
+    stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
+    lua_close(state);
+    return;
+  }
+  memory_.detach(state);
   if (memory_.used() <= kCloseAtOnce) {
-    lua_close(state_);
+    lua_close(state);
     return;
   }
   // It frees object by object: a large VM would hold the worker up for a tenth of a second.
-  watch_.watchdog().chores().add([state = state_] { lua_close(state); });
+  watch_.watchdog().chores().add([state] { lua_close(state); });
+}
+
+// lua_close runs all finalizers, the oldest object's last; then the allocator must be LuaJIT's own
+// again, which gives everything back. So the oldest object is one whose finalizer detaches.
+void Vm::keep_memory_for_finalizers() {
+  *static_cast<Memory**>(lua_newuserdata(state_, sizeof(Memory*))) = &memory_;
+  lua_newtable(state_);
+  lua_pushcfunction(state_, [](lua_State* L) {
+    (*static_cast<Memory**>(lua_touserdata(L, 1)))->detach(L);
+    return 0;
+  });
+  lua_setfield(state_, -2, "__gc");
+  lua_setmetatable(state_, -2);
+  luaL_ref(state_, LUA_REGISTRYINDEX);
 }
 
 void* Vm::wait_mark() {

@@ -31,12 +31,15 @@ class Vm final : public Interruptible {
   struct Limits {
     size_t memory = 16 * 1024 * 1024;
     bool jit = false;
+    bool finalizers = false;  // scripts can have them: they are trusted
   };
   /// `name`: what to call the script where no line of it is known.
   Vm(Watch& watch, const Limits& limits, std::string name);
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
   ~Vm();
+  /// Ends it while its owner is whole: finalizers of trusted scripts run here.
+  void close();
 
   lua_State* state() const { return state_; }
   /// The VM that `L` (any coroutine of it) belongs to.
@@ -155,6 +158,7 @@ class Vm final : public Interruptible {
   void on_memory_limit();
   bool make_room(lua_State* L, size_t bytes);
   bool meet_memory_limit(lua_State* L, bool may_yield);
+  void keep_memory_for_finalizers();
   void after_run();
   void note_large_run();
   bool held_much(lua_State* thread) const;
@@ -166,6 +170,7 @@ class Vm final : public Interruptible {
   Watch& watch_;
   const std::string name_;
   const bool jit_;
+  const bool finalizers_;
   lua_State* state_;
   lua_State* running_ = nullptr;  // the host thread
   const size_t large_;

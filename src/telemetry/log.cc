@@ -113,13 +113,26 @@ void put_text_field(LineBuffer& line, const Field& field) {
   put_value(line, field, Format::Text);
 }
 
-/// Lines that one key wrote and left out. Keys that share a slot take it from each other, which
-/// costs a line more, never one too few.
+/// Lines that one key wrote and left out.
 struct LimitSlot {
   std::atomic<size_t> key{0};
   std::atomic<int64_t> next_ns{0};
   std::atomic<uint64_t> suppressed{0};
 };
+
+// The slot of a key: its own, or one whose line was written long enough ago. Where all that it may
+// have are taken it shares one, so that the number of lines has a bound.
+LimitSlot& limit_slot(size_t hash, int64_t now) {
+  static std::array<LimitSlot, 1024> slots;
+  constexpr size_t kPlaces = 8;
+  LimitSlot* free = nullptr;
+  for (size_t i = 0; i < kPlaces; ++i) {
+    LimitSlot& slot = slots[(hash + i) % slots.size()];
+    if (slot.key.load(std::memory_order_relaxed) == hash) return slot;
+    if (free == nullptr && slot.next_ns.load(std::memory_order_relaxed) <= now) free = &slot;
+  }
+  return free != nullptr ? *free : slots[hash % slots.size()];
+}
 
 }  // namespace
 
@@ -158,22 +171,17 @@ void write(Level level, std::string_view message, const Field* fields, size_t co
 }
 
 void log_limited(std::string_view key, Level level, std::string_view message, Fields fields) {
-  static std::array<LimitSlot, 64> slots;
   if (!enabled(level)) return;
   const size_t hash = std::hash<std::string_view>{}(key);
-  LimitSlot& slot = slots[hash % slots.size()];
   const int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
+  LimitSlot& slot = limit_slot(hash, now);
   int64_t next = slot.next_ns.load(std::memory_order_relaxed);
-  const bool same = slot.key.load(std::memory_order_relaxed) == hash;
   constexpr int64_t kInterval = 1'000'000'000;
-  if (same && (now < next || !slot.next_ns.compare_exchange_strong(next, now + kInterval))) {
+  if (now < next || !slot.next_ns.compare_exchange_strong(next, now + kInterval)) {
     slot.suppressed.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  if (!same) {
-    slot.key.store(hash, std::memory_order_relaxed);
-    slot.next_ns.store(now + kInterval, std::memory_order_relaxed);
-  }
+  const bool same = slot.key.exchange(hash, std::memory_order_relaxed) == hash;
   const uint64_t suppressed = slot.suppressed.exchange(0, std::memory_order_relaxed);
   if (suppressed == 0 || !same) return write(level, message, fields);
   std::vector<Field> all(fields);

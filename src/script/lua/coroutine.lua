@@ -105,12 +105,11 @@ local function xpcall(f, handler, ...)
 end
 
 -- require, of the functions in require.cc. In Lua, so that a module's top level runs in slices. Inside a
--- hook it runs whole: other hooks may want the module meanwhile.
-local function make_require(find, run_whole, keep)
+-- hook the C function runs it whole: other hooks may want the module meanwhile.
+local function make_require(require, keep)
   return function(name)
-    local chunk, module, whole = find(name)
+    local chunk, module = require(name)
     if not chunk then return module end
-    if whole then return keep(name, run_whole(chunk, name)) end
     return keep(name, pcall(chunk, name))
   end
 end

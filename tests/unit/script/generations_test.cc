@@ -274,3 +274,96 @@ TEST_CASE("a thousand reloads leave one VM, and memory that does not grow") {
   CHECK(rig.worker.vm_count() <= 11);
   CHECK(rig.scripts.status()[0].generation == 1001);
 }
+
+TEST_CASE("L10: a module that breaches or fails in a hook is loaded by the next that requires it") {
+  const char* const kFirst[] = {
+      "while true do end",
+      "pcall(function() while true do end end)",
+      "local t = {} for i = 1, 1e8 do t[i] = {i} end",
+      "local s = 'x' while true do s = s .. s end",
+      "error('not yet')",
+      "proxy.sleep(0)",
+      "coroutine.wrap(function() while true do end end)()",
+  };
+  for (const char* first : kFirst) {
+    for (const char* call : {"require('m')", "select(2, assert(pcall(require, 'm')))",
+                             "coroutine.wrap(require)('m')"}) {
+      CAPTURE(std::string(first));
+      CAPTURE(std::string(call));
+      PolicyRig rig;
+      rig.folder.write(
+          "m.lua", "n = (n or 0) + 1 if n == 1 then " + std::string(first) + " end return {n = n}");
+      rig.policy("p",
+                 "function on_request(r) r:reply(200, tostring(" + std::string(call) + ".n)) end")
+          .budget.cpu = std::chrono::milliseconds(100);
+      REQUIRE(rig.load().empty());
+      CHECK(rig.get().status == 500);
+      CHECK(rig.get().body == "2");
+      CHECK(rig.get().body == "2");
+    }
+  }
+}
+
+TEST_CASE("L29: a wait in the top level of a module that a hook requires names require") {
+  for (const char* wait :
+       {"proxy.sleep(0)", "request:body()", "local function f() proxy.sleep(0) end f()"}) {
+    CAPTURE(std::string(wait));
+    PolicyRig rig;
+    rig.folder.write("m.lua", std::string("\n") + wait);
+    rig.policy("p", R"(function on_request(r)
+      request = r
+      local _, e = pcall(require, "m")
+      r:reply(200, e)
+    end)");
+    REQUIRE(rig.load().empty());
+    CHECK(rig.get().body == "m.lua:2: cannot wait inside a function that 'require' calls");
+  }
+}
+
+TEST_CASE("L10: a top level that passed the check has room for a slower core in a worker") {
+  PolicyRig rig;
+  const char* const kText =
+      "local t = os.clock() while os.clock() - t < %s do end "
+      "function on_request(r) r:reply(200, 'loaded') end";
+  std::string text = kText;
+  text.replace(text.find("%s"), 2, "0.9");
+  rig.policy("p", text);
+  REQUIRE(rig.load().empty());
+  CHECK(rig.get().body == "loaded");
+}
+
+TEST_CASE("L10: finalizers of trusted scripts may call whatever they like when their VM goes") {
+  const char* const kMakes[] = {
+      "local p = newproxy(true) getmetatable(p).__gc = use kept = p",
+      "local ffi = require_ffi() kept = ffi.gc(ffi.new('int[1]'), use)",
+      "kept = {} for i = 1, 100 do kept[i] = newproxy(true) getmetatable(kept[i]).__gc = use end",
+  };
+  for (const char* make : kMakes) {
+    for (const int megabytes : {0, 4}) {  // a large VM may end elsewhere
+      CAPTURE(std::string(make));
+      CAPTURE(megabytes);
+      PolicyRig rig;
+      rig.policy("p", R"(
+        local use = function()
+          local s = ("x"):rep(1000):gsub("x", "y")
+          table.concat({s, s}) table.sort({3, 1, 2}) pcall(load, "return 1")
+          pcall(proxy.json.encode, {s}) pcall(proxy.now) pcall(proxy.sleep, 1)
+          pcall(proxy.log.info, "gone") pcall(proxy.clusters)
+        end
+        local function require_ffi() return package.loaded.ffi or package.preload.ffi() end
+        large = {} for i = 1, )" +
+                          std::to_string(megabytes * 10000) + " do large[i] = {i, i} end " + make +
+                          R"(
+        function on_request(r) r:reply(200, "one") end)")
+          .trusted = true;
+      REQUIRE(rig.load().empty());
+      CHECK(rig.get().body == "one");
+      rig.folder.write("p.lua", replying("two"));
+      CHECK(rig.scripts.reload("p").empty());
+      rig.adopt();
+      CHECK(rig.get().body == "two");
+      rig.run_slices();
+      CHECK(rig.worker.vm_count() == 1);
+    }
+  }
+}

@@ -2,7 +2,9 @@
 // How a hook ends: with an error of any kind, with a result that it has not, over a budget of what
 // the proxy holds for it.
 #include <doctest/doctest.h>
+
 #include <malloc.h>
+#include <algorithm>
 
 #include "unit/script/asked.h"
 
@@ -107,6 +109,21 @@ TEST_CASE("L25: two errors of one hook in one second are both logged, and one tw
   CHECK(contains(lines.text, "p.lua:3: second of L25"));
   CHECK(contains(lines.text, "p.lua:4: third of L25"));
   CHECK(lines.text.find("first of L25") == lines.text.rfind("first of L25"));
+}
+
+TEST_CASE("L25: errors that a client varies are logged so many times a second") {
+  for (const char* fail :
+       {"error('no ' .. r.path)", "error({message = r.path})", "local t = nil return t[r.path]"}) {
+    CAPTURE(std::string(fail));
+    LogLines lines;
+    PolicyRig rig;
+    fresh_policy(rig, std::string("function on_request(r) ") + fail + " end");
+    REQUIRE(rig.load().empty());
+    for (int i = 0; i < 300; ++i) rig.get("/" + std::to_string(i));
+    const auto count = static_cast<size_t>(std::count(lines.text.begin(), lines.text.end(), '\n'));
+    CHECK(count >= 1);
+    CHECK(count <= 33);  // eleven in a second; the test may take longer than one
+  }
 }
 
 TEST_CASE("L14: reading by long names holds nothing") {
