@@ -154,7 +154,8 @@ Response AdminApi::handle(const Request& request) {
     return (this->*entry.answer)({request, decoded[0], decoded[1]});
   }
   if (allowed.empty()) return not_found(request.path);
-  Response response = problem(405, "Not with this method.");
+  Response response =
+      problem(405, "Not with " + std::string(request.method) + ": use " + allowed + ".");
   response.headers.emplace_back("allow", allowed);
   return response;
 }
@@ -251,6 +252,10 @@ Response AdminApi::breakers(const Call&) {
 Response AdminApi::reset_breaker(const Call& call) {
   const auto found = find_endpoint(call);
   if (!found) return problem(404, kNoEndpoint);
+  for (const config::Cluster& cluster : sources_.snapshot()->config.clusters) {
+    if (cluster.name != call.name || cluster.breaker) continue;
+    return problem(404, "Cluster '" + cluster.name + "' has no breaker.");
+  }
   const upstream::ListedEndpoint& endpoint = *found;
   if (endpoint->reset_breaker(std::chrono::steady_clock::now())) {
     log::info("breaker reset", {{"cluster", call.name}, {"endpoint", endpoint->address}});

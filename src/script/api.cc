@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "script/api.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "base/strings.h"
 #include "script/arguments.h"
 #include "script/handle.h"
 #include "script/json.h"
@@ -8,10 +13,6 @@
 
 namespace tidegate::script {
 namespace {
-
-int not_available(lua_State* L) {
-  raise(L, "proxy.%s is not available in this version", lua_tostring(L, lua_upvalueindex(1)));
-}
 
 // pairs and ipairs, but that a handle, which is no table, gets a word on what to write. Upvalues:
 // the name, and the function that the loop calls; loops run as fast as ever.
@@ -38,38 +39,45 @@ void wrap_iterator(lua_State* L, const char* name) {
   lua_setglobal(L, name);
 }
 
-void add_missing(lua_State* L, const char* field, const char* name) {
-  lua_pushstring(L, name);
-  lua_pushcclosure(L, not_available, 1);
-  lua_setfield(L, -2, field);
+constexpr std::string_view kMissing[] = {"fetch", "parallel", "spawn", "every",   "store", "regex",
+                                         "hash",  "hmac",     "jwt",   "metrics", "trace"};
+
+// Of the string at 2, the key of the table at 1 that is most like it; nullptr: none is.
+const char* nearest_key(lua_State* L, std::string_view text) {
+  const char* best = nullptr;
+  size_t distance = std::min<size_t>(3, text.size() / 2 + 1);
+  lua_pushnil(L);
+  while (lua_next(L, 1) != 0) {
+    const char* name = lua_tostring(L, -2);
+    const size_t d = edit_distance(text, name);
+    if (d < distance) distance = d, best = name;
+    lua_pop(L, 1);
+  }
+  return best;
 }
 
-void add_missing_table(lua_State* L, const char* table, const char* const* names) {
-  lua_newtable(L);
-  for (const char* const* name = names; *name != nullptr; ++name) {
-    lua_pushfstring(L, "%s.%s", table, *name);
-    lua_pushcclosure(L, not_available, 1);
-    lua_setfield(L, -2, *name);
+// __index of what `proxy` reads from: a name that is not there.
+int raise_unknown_function(lua_State* L) {
+  if (lua_type(L, 2) != LUA_TSTRING) {
+    raise(L, "proxy has no field with a key of type %s", luaL_typename(L, 2));
   }
-  lua_setfield(L, -2, table);
+  size_t size;
+  const char* name = lua_tolstring(L, 2, &size);
+  if (std::ranges::find(kMissing, std::string_view(name, size)) != std::end(kMissing)) {
+    raise(L, "proxy.%s is not available in this version", name);
+  }
+  const char* near = nearest_key(L, {name, std::min<size_t>(size, 50)});
+  if (near != nullptr) raise(L, "proxy has no field '%s'; did you mean '%s'?", name, near);
+  raise(L, "proxy has no field '%s'", name);
 }
 
 }  // namespace
 
-void add_missing_api(lua_State* L) {
-  for (const char* name : {"fetch", "parallel", "spawn", "every", "store", "regex"}) {
-    add_missing(L, name, name);
-  }
-  static constexpr const char* kHash[] = {"sha1", "sha256", "sha384", "sha512", "md5", nullptr};
-  static constexpr const char* kHmac[] = {"sha1", "sha256", "sha384", "sha512", nullptr};
-  static constexpr const char* kJwt[] = {"verify", nullptr};
-  static constexpr const char* kMetrics[] = {"counter", "gauge", "histogram", nullptr};
-  static constexpr const char* kTrace[] = {"span", nullptr};
-  add_missing_table(L, "hash", kHash);
-  add_missing_table(L, "hmac", kHmac);
-  add_missing_table(L, "jwt", kJwt);
-  add_missing_table(L, "metrics", kMetrics);
-  add_missing_table(L, "trace", kTrace);
+void refuse_unknown_fields(lua_State* L) {
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, raise_unknown_function);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
 }
 
 void add_api(lua_State* L, unsigned worker) {
@@ -84,7 +92,6 @@ void add_api(lua_State* L, unsigned worker) {
   add_ip_api(L);
   add_config_api(L);
   add_limit_api(L);
-  add_missing_api(L);
   lua_pushliteral(L, TIDEGATE_VERSION);
   lua_setfield(L, -2, "version");
   lua_pushinteger(L, static_cast<lua_Integer>(worker));

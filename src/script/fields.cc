@@ -174,6 +174,37 @@ const char* nearest(HandleKind kind, std::string_view text) {
   return best;
 }
 
+// What other proxies and frameworks call it.
+struct Alias {
+  HandleKind kind;
+  const char* name;
+  const char* here;
+};
+constexpr Alias kAliases[] = {
+    {Request, "ip", "'client_ip'"},
+    {Request, "remote_ip", "'client_ip'"},
+    {Request, "remote_addr", "'client_ip'"},
+    {Request, "port", "'client_port'"},
+    {Request, "uri", "'path' and 'query'"},
+    {Request, "url", "'path' and 'query'"},
+    {Request, "target", "'path' and 'query'"},
+    {Request, "params", "'args'"},
+    {Request, "get_header", "'headers[name]'"},
+    {Request, "set_header", "'headers[name]'"},
+    {Request, "cookie", "'headers.cookie'"},
+    {Request, "cookies", "'headers.cookie'"},
+    {Request, "json", "'proxy.json.decode(request:body())'"},
+    {Request, "text", "'body()'"},
+    {Request, "ctx", "'vars'"},
+    {Response, "code", "'status'"},
+    {Response, "status_code", "'status'"},
+    {Response, "get_header", "'headers[name]'"},
+    {Response, "set_header", "'headers[name]'"},
+    {Response, "json", "'proxy.json.decode(response:body())'"},
+    {Response, "text", "'body()'"},
+    {Response, "cookies", "'headers[\"set-cookie\"]'"},
+};
+
 [[noreturn]] void raise_unknown(lua_State* L, HandleKind kind) {
   const char* kind_name = to_string(kind);
   if (lua_type(L, 2) != LUA_TSTRING) {
@@ -181,6 +212,10 @@ const char* nearest(HandleKind kind, std::string_view text) {
   }
   size_t size;
   const char* name = lua_tolstring(L, 2, &size);
+  for (const Alias& alias : kAliases) {
+    if (alias.kind != kind || std::string_view(name, size) != alias.name) continue;
+    raise(L, "%s has no field '%s'; did you mean %s?", kind_name, name, alias.here);
+  }
   const char* near = nearest(kind, {name, std::min<size_t>(size, 50)});
   if (near != nullptr) raise(L, "%s has no field '%s'; did you mean '%s'?", kind_name, name, near);
   raise(L, "%s has no field '%s'", kind_name, name);

@@ -245,8 +245,9 @@ void HookCall::note_time(uint64_t ticks, Duration took) {
 Verdict HookCall::done() {
   time_timer_.disarm();
   if (hook_ == Hook::SelectBackend && !take_endpoint()) {
-    return failed(ErrorCode::ScriptError,
-                  "select_backend must return an endpoint of the cluster, its address, or nil");
+    const std::string wrong = wrong_endpoint(thread_, exchange_->cluster()->config().name);
+    push_place_of_hook(*filter_, thread_, hook_);
+    return failed(ErrorCode::ScriptError, lua_tostring(thread_, -1) + wrong);
   }
   if (hook_ != Hook::SelectBackend && lua_gettop(thread_) > 0) {
     const std::string wrong = wrong_result(thread_, hook_, asked_retry_);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include <algorithm>
 
 #include "proxy/exchange.h"
@@ -112,11 +114,26 @@ std::string wrong_result(lua_State* thread, proxy::Hook hook, bool asked_retry) 
   std::string call = "return request:reply(status, body)";
   if (type == LUA_TNUMBER) {
     value = fmt::format("{:.14g}", lua_tonumber(thread, index));
-    call = fmt::format("return request:reply({})", value);
+    const lua_Number status = lua_tonumber(thread, index);
+    const bool is_status = status >= 200 && status <= 599 && status == std::floor(status);
+    if (is_status) call = fmt::format("return request:reply({})", value);
   }
   if (type == LUA_TSTRING) call = "return request:reply(200, text)";
   if (hook == proxy::Hook::Log) call = "nothing: it has no result";
   return fmt::format("{} returned {}; write {}", name, value, call);
+}
+
+std::string wrong_endpoint(lua_State* thread, std::string_view cluster) {
+  std::string value = std::string("a ") + lua_typename(thread, lua_type(thread, 1));
+  if (lua_type(thread, 1) == LUA_TSTRING) {
+    size_t size;
+    const char* text = lua_tolstring(thread, 1, &size);
+    value = fmt::format("'{}'", std::string_view(text, size).substr(0, 100));
+  }
+  return fmt::format(
+      "select_backend returned {}; it must return an endpoint of cluster '{}', its address as "
+      "\"host:port\", or nil",
+      value, cluster);
 }
 
 std::string with_line(const ScriptFilter& filter, proxy::Hook hook, std::string_view text) {

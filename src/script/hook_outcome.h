@@ -30,6 +30,9 @@ std::string with_line(const ScriptFilter& filter, proxy::Hook hook, std::string_
 void log_refused_body(const ScriptFilter& filter, proxy::Hook hook,
                       const proxy::Exchange& exchange);
 
+/// Of a thread whose select_backend returned what is no endpoint of the cluster.
+std::string wrong_endpoint(lua_State* thread, std::string_view cluster);
+
 /// Pushes "file:line: " of the hook's definition.
 void push_place_of_hook(const ScriptFilter& filter, lua_State* L, proxy::Hook hook);
 

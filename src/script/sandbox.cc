@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "embedded/script.h"
+#include "script/api.h"
 #include "script/libraries.h"
 #include "script/vm.h"
 #include "script/wait.h"
@@ -327,6 +328,10 @@ void push_environment(lua_State* L, bool trusted) {
   add_load(L, -1);
   push_proxy_table(L);
   lock_table(L);
+  lua_getmetatable(L, -1);
+  lua_getfield(L, -1, "__index");
+  refuse_unknown_fields(L);
+  lua_pop(L, 2);
   lua_setfield(L, -2, "proxy");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "_G");

@@ -42,12 +42,28 @@ bool is_field_value_slowly(std::string_view text) {
         static_cast<int>(static_cast<unsigned char>(*at)), static_cast<int>(at - text.begin()) + 1);
 }
 
+[[noreturn]] void raise_status(lua_State* L, ApiFunction function, int index,
+                               const char* expected) {
+  if (lua_type(L, index) != LUA_TNUMBER) raise_argument(L, function, index, expected);
+  raise(L, "bad argument #%d to '%s' (%s expected, got %f)", index - 1, function.name, expected,
+        lua_tonumber(L, index));
+}
+
 uint16_t whole_status(lua_State* L, ApiFunction function, int index, const char* expected) {
   const lua_Number status = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
   if (!(status >= 200 && status <= 599) || status != std::floor(status)) {
-    raise_argument(L, function, index, expected);
+    raise_status(L, function, index, expected);
   }
   return static_cast<uint16_t>(status);
+}
+
+// A path of the same host, or a URL that a browser can be sent to.
+bool is_redirect_target(std::string_view target) {
+  if (target.starts_with('/')) return true;
+  const size_t colon = target.find("://");
+  if (colon == std::string_view::npos || colon + 3 == target.size()) return false;
+  const std::string_view scheme = target.substr(0, colon);
+  return iequals(scheme, "http") || iequals(scheme, "https");
 }
 
 }  // namespace
@@ -121,22 +137,32 @@ uint16_t redirect_status(lua_State* L, ApiFunction function, int index) {
   constexpr const char* kExpected = "301, 302, 303, 307 or 308";
   const uint16_t status = whole_status(L, function, index, kExpected);
   if (status < 301 || status > 308 || (status > 303 && status < 307)) {
-    raise_argument(L, function, index, kExpected);
+    raise_status(L, function, index, kExpected);
   }
   return status;
 }
 
 std::string_view redirect_target(lua_State* L, ApiFunction function, int index) {
   const std::string_view target = text_argument(L, function, index);
-  if (target.empty() || target.size() > kMaxFieldValue) {
-    raise_argument(L, function, index, "a URL or path");
+  if (target.size() > kMaxFieldValue) {
+    raise(L, "'%s' got a target of more than %d bytes", function.name,
+          static_cast<int>(kMaxFieldValue));
   }
-  for (const char c : target) {
-    if (c > ' ' && c < '\x7f') continue;
+  for (size_t i = 0; i < target.size(); ++i) {
+    if (target[i] > ' ' && target[i] < '\x7f') continue;
+    constexpr char kHex[] = "0123456789ABCDEF";
+    const auto byte = static_cast<unsigned char>(target[i]);
+    const char encoded[] = {'%', kHex[byte >> 4], kHex[byte & 15], '\0'};
     raise(L,
-          "'%s' got a target that is no URL: spaces, control characters and other than ASCII must "
-          "be encoded, as by proxy.url.encode",
-          function.name);
+          "'%s' got a target whose byte %d cannot stand in a URL: write %s. proxy.url.encode does "
+          "it for a part of a path or query, not for a whole URL",
+          function.name, static_cast<int>(i) + 1, encoded);
+  }
+  if (!is_redirect_target(target)) {
+    raise(L,
+          "'%s' got the target '%s': it must begin with http://, https:// or /. For another, reply "
+          "with a location header",
+          function.name, target.data());
   }
   return target;
 }

@@ -34,7 +34,7 @@ std::string_view field_value(lua_State* L, int index, std::string_view text, con
 uint16_t reply_status(lua_State* L, ApiFunction function, int index);
 /// 301, 302, 303, 307 or 308.
 uint16_t redirect_status(lua_State* L, ApiFunction function, int index);
-/// A URL or path in its encoded form (RFC 3986).
+/// An http or https URL, or a path, in its encoded form (RFC 3986).
 std::string_view redirect_target(lua_State* L, ApiFunction function, int index);
 std::string_view method(lua_State* L, int index);
 /// In canonical form, in `arena`.

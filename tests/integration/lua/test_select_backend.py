@@ -57,13 +57,17 @@ def test_the_last_policy_that_chooses_wins_over_nil(make_origin, proxy_to, conne
     assert [len(origin.requests) for origin in origins] == [0, 3, 0]
 
 
-@pytest.mark.parametrize("answer", ["'10.255.255.1:9'", "'nonsense'", "42", "{}", "true", "cluster"])
-def test_what_is_no_endpoint_of_the_cluster_is_a_script_error(make_origin, scripted, connect, answer):
+@pytest.mark.parametrize("answer, named", [
+    ("'10.255.255.1:9'", "'10.255.255.1:9'"), ("'nonsense'", "'nonsense'"), ("42", "a number"), ("{}", "a table"),
+    ("true", "a boolean"), ("cluster", "a userdata")])
+def test_what_is_no_endpoint_of_the_cluster_is_a_script_error(make_origin, scripted, connect, answer, named):
     origins = three(make_origin)
     proxy = scripted(f"function select_backend(request, cluster) return {answer} end", *endpoints(origins))
     response = connect(proxy).get("/")
     assert (response.status, response.json()["error"]) == (500, "script_error")
     assert all(not origin.requests for origin in origins)
+    said = proxy.wait_for_log(message="a hook failed")["detail"]
+    assert said.startswith(f"policy.lua:1: select_backend returned {named}; it must return an endpoint of cluster 'origin'")
 
 
 def test_a_script_sees_the_cluster(make_origin, scripted, connect):

@@ -23,6 +23,7 @@ config::Snapshot make_config() {
   config::Cluster cluster;
   cluster.name = "users";
   cluster.endpoints.resize(2);
+  cluster.breaker.emplace();
   snapshot.clusters.push_back(cluster);
   config::Route users;
   users.name = "users";
@@ -151,6 +152,22 @@ TEST_CASE_FIXTURE(Fixture, "O26: escapes in the names of a path stand for what t
   CHECK(ask("POST", "/breakers/%75sers/10.0.0.1%3A80/reset").status == 200);
   CHECK(ask("POST", "/policies/%61uth/reload").status == 200);
   CHECK(calls == std::vector<std::string>{"reload auth"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a cluster without a breaker has none to close") {
+  config::Snapshot config = make_config();
+  config.clusters[0].breaker.reset();
+  snapshot = share(std::move(config));
+  const Response response = ask("POST", "/breakers/users/10.0.0.1:80/reset");
+  CHECK(response.status == 404);
+  CHECK(response.body.find("Cluster 'users' has no breaker.") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a wrong method is told which are right") {
+  const Response reload = ask("GET", "/reload");
+  CHECK(reload.status == 405);
+  CHECK(reload.body.find("Not with GET: use POST.") != std::string::npos);
+  CHECK(ask("DELETE", "/status").body.find("Not with DELETE: use GET, HEAD.") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(Fixture, "O26: an encoded slash is part of a name") {

@@ -20,8 +20,9 @@ size_t comparisons(std::string_view text) {
 TEST_CASE("L9: a name is compared with all the variables in sight") {
   CHECK(comparisons("x()") == 1);
   CHECK(comparisons("local a, b, c x()") == 4);
-  CHECK(comparisons("local a, b = 1, 2 x() y()") == 6 + 2);       // the comma behind the "="
-  CHECK(comparisons("local function f(a, b) x() end") == 3 + 5);  // one of them twice: it is from outside
+  CHECK(comparisons("local a, b = 1, 2 x() y()") == 6 + 2);  // the comma behind the "="
+  CHECK(comparisons("local function f(a, b) x() end") ==
+        3 + 5);  // one of them twice: it is from outside
   CHECK(comparisons("function a.b:c(d, ...) x() end") == 1 + 3);
   CHECK(comparisons("do local a, b, c end x()") == 1);
   CHECK(comparisons("for i = 1, 2 do x() end y()") == 5 + 2 + 1);

@@ -36,6 +36,8 @@ TEST_CASE("L8: a result of a hook that has none is an error that names the right
                  "on_request returned a string; write return request:reply(200, text)"));
   CHECK(contains(logged("function on_request(r) return nil, 'x' end"),
                  "on_request returned a string"));
+  CHECK(contains(logged("function on_request(r) return nil, 1 end"),
+                 "on_request returned 1; write return request:reply(status, body)"));
   CHECK(contains(logged("function on_request(r) return false end"), "on_request returned false"));
   CHECK(contains(logged("function on_request(r) return r end"), "on_request returned a userdata"));
   CHECK(contains(logged("function on_response(r) return 404 end"), "on_response returned 404"));

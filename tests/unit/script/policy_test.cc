@@ -183,12 +183,23 @@ TEST_CASE("a hook that waits for longer than its time budget ends its own reques
 }
 
 TEST_CASE("what this version has not says so") {
-  for (const char* code : {"proxy.fetch{}", "proxy.store('x')", "proxy.hash.sha256('x')",
-                           "proxy.jwt.verify('x')", "proxy.regex('x')", "proxy.spawn(type)"}) {
+  for (const char* code :
+       {"proxy.fetch{}", "proxy.store('x')", "proxy.hash.sha256('x')", "proxy.jwt.verify('x')",
+        "proxy.regex('x')", "proxy.spawn(type)", "proxy.store:get('x')", "proxy.regex.match('x')",
+        "if proxy.store then error('it is there') end"}) {
     CAPTURE(code);
     CHECK(contains(asked("select(2, pcall(function() " + std::string(code) + " end))"),
                    "is not available in this version"));
   }
+}
+
+TEST_CASE("a name that proxy has not raises, and the nearest is named") {
+  CHECK(contains(raised("proxy.jsn.encode({})"),
+                 "p.lua:1: proxy has no field 'jsn'; did you mean 'json'?"));
+  CHECK(contains(raised("local x = proxy.Now()"), "did you mean 'now'?"));
+  CHECK(contains(raised("local x = proxy.nosuch_function"), "no field 'nosuch_function'"));
+  CHECK(contains(raised("local x = proxy[5]"), "no field with a key of type number"));
+  CHECK(raised("for _ in pairs(proxy) do end") == "");
 }
 
 TEST_CASE("the texts that proxy encodes are decoded again, and broken ones refused") {

@@ -245,3 +245,33 @@ TEST_CASE("L26: 60,000 blocks answer as fast as six") {
     return found == 1023 and many_time < few_time * 20 + 0.1
   end)())") == "true");
 }
+
+TEST_CASE("what a function is called elsewhere is named, and values that are refused are shown") {
+  constexpr std::pair<const char*, const char*> kSaid[] = {
+      {"return request.ip", "did you mean 'client_ip'?"},
+      {"return request.url", "did you mean 'path' and 'query'?"},
+      {"return request:json()", "did you mean 'proxy.json.decode(request:body())'?"},
+      {"return request.get_header('x')", "did you mean 'headers[name]'?"},
+      {"request:reply(99)", "(a status from 200 to 599 expected, got 99)"},
+      {"request:reply(200.5)", "(a status from 200 to 599 expected, got 200.5)"},
+      {"request:reply('x')", "(a status from 200 to 599 expected, got string)"},
+      {"request:redirect('/x', 305)", "(301, 302, 303, 307 or 308 expected, got 305)"},
+      {"request:redirect('https://x.example/a b')",
+       "whose byte 20 cannot stand in a URL: write %20"},
+      {"request:redirect('/\\195\\188')", "whose byte 2 cannot stand in a URL: write %C3"},
+      {"request:redirect('')", "got the target '': it must begin with http://, https:// or /"},
+      {"request:redirect('foo')", "got the target 'foo': it must begin with"},
+      {"request:redirect('javascript:alert(1)')", "it must begin with http://"},
+      {"request:redirect('javascript://%0aalert(1)')", "it must begin with http://"},
+      {"request:redirect('https://')", "it must begin with http://"},
+  };
+  for (const auto& [code, said] : kSaid) {
+    CAPTURE(std::string(code));
+    const std::string message = raised(code);
+    CAPTURE(message);
+    CHECK(contains(message, said));
+  }
+  for (const char* target : {"/", "//cdn.example/x", "HTTPS://a.example", "http://a?b#c"}) {
+    CHECK(raised(std::string("request:redirect('") + target + "')") == "");
+  }
+}
