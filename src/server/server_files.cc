@@ -12,6 +12,7 @@
 #include "server/commands.h"
 #include "server/name_check.h"
 #include "server/server.h"
+#include "server/target_check.h"
 #include "telemetry/log.h"
 
 namespace tidegate::server {
@@ -209,6 +210,9 @@ void Server::warn_of_doubts(const proxy::SharedSnapshot& snapshot) {
   for (const std::string& warning : snapshot.config.warnings) {
     log::warn("the config is doubtful", {{"detail", warning}});
   }
+  if (const std::string doubt = doubtful_admin(snapshot.config.admin); !doubt.empty()) {
+    log::warn("the config is doubtful", {{"detail", doubt}});
+  }
   for (const std::string& doubt :
        proxy::doubtful_certificates(snapshot.config, snapshot.tls, unix_now())) {
     log::warn("certificate is not valid now", {{"detail", doubt}});
@@ -221,7 +225,12 @@ CheckedFiles check_files(const config::Snapshot& snapshot) {
   const auto contexts = proxy::load_tls(snapshot, nullptr, keys, checked.faults);
   const auto addresses = address_faults(snapshot);
   checked.faults.insert(checked.faults.end(), addresses.begin(), addresses.end());
+  const auto targets = target_faults(snapshot);
+  checked.faults.insert(checked.faults.end(), targets.begin(), targets.end());
   checked.warnings = proxy::doubtful_certificates(snapshot, contexts, unix_now());
+  if (const std::string doubt = doubtful_admin(snapshot.admin); !doubt.empty()) {
+    checked.warnings.push_back(doubt);
+  }
   const auto doubts = doubtful_names(snapshot, kNamesWithin);
   checked.warnings.insert(checked.warnings.end(), doubts.begin(), doubts.end());
   return checked;

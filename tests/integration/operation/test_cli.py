@@ -205,3 +205,26 @@ def test_set_overrules_the_file(written, origin):
         proxy.wait_for_log(message="listening", listener="admin")
         assert proxy.get("/").status == 200
     assert proxy.access_lines == []
+
+
+@pytest.mark.parametrize("part, fault", [
+    ({"log": {"access": "/nosuch/dir/a.log"}}, "log.access: there is no folder /nosuch/dir"),
+    ({"log": {"access": "/tmp"}}, "log.access: /tmp is a folder"),
+    ({"listener": {"address": "unix:/nosuchdir/x.sock"}}, "listener public: there is no folder /nosuchdir"),
+    ({"admin": {"address": "unix:/nosuchdir/x.sock"}}, "admin.address: there is no folder /nosuchdir"),
+])
+def test_check_refuses_files_that_run_cannot_make(written, part, fault):
+    folder = written(tidegate__yaml=as_yaml(config_for(route={"echo": True}, **part)))
+    done = check(folder)
+    assert (done.returncode, fault in done.stderr) == (2, True), done.stderr
+    assert run_tidegate("run", "--config", folder / "tidegate.yaml").returncode == 1
+
+
+@pytest.mark.parametrize("address, token, warned", [
+    ("0.0.0.0:9090", None, True), ("[::]:9090", None, True), ("10.1.2.3:9090", None, True),
+    ("0.0.0.0:9090", "x" * 32, False), ("127.0.0.1:9090", None, False), ("localhost:9090", None, False)])
+def test_check_warns_of_an_admin_address_that_is_open(written, address, token, warned):
+    admin = {"address": address, **({"token": token} if token else {})}
+    done = check(written(tidegate__yaml=as_yaml(config_for(route={"echo": True}, admin=admin))))
+    assert done.returncode == 0, done.stderr
+    assert (f"warning: admin.address {address} is open to whoever reaches it" in done.stderr) == warned
