@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // proxy.log.debug|info|warn|error(message, fields).
+#include <algorithm>
 #include <array>
 
 #include "script/api.h"
@@ -13,13 +14,22 @@ namespace {
 
 constexpr size_t kMaxFields = 32;
 constexpr size_t kMaxText = 8192;
+constexpr size_t kMaxLine = 32 * 1024;  // all texts together: writing them cannot be interrupted
+constexpr size_t kNanosecondsPerByte = 10;
 constexpr int kTexts = 3;  // on the stack: a table
 
 // Lua errors pass over it, so it holds views only.
 struct Line {
   std::array<std::aligned_storage_t<sizeof(log::Field), alignof(log::Field)>, kMaxFields> fields;
   size_t count = 0;
+  size_t room = kMaxLine;
 
+  // As much of a text as the line takes.
+  std::string_view cut(std::string_view text) {
+    text = text.substr(0, std::min(kMaxText, room));
+    room -= text.size();
+    return text;
+  }
   template <class Value>
   void add(std::string_view key, Value value) {
     if (count < kMaxFields) new (&fields[count++]) log::Field(key, value);
@@ -29,7 +39,7 @@ struct Line {
 std::string_view text_at(lua_State* L, int index) {
   size_t size;
   const char* text = lua_tolstring(L, index, &size);
-  return std::string_view(text, size).substr(0, kMaxText);
+  return {text, size};
 }
 
 // Key at -2, value at -1, a table, as its JSON; a table that has none by its type. The table at
@@ -43,7 +53,7 @@ void add_json_field(lua_State* L, Line& line, std::string_view key) {
     Vm::of(L).check(L);  // a budget is not the table's fault
     return line.add(key, std::string_view("table"));
   }
-  line.add(key, text_at(L, -1));
+  line.add(key, line.cut(text_at(L, -1)));
   lua_rawseti(L, kTexts, static_cast<int>(line.count));
 }
 
@@ -64,11 +74,11 @@ std::string_view field_key(std::string_view given) {
 
 // Key at -2, value at -1. A value that is no text, number, boolean or table is named by its type.
 void add_field(lua_State* L, Line& line) {
-  if (lua_type(L, -2) != LUA_TSTRING) return;
-  const std::string_view key = field_key(text_at(L, -2));
+  if (lua_type(L, -2) != LUA_TSTRING || line.room == 0) return;
+  const std::string_view key = field_key(line.cut(text_at(L, -2)));
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
-      return line.add(key, text_at(L, -1));
+      return line.add(key, line.cut(text_at(L, -1)));
     case LUA_TBOOLEAN:
       return line.add(key, lua_toboolean(L, -1) != 0);
     case LUA_TNUMBER: {
@@ -99,6 +109,7 @@ int write(lua_State* L) {
   }
   if (!log::enabled(level)) return 0;
   Line line;
+  const std::string_view message = line.cut(text_at(L, 1));
   const LoadedScript& script = LoadedScript::of(L);
   if (script.running_filter != nullptr) line.add("policy", script.running_filter->name());
   if (script.running_call != nullptr) {
@@ -115,8 +126,8 @@ int write(lua_State* L) {
     }
     lua_settop(L, 2);
   }
-  log::write(level, text_at(L, 1), reinterpret_cast<const log::Field*>(line.fields.data()),
-             line.count);
+  Vm::of(L).charge(static_cast<uint32_t>((kMaxLine - line.room) * kNanosecondsPerByte));
+  log::write(level, message, reinterpret_cast<const log::Field*>(line.fields.data()), line.count);
   return 0;
 }
 
