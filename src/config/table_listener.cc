@@ -228,8 +228,11 @@ const Section& log_section() {
       SectionOf<Log>("log", "The operational log, on standard error, and the access log.")
           .field("level", &Log::level, choice({"debug", "info", "warn", "error"}),
                  "Least severity of the operational log.")
-          .field("format", &Log::format, choice({"json", "text"}), "Form of the operational log.")
-          .field("access", access_log_kind(), "Where the access log goes, one JSON object a line.");
+          .field("format", &Log::format, choice({"json", "text"}),
+                 "Form of the operational log, and of the access log.")
+          .field("access", access_log_kind(),
+                 "Where the access log goes, one line a request, in the form of `format`; its "
+                 "fields: README.md.");
   return kSection;
 }
 
