@@ -28,10 +28,20 @@ Duration round_up(Duration after) {
 
 }  // namespace
 
-Timers::List::List(Duration d) : duration(d), head(nullptr, nullptr) {}
+Timers::List::List(Duration d) : duration(d), asked(d), head(nullptr, nullptr) {}
 
-Timers::List& Timers::list_for(Duration after) {
-  if (last_used_ != nullptr && last_used_->duration == after) return *last_used_;
+// By what was asked for, as time-outs of one kind ask for the same each time.
+Timers::List& Timers::list_for(Duration asked) {
+  if (last_used_ != nullptr && last_used_->asked == asked) return *last_used_;
+  for (auto& list : lists_) {
+    if (list->asked == asked) return *(last_used_ = list.get());
+  }
+  List& list = list_of(round_up(asked));
+  list.asked = asked;
+  return list;
+}
+
+Timers::List& Timers::list_of(Duration after) {
   for (auto& list : lists_) {
     if (list->duration == after) return *(last_used_ = list.get());
   }
@@ -52,9 +62,8 @@ void Timers::drop_empty_lists() {
 
 void Timers::arm(Timer& timer, Duration after) {
   timer.disarm();
-  after = round_up(after);
   List& list = list_for(after);
-  timer.deadline_ = clock_.now() + after;
+  timer.deadline_ = clock_.now() + list.duration;
   timer.previous_ = list.head.previous_;
   timer.next_ = &list.head;
   timer.previous_->next_ = &timer;

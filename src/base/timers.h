@@ -58,9 +58,11 @@ class Timers {
   struct List {
     explicit List(Duration d);
     Duration duration;
-    Timer head;  // circular; holds no timer itself
+    Duration asked;  // what was asked for last and rounded up to it
+    Timer head;      // circular; holds no timer itself
   };
-  List& list_for(Duration after);
+  List& list_for(Duration asked);
+  List& list_of(Duration after);
   void drop_empty_lists();
 
   Clock& clock_;

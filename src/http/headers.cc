@@ -29,16 +29,8 @@ void Headers::reserve(size_t count) {
   capacity_ = static_cast<uint32_t>(count);
 }
 
-void Headers::add(HeaderId id, std::string_view name, std::string_view value) {
-  assert(value.size() <= kMaxValue);
-  assert(!name.empty());
-  if (size_ == capacity_) [[unlikely]]
-    reserve(std::max(kInitialCapacity, capacity_ * 2));
-  fields_[size_++] =
-      HeaderField{name.data(), value.data(), static_cast<uint32_t>(name.size()),
-                  static_cast<uint32_t>(value.size()) & kMaxValue, static_cast<uint8_t>(id)};
-  present_ |= header_bit(id);
-  other_sizes_ |= uint64_t{id == HeaderId::Other} << (name.size() % 64);
+void Headers::grow() {
+  reserve(std::max(kInitialCapacity, capacity_ * 2));
 }
 
 const HeaderField* Headers::find(HeaderId id) const {
@@ -69,7 +61,7 @@ void Headers::set(HeaderId id, std::string_view value) {
   remove_if([&](const HeaderField& f) { return &f > &field && f.id() == id; });
 }
 
-void Headers::set(HeaderId id, std::string_view name, std::string_view value) {
+void Headers::replace(HeaderId id, std::string_view name, std::string_view value) {
   if (id != HeaderId::Other) return set(id, value);
   assert(value.size() <= kMaxValue);
   const HeaderField* first = find(id, name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -43,14 +44,18 @@ class Headers {
   /// Room for `count` fields without further allocation.
   void reserve(size_t count);
   /// Appends. REQUIRES: `name` is a lower-case token, `value` has no CR, LF, NUL.
-  void add(HeaderId id, std::string_view name, std::string_view value);
-  void add(HeaderId id, std::string_view value) { add(id, name_of(id), value); }
+  [[gnu::always_inline]] void add(HeaderId id, std::string_view name, std::string_view value);
+  [[gnu::always_inline]] void add(HeaderId id, std::string_view value) {
+    add(id, name_of(id), value);
+  }
   void add(std::string_view name, std::string_view value) { add(header_id(name), name, value); }
   /// Replaces the first and removes the rest; appends where there was none.
   void set(HeaderId id, std::string_view value);
   void set(std::string_view name, std::string_view value) { set(header_id(name), name, value); }
   /// For callers that know header_id(name) already.
-  void set(HeaderId id, std::string_view name, std::string_view value);
+  void set(HeaderId id, std::string_view name, std::string_view value) {
+    may_have(id, name) ? replace(id, name, value) : add(id, name, value);
+  }
   /// Removes all fields of that name; the count removed.
   size_t remove(HeaderId id);
   size_t remove(std::string_view name) { return remove(header_id(name), name); }
@@ -88,7 +93,13 @@ class Headers {
   size_t count(HeaderId id) const;
 
  private:
+  /// False: there is none of that name.
+  bool may_have(HeaderId id, std::string_view name) const {
+    return id != HeaderId::Other ? has(id) : ((other_sizes_ >> (name.size() % 64)) & 1) != 0;
+  }
+  void replace(HeaderId id, std::string_view name, std::string_view value);
   void recount();
+  void grow();
 
   Arena* arena_;
   HeaderField* fields_ = nullptr;
@@ -99,5 +110,18 @@ class Headers {
   // and so may bit 0 above.
   uint64_t other_sizes_ = 0;
 };
+
+// Inline, since a request and its response take some twenty of them, most with a constant id.
+inline void Headers::add(HeaderId id, std::string_view name, std::string_view value) {
+  assert(value.size() < 1u << 24);
+  assert(!name.empty());
+  if (size_ == capacity_) [[unlikely]]
+    grow();
+  fields_[size_++] =
+      HeaderField{name.data(), value.data(), static_cast<uint32_t>(name.size()),
+                  static_cast<uint32_t>(value.size()) & 0xff'ffff, static_cast<uint8_t>(id)};
+  present_ |= header_bit(id);
+  if (id == HeaderId::Other) other_sizes_ |= uint64_t{1} << (name.size() % 64);
+}
 
 }  // namespace tidegate::http
