@@ -121,8 +121,7 @@ void Exchange::cancel_wait() {
   request_waiter_ = response_waiter_ = nullptr;
   if (waiting_ == nullptr) return;
   FilterCall& call = *std::exchange(waiting_, nullptr);
-  call.filter->release(call);
-  call.state = nullptr;
+  call.filter->cancel_wait(call);
 }
 
 void Exchange::release_filters() {

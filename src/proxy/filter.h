@@ -19,10 +19,12 @@ enum class Verdict : uint8_t {
 
 /// The hooks of a filter; a filter names those it has, so that the others cost nothing.
 enum class Hook : uint8_t { Request, SelectBackend, Response, Error, Log, Count_ };
-std::string_view to_string(Hook hook);   // "on_request", "select_backend", …
+std::string_view to_string(Hook hook);  // "on_request", "select_backend", …
 
 using HookSet = uint8_t;
-constexpr HookSet hook_bit(Hook hook) { return static_cast<HookSet>(1u << static_cast<unsigned>(hook)); }
+constexpr HookSet hook_bit(Hook hook) {
+  return static_cast<HookSet>(1u << static_cast<unsigned>(hook));
+}
 
 /// One filter's part in one exchange. Lives in the exchange's arena; its address is stable until
 /// `Filter::release`.
@@ -30,7 +32,6 @@ struct FilterCall {
   Exchange* exchange = nullptr;
   Filter* filter = nullptr;
   void* state = nullptr;  // the filter's own, for this exchange
-  uint64_t number = 0;    // the filter's own too; outlives `release`
 };
 
 /// Sees an exchange's events in both directions. One object per policy (or built-in) and worker;
@@ -52,9 +53,11 @@ class Filter {
   /// - Error: before a local error reply; Exchange::failure() says what. Stop: made another reply.
   /// - Log: all is done; the exchange's answer has gone.
   virtual Verdict run(Hook hook, FilterCall& call) = 0;
-  /// The exchange goes, or no longer wants what the filter waits for: cancel waits, drop the state
-  /// and set it to nullptr. Called for each call whose `state` is set, or that waits. After a wait
-  /// was cancelled, the hooks Error, Response and Log may still be run, with a fresh state.
+  /// The exchange no longer wants what the filter waits for. The hooks Error, Response and Log may
+  /// still be run.
+  virtual void cancel_wait(FilterCall& call) = 0;
+  /// The exchange goes: cancel waits, drop the state and set it to nullptr. Called for each call
+  /// whose `state` is set.
   virtual void release(FilterCall& call) = 0;
 };
 

@@ -230,6 +230,22 @@ bool is_field(HandleKind kind, Field field) {
 constexpr FieldRules kRules = expand();
 const FieldRules kFieldRules = kRules;
 
+KindSet writable_kinds(Hook hook) {
+  static constexpr auto kSets = [] {
+    std::array<KindSet, static_cast<size_t>(Hook::Count_)> sets{};
+    for (size_t kind = 0; kind < kHandleKinds; ++kind) {
+      const FieldRule& rule = kRules[kind][static_cast<size_t>(Field::None)];
+      for (size_t h = 0; h < sets.size(); ++h) {
+        if ((rule.write & proxy::hook_bit(static_cast<Hook>(h))) != 0) {
+          sets[h] |= static_cast<KindSet>(1u << kind);
+        }
+      }
+    }
+    return sets;
+  }();
+  return kSets[static_cast<size_t>(hook)];
+}
+
 const char* name_of(Field field) {
   return kNames[static_cast<size_t>(field)];
 }

@@ -30,6 +30,11 @@ inline bool may_write(HandleKind kind, Field field, proxy::Hook hook) {
   return (rule.write & proxy::hook_bit(hook)) != 0;
 }
 
+/// The kinds of handles that can be written there under any name: bit per kind.
+using KindSet = uint16_t;
+static_assert(kHandleKinds <= 16);
+KindSet writable_kinds(proxy::Hook hook);
+
 /// nullptr for Field::None.
 const char* name_of(Field field);
 /// What messages and the reference call the object: "request.headers".

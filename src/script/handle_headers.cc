@@ -63,7 +63,7 @@ Self check_headers(lua_State* L) {
 }
 
 void check_writable(lua_State* L, const HookCall& call, HandleKind kind) {
-  if (!may_write(kind, Field::None, call.hook())) [[unlikely]]
+  if (!call.may_write(kind)) [[unlikely]]
     raise_unwritable(L, kind, Field::None, call.hook());
 }
 
@@ -214,10 +214,14 @@ int index_headers(lua_State* L, HookCall& call, HandleKind kind) {
 namespace {
 
 int remove_header(lua_State* L, const HookCall& call, http::Headers& headers) {
-  if (lua_type(L, 2) != LUA_TSTRING) {
-    raise(L, "the name of a header must be a string, not a %s", luaL_typename(L, 2));
+  const HeaderName* name = call.script().names().known_header(L, 2);
+  if (name == nullptr) {
+    if (lua_type(L, 2) != LUA_TSTRING) {
+      raise(L, "the name of a header must be a string, not a %s", luaL_typename(L, 2));
+    }
+    name = call.script().names().learn_header(L, 2);
   }
-  if (const HeaderName* name = name_at(L, 2, call)) {
+  if (name != nullptr) [[likely]] {
     headers.remove(name->id, name->name);
     return 0;
   }

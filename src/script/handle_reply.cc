@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // request:reply(status, body, headers) and request:redirect(url, status).
+#include <algorithm>
+
 #include "script/fields.h"
 #include "script/hook_call.h"
 #include "script/loaded_script.h"
@@ -26,16 +28,25 @@ struct ReplyHeaders {
   HookCall& call;
   Pair* pairs = nullptr;
   size_t count = 0;
+  size_t room = 0;
 
   void add(lua_State* L, const HeaderName& name, std::string_view value) {
     if (count == kMaxReplyHeaders) {
       raise(L, "a reply cannot have more than %d headers", static_cast<int>(kMaxReplyHeaders));
     }
-    if (pairs == nullptr) {
-      Arena& arena = call.arena();
-      pairs = static_cast<Pair*>(arena.allocate(sizeof(Pair) * kMaxReplyHeaders, alignof(Pair)));
-    }
+    if (count == room) grow(L);
     pairs[count++] = {name.name, value};
+  }
+
+ private:
+  void grow(lua_State* L) {
+    const size_t more = room == 0 ? 4 : room * 2;
+    call.charge(L, more * sizeof(Pair));
+    auto* const larger =
+        static_cast<Pair*>(call.arena().allocate(more * sizeof(Pair), alignof(Pair)));
+    std::copy(pairs, pairs + count, larger);
+    pairs = larger;
+    room = more;
   }
 };
 

@@ -49,10 +49,8 @@ void HookCall::open(ScriptFilter& filter, proxy::FilterCall& call) {
   filter_ = &filter;
   call_ = &call;
   exchange_ = call.exchange;
-  if (call.number == 0) call.number = script_.next_handle_number();
-  number_ = call.number;
+  number_ = script_.next_handle_number();
   light_ = light_handle(number_);
-  charged_ = 0;
 }
 
 void HookCall::close() {
@@ -60,22 +58,16 @@ void HookCall::close() {
   ++run_;
   number_ = 0;
   light_ = 0;
-  filter_->held -= charged_;
+  held_.give_back(filter_->held);
+  held_bodies_ = {};
   filter_ = nullptr;
   exchange_ = nullptr;
   call_ = nullptr;
   script_.give_back_call(*this);
 }
 
-void HookCall::charge(lua_State* L, size_t bytes) {
-  hold(bytes);
-  if (filter_->held > script_.vm().memory_cap()) [[unlikely]]
-    script_.vm().raise_memory(L);
-}
-
-void HookCall::hold(size_t bytes) {
-  charged_ += bytes;
-  filter_->held += bytes;
+void HookCall::raise_held(lua_State* L) {
+  script_.vm().raise_memory(L);
 }
 
 const HeaderName& HookCall::header_name(lua_State* L, int index) {
@@ -132,6 +124,7 @@ Verdict HookCall::start(Hook hook) {
   if (thread_ != nullptr) stop_waiting();  // of a hook that the exchange no longer waits for
   ++run_;
   hook_ = hook;
+  writable_ = writable_kinds(hook);
   waited_ = false;
   forget_decisions();
   asked_retry_ = false;
@@ -188,7 +181,9 @@ Verdict HookCall::step(int arguments) {
     if (waited_) vm.name_budget(filter_->policy().budget.cpu);
     script_.running_filter = filter_;
     script_.running_call = running = this;
+    held_.begin_run(filter_->held, vm.memory_cap());
     const Vm::Outcome outcome = vm.resume(thread_, arguments, cpu_left_, begin);
+    held_.end_run(filter_->held);
     script_.running_filter = nullptr;
     script_.running_call = running = nullptr;
     const uint64_t took_ticks = ticks() - begin;
@@ -415,10 +410,24 @@ void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   }
   body_ = body;
   body_error_ = error;
-  if (error.code == ErrorCode::BodyTooLarge) log_refused_body(*filter_, hook_, *exchange_);
-  hold(body.size());
+  if (!error && !hold_body(body)) {
+    body_ = {};
+    body_error_ = ErrorCode::BodyTooLarge;
+  }
+  if (body_error_.code == ErrorCode::BodyTooLarge) log_refused_body(*filter_, hook_, *exchange_);
   body_is_there_ = true;
   if (waited) wait_over(kBody);  // else read_body gives it
+}
+
+// The same bytes count once, however often they are read.
+bool HookCall::hold_body(std::string_view body) {
+  const char*& held = held_bodies_[reads_request_ ? 0 : 1];
+  if (held == body.data()) return true;
+  const size_t cap = script_.vm().memory_cap();
+  if (body.size() > cap || filter_->held > cap - body.size()) return false;
+  held = body.data();
+  held_.add(body.size(), filter_->held);
+  return true;
 }
 
 int HookCall::push_body() {

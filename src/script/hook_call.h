@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
 
 #include "base/timers.h"
 #include "proxy/exchange.h"
+#include "script/fields.h"
 #include "script/handle.h"
+#include "script/held_bytes.h"
 #include "script/names.h"
 #include "script/slices.h"
 #include "script/vm.h"
@@ -32,7 +35,11 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
 
   void open(ScriptFilter& filter, proxy::FilterCall& call);
   proxy::Verdict start(proxy::Hook hook);
-  /// The exchange ends or gives the wait up. All handles die.
+  /// The exchange gives the wait up. What it holds stays until it ends.
+  void cancel() {
+    if (thread_ != nullptr) stop_waiting();
+  }
+  /// The exchange ends. All handles die.
   void close();
 
   bool in_use() const { return filter_ != nullptr; }
@@ -44,6 +51,8 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   ScriptFilter& filter() const { return *filter_; }
   proxy::Exchange& exchange() const { return *exchange_; }
   proxy::Hook hook() const { return hook_; }
+  /// Under any name, in this hook; see fields.h.
+  bool may_write(HandleKind kind) const { return ((writable_ >> static_cast<int>(kind)) & 1) != 0; }
   /// The attempt that the script sees: in select_backend the one about to be made.
   unsigned attempt() const {
     return exchange_->attempts() + (hook_ == proxy::Hook::SelectBackend ? 1 : 0);
@@ -57,9 +66,10 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
     charge(L, text.size());
     return exchange_->arena().copy(text);
   }
-  void charge(lua_State* L, size_t bytes);
-  /// What the script asked for and has come already; raises nothing.
-  void hold(size_t bytes);
+  void charge(lua_State* L, size_t bytes) {
+    if (!held_.add(bytes)) [[unlikely]]
+      raise_held(L);
+  }
   Arena& arena() const { return exchange_->arena(); }
   /// Of the string at `index`, to set a header by. Good until the next call; its texts as long as
   /// the exchange.
@@ -84,6 +94,9 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
  private:
   friend class LoadedScript;
 
+  [[noreturn]] void raise_held(lua_State* L);
+  /// Of the body that the script has read. False: it holds too much with it.
+  bool hold_body(std::string_view body);
   proxy::Verdict step(int arguments);
   proxy::Verdict park(int arguments);
   proxy::Verdict park_for_memory(int arguments);
@@ -127,6 +140,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   proxy::FilterCall* call_ = nullptr;
   lua_State* thread_ = nullptr;  // while the hook runs or waits
   proxy::Hook hook_ = proxy::Hook::Request;
+  KindSet writable_ = 0;
   bool waited_ = false;
   bool waiting_ = false;
   // Of a run that is parked: what stands on the thread's stack, and what it waited for.
@@ -135,7 +149,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   int parked_arguments_ = 0;
   bool collects_all_ = true;  // the collection it waits for takes all that was garbage then
   bool insists_ = false;      // and one that does not is of no use
-  bool reads_request_ = false;
+  bool reads_request_ = false;  // its body, or the response's
   bool may_collect_ = false;  // if the body is too large
   bool body_waits_ = false;
   bool has_reply_ = false;
@@ -147,7 +161,8 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   proxy::BodyError body_error_;
   Duration cpu_left_{};
   Duration cpu_spent_{};
-  size_t charged_ = 0;
+  HeldBytes held_;
+  std::array<const char*, 2> held_bodies_{};  // that count already: the request's, the response's
   std::string_view body_;
   std::string_view request_body_;
   std::string_view response_body_;

@@ -52,6 +52,10 @@ proxy::Verdict ScriptFilter::refuse(proxy::FilterCall& call, std::string_view wh
   return proxy::Verdict::Stop;
 }
 
+void ScriptFilter::cancel_wait(proxy::FilterCall& call) {
+  if (call.state != nullptr) static_cast<HookCall*>(call.state)->cancel();
+}
+
 void ScriptFilter::release(proxy::FilterCall& call) {
   if (call.state == nullptr) return;
   static_cast<HookCall*>(std::exchange(call.state, nullptr))->close();

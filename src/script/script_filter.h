@@ -53,6 +53,7 @@ class ScriptFilter final : public proxy::Filter {
   uint64_t generation() const override { return generation_; }
   proxy::HookSet hooks() const override { return hooks_; }
   proxy::Verdict run(proxy::Hook hook, proxy::FilterCall& call) override;
+  void cancel_wait(proxy::FilterCall& call) override;
   void release(proxy::FilterCall& call) override;
 
   /// Runs the script's top level in an environment of the policy's own and finds its hooks. Empty:

@@ -16,8 +16,6 @@ namespace {
 
 using http::HeaderId;
 
-// Far above what a peer accepts; bounds what a loop in a script can pile up.
-constexpr size_t kMaxFieldValue = 64 * 1024;
 constexpr double kMaxSeconds = 1e6;
 
 constexpr bool is_control(char c) {
@@ -108,8 +106,8 @@ void check_field_name(lua_State* L, const HeaderName& name, Section section) {
   }
 }
 
-std::string_view field_value(lua_State* L, int index, std::string_view text, const HeaderName& name,
-                             Arena& arena) {
+std::string_view unusual_field_value(lua_State* L, int index, std::string_view text,
+                                     const HeaderName& name, Arena& arena) {
   if (text.data() == nullptr) {
     raise(L, "the value of a header must be a string or a number, not a %s",
           luaL_typename(L, index));

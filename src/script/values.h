@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/strings.h"
 #include "script/arguments.h"
 #include "script/names.h"
 
@@ -27,8 +28,14 @@ void check_query_size(lua_State* L, size_t size);
 void check_field_name(lua_State* L, const HeaderName& name, Section section);
 /// `text`: what lua_tolstring gave for the value at `index`. Without the spaces around it, which
 /// HTTP/1 takes off and HTTP/2 forbids. The field's own rules hold too: Host must be one.
-std::string_view field_value(lua_State* L, int index, std::string_view text, const HeaderName& name,
-                             Arena& arena);
+[[gnu::always_inline]] inline std::string_view field_value(lua_State* L, int index,
+                                                           std::string_view text,
+                                                           const HeaderName& name, Arena& arena);
+/// The same, for what needs a closer look.
+std::string_view unusual_field_value(lua_State* L, int index, std::string_view text,
+                                     const HeaderName& name, Arena& arena);
+/// Far above what a peer accepts; bounds what a loop in a script can pile up.
+inline constexpr size_t kMaxFieldValue = 64 * 1024;
 
 /// Of a reply: 200 to 599.
 uint16_t reply_status(lua_State* L, ApiFunction function, int index);
@@ -47,5 +54,16 @@ Duration seconds(lua_State* L, int index, const char* what);
 /// What RFC 6265 4.1.1 allows as a cookie's name, and as its value.
 bool is_cookie_name(std::string_view text);
 bool is_cookie_value(std::string_view text);
+
+inline std::string_view field_value(lua_State* L, int index, std::string_view text,
+                                    const HeaderName& name, Arena& arena) {
+  if (text.data() != nullptr && text.size() <= kMaxFieldValue && name.id != http::HeaderId::Host)
+      [[likely]] {
+    const std::string_view value = trim(text);
+    if (is_field_value(value)) [[likely]]
+      return value;
+  }
+  return unusual_field_value(L, index, text, name, arena);
+}
 
 }  // namespace tidegate::script
