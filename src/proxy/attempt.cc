@@ -28,7 +28,7 @@ void Attempt::begin(upstream::Cluster& cluster, const upstream::Cluster::Admissi
   ticket_ = admission.ticket;
   unsettled_ = true;
   reused_ = response_begun_ = sent_on_closed_ = drain_wait_ = false;
-  tunnel_ = request_ended_ = response_ended_ = learnt_http1_ = false;
+  tunnel_ = request_ended_ = response_ended_ = learnt_http1_ = connection_lives_ = false;
   started_ = pool_->now();
   endpoint_->active.fetch_add(1, std::memory_order_relaxed);
   state_ = State::Waiting;
@@ -212,6 +212,7 @@ bool Attempt::learn_http1() {
 
 void Attempt::on_response_error(ErrorCode code) {
   learnt_http1_ = code == ErrorCode::StreamRefused && learn_http1();
+  connection_lives_ = connection_->multiplexed() && connection_->takes_more();
   leave();
   owner_.on_attempt_error(*this, code);
 }

@@ -93,6 +93,8 @@ class Attempt final : private http::ResponseReceiver,
   bool on_reused_connection() const { return reused_; }
   /// The connection is HTTP/2. REQUIRES: open().
   bool multiplexed() const { return connection_->multiplexed(); }
+  /// Only its stream failed: the connection serves others, and will again.
+  bool connection_lives() const { return connection_lives_; }
   /// It failed since the origin wants HTTP/1.1, which the next attempt there will speak.
   bool learnt_http1() const { return learnt_http1_; }
   /// Something of a response has arrived.
@@ -149,6 +151,7 @@ class Attempt final : private http::ResponseReceiver,
   bool drain_wait_ = false;
   bool upgrade_ = false;
   bool learnt_http1_ = false;
+  bool connection_lives_ = false;
   bool with_body_ = false;
   bool tunnel_ = false;
   bool request_ended_ = false;  // of a tunnel

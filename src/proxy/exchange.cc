@@ -318,6 +318,10 @@ uint64_t Exchange::body_min_rate() const {
 }
 
 void Exchange::on_timeout() {
+  if (stage_ == Stage::Finished) {
+    attempt_->cancel();
+    return finish_filters();
+  }
   switch (timer_kind_) {
     case TimerKind::RequestBody: {
       const config::Listener& listener = downstream_->listener();

@@ -6,6 +6,8 @@ namespace tidegate::proxy {
 namespace {
 
 constexpr size_t kPoliciesLogged = 16;
+// A connection is worth so long; see drop_origin_body for how many bytes.
+constexpr Duration kReadRest = std::chrono::seconds(1);
 
 std::string_view protocol_name(http::Version version) {
   switch (version) {
@@ -92,8 +94,9 @@ void Exchange::finish_filters() {
   release_filters();
   if (!ListNode<Exchange>::linked()) return;
   if (attempt_->active()) {
-    // The rest of a replaced body is still being read.
-    if (!timer_.armed()) arm(TimerKind::Idle);
+    // The rest of a replaced body is still being read, for a moment.
+    if (!timer_.armed()) context_.loop.timers().arm(timer_, kReadRest);
+    if (std::exchange(origin_paused_, false)) attempt_->resume();
     return;
   }
   ListNode<Exchange>::unlink();

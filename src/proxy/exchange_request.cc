@@ -50,8 +50,10 @@ void Exchange::begin_attempt() {
   const bool to_tunnel = request_.method == http::Method::Connect;
   const bool to_upgrade = !request_.upgrade.empty();
   const bool with_body = request_.body != http::BodyKind::None;
+  // Where an idle connection was closed under the request, others may have been.
+  const bool fresh = free_retry_used_ && !attempt_->connection_lives();
   attempt_->begin(cluster, admission,
-                  {free_retry_used_, to_tunnel, to_upgrade, with_body, client_line()});
+                  {fresh, to_tunnel, to_upgrade, with_body, client_line()});
 }
 
 void Exchange::note_attempt(const upstream::Endpoint& endpoint) {
@@ -298,6 +300,8 @@ bool Exchange::may_retry_for_free(const Attempt& attempt, ErrorCode code) const 
   if (attempt.learnt_http1()) return true;  // once for each endpoint
   if (free_retry_used_) return false;
   if (code == ErrorCode::StreamRefused) return true;  // see may_repeat
+  // A reset of one stream is the origin's answer, and says nothing of the connection.
+  if (attempt.connection_lives()) return false;
   if (!attempt.on_reused_connection() || attempt.response_begun()) return false;
   if (code != ErrorCode::OriginClosed && code != ErrorCode::OriginReset) return false;
   return !attempt.request_sent() || http::is_idempotent(request_.method);
@@ -360,6 +364,8 @@ void Exchange::cancel_body_wait(BodyWaiter& waiter) {
 void Exchange::finish_body_wait(BodyWaiter*& waiter, std::string_view body,
                                 const BodyError& error) {
   BodyWaiter* const waits = std::exchange(waiter, nullptr);
+  // Nobody reads the response from here on, so its silence is not the origin's fault.
+  if (timer_kind_ == TimerKind::Idle) timer_.disarm();
   waits->on_body(body, error);
 }
 

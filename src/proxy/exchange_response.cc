@@ -219,13 +219,15 @@ void Exchange::send_response() {
   }
   if (complete && !end) codec.send_end(stream_, response_->trailers);
   downstream_->schedule_flush();
-  if (complete) return response_done();
-  arm(TimerKind::Idle);
   if (tunnel_) {
-    // What the client sent behind its request is the tunnel's first.
+    // What the client sent behind its request is the tunnel's first, though the origin may have
+    // ended its side already.
+    arm(TimerKind::Idle);
     client_paused_ = false;
     downstream_->resume_request(stream_);
   }
+  if (complete) return response_done();
+  arm(TimerKind::Idle);
   if (std::exchange(origin_paused_, false)) attempt_->resume();
 }
 
