@@ -61,6 +61,8 @@ struct BodyError {
 /// exchange.
 class BodyWaiter {
  public:
+  /// So many bytes of it are there by now, which are kept for the waiter's sake. False: too many.
+  virtual bool hold(size_t /*size*/) { return true; }
   virtual void on_body(std::string_view body, const BodyError& error) = 0;
 
  protected:

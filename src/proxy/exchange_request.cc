@@ -222,7 +222,7 @@ void Exchange::take_body(std::string_view bytes) {
   body_.append(bytes);
   if (request_waiter_ != nullptr) {
     note_request_activity();
-    if (body_.size() > request_wait_limit_) {
+    if (body_.size() > request_wait_limit_ || !request_waiter_->hold(body_.size())) {
       finish_body_wait(request_waiter_, {}, ErrorCode::BodyTooLarge);
     }
   } else if (body_.size() >= kHoldLimit) {
@@ -321,7 +321,9 @@ BodyError Exchange::request_body_gone() const {
 
 void Exchange::read_request_body(size_t limit, BodyWaiter& waiter) {
   if (const BodyError gone = request_body_gone()) return waiter.on_body({}, gone);
-  if (body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  if (body_.size() > limit || !waiter.hold(body_.size())) {
+    return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  }
   if (request_ended_ || body_replaced_) return waiter.on_body(body_, ErrorCode::None);
   // The request had none, and what comes now is the tunnel's.
   if (tunnel_) return waiter.on_body({}, ErrorCode::None);

@@ -248,7 +248,8 @@ void Exchange::on_attempt_body(std::string_view bytes) {
   response_body_.append(bytes);
   if (response_waiter_ != nullptr) {
     arm(TimerKind::Idle);
-    if (response_body_.size() > response_wait_limit_) {
+    if (response_body_.size() > response_wait_limit_ ||
+        !response_waiter_->hold(response_body_.size())) {
       finish_body_wait(response_waiter_, {}, ErrorCode::BodyTooLarge);
     }
   } else if (response_body_.size() >= kHoldLimit && !origin_paused_) {
@@ -308,7 +309,9 @@ void Exchange::read_response_body(size_t limit, BodyWaiter& waiter) {
   }
   if (tunnel_) return waiter.on_body({}, ErrorCode::None);
   if (origin_error_ != ErrorCode::None) return waiter.on_body({}, origin_error_);
-  if (response_body_.size() > limit) return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  if (response_body_.size() > limit || !waiter.hold(response_body_.size())) {
+    return waiter.on_body({}, ErrorCode::BodyTooLarge);
+  }
   if (origin_complete_) return waiter.on_body(response_body_, ErrorCode::None);
   if (stage_ == Stage::Finished) {
     const bool left = failure_.code == ErrorCode::ClientClosed;

@@ -373,7 +373,7 @@ int HookCall::read_body(bool of_request, bool may_collect) {
   // A body that can not fit into the VM is not collected at all.
   const size_t used = script_.vm().memory_used();
   const size_t cap = script_.vm().memory_cap();
-  const size_t held = filter_->held;
+  const size_t held = filter_->held - held_bodies_[of_request ? 0 : 1];
   const size_t most = held < cap ? std::min(cap / 2, cap - held) : 0;
   const size_t limit = used < cap ? std::min((cap - used) / 2, most) : 0;
   reads_request_ = of_request;
@@ -410,23 +410,20 @@ void HookCall::on_body(std::string_view body, const proxy::BodyError& error) {
   }
   body_ = body;
   body_error_ = error;
-  if (!error && !hold_body(body)) {
-    body_ = {};
-    body_error_ = ErrorCode::BodyTooLarge;
-  }
-  if (body_error_.code == ErrorCode::BodyTooLarge) log_refused_body(*filter_, hook_, *exchange_);
+  if (error.code == ErrorCode::BodyTooLarge) log_refused_body(*filter_, hook_, *exchange_);
   body_is_there_ = true;
   if (waited) wait_over(kBody);  // else read_body gives it
 }
 
 // The same bytes count once, however often they are read.
-bool HookCall::hold_body(std::string_view body) {
-  const char*& held = held_bodies_[reads_request_ ? 0 : 1];
-  if (held == body.data()) return true;
+bool HookCall::hold(size_t size) {
+  size_t& counted = held_bodies_[reads_request_ ? 0 : 1];
+  if (size <= counted) return true;
+  const size_t more = size - counted;
   const size_t cap = script_.vm().memory_cap();
-  if (body.size() > cap || filter_->held > cap - body.size()) return false;
-  held = body.data();
-  held_.add(body.size(), filter_->held);
+  if (more > cap || filter_->held > cap - more) return false;
+  counted = size;
+  held_.add(more, filter_->held);
   return true;
 }
 

@@ -95,8 +95,6 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   friend class LoadedScript;
 
   [[noreturn]] void raise_held(lua_State* L);
-  /// Of the body that the script has read. False: it holds too much with it.
-  bool hold_body(std::string_view body);
   proxy::Verdict step(int arguments);
   proxy::Verdict park(int arguments);
   proxy::Verdict park_for_memory(int arguments);
@@ -123,6 +121,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   int read_body(bool of_request, bool may_collect);
   size_t announced_size(bool of_request) const;
   int push_body();
+  bool hold(size_t size) override;
   void on_body(std::string_view body, const proxy::BodyError& error) override;
   void on_sleep_over();
   void on_time_over();
@@ -147,10 +146,10 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   enum class Parked : uint8_t { Slice, Memory, RequestBody, ResponseBody };
   Parked parked_ = Parked::Slice;
   int parked_arguments_ = 0;
-  bool collects_all_ = true;  // the collection it waits for takes all that was garbage then
-  bool insists_ = false;      // and one that does not is of no use
+  bool collects_all_ = true;    // the collection it waits for takes all that was garbage then
+  bool insists_ = false;        // and one that does not is of no use
   bool reads_request_ = false;  // its body, or the response's
-  bool may_collect_ = false;  // if the body is too large
+  bool may_collect_ = false;    // if the body is too large
   bool body_waits_ = false;
   bool has_reply_ = false;
   bool has_retry_ = false;
@@ -162,7 +161,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   Duration cpu_left_{};
   Duration cpu_spent_{};
   HeldBytes held_;
-  std::array<const char*, 2> held_bodies_{};  // that count already: the request's, the response's
+  std::array<size_t, 2> held_bodies_{};  // what of them counts: the request's, the response's
   std::string_view body_;
   std::string_view request_body_;
   std::string_view response_body_;
