@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support import Closed, scaled
+from support.h2 import ErrorCodes, H2Origin
 from support.h2frames import (CONTINUATION, DATA, END_HEADERS, HEADERS, MAGIC, PING, PRIORITY, PUSH_PROMISE, SETTINGS,
                               frame, literals, rst_stream, window_update)
 
@@ -76,3 +77,23 @@ def test_h15_an_origin_that_floods_is_cut_off(make_origin, proxy_to, connect, wh
     assert sent and sent[0] < MOST_BYTES
     assert cpu(proxy) - before < scaled(MOST_CPU)
     assert time.monotonic() - begin < scaled(3)
+
+
+@pytest.mark.parametrize("code", [ErrorCodes.INTERNAL_ERROR, ErrorCodes.CANCEL, ErrorCodes.REFUSED_STREAM])
+def test_an_origin_that_resets_streams_is_not_dialled_for_each(proxy_to, code):
+    """The connection lives on, and so does the next request on it."""
+    def resets(exchange):
+        if exchange.request.target == "/well":
+            return exchange.reply(200, b"well")
+        exchange.side.reset_stream(exchange.stream, code)
+    origin = H2Origin("resets")
+    try:
+        origin.otherwise(resets, may_break=True)
+        proxy = proxy_to(origin, cluster={"protocol": "h2"})
+        with proxy.client() as client:
+            for _ in range(40):
+                assert client.get("/reset").status in (502, 503)
+                assert client.get("/well").status == 200
+        assert proxy.metrics()("proxy_backend_connections_active", default=0) <= 2
+    finally:
+        origin.close()

@@ -2,6 +2,8 @@
 """What scripts see of requests that become tunnels."""
 import pytest
 
+from support import eventually
+
 
 LOOKS = """
     function on_response(response, request)
@@ -39,3 +41,23 @@ def test_the_body_of_a_request_that_asked_for_an_upgrade_has_been_sent(origin, s
     client.send_request("POST", "/ws", {"Connection": "upgrade", "Upgrade": "chat"}, b"body")
     head = client.read_head()
     assert (head.status, head.headers.get("x-body")) == (101, "<nil the body has been sent>")
+
+
+@pytest.mark.parametrize("script", ["function on_log() end", "function on_response() proxy.sleep(0.2) end"],
+                         ids=["at once", "after a wait"])
+def test_an_origin_that_ends_its_side_first_gets_all_the_client_says(origin, scripted, connect, script):
+    got = []
+
+    def ends_first(exchange):
+        wire = exchange.take_over()
+        exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\nbye")
+        wire.half_close()
+        got.append(wire.read_to_end())
+    origin.on("/ws", ends_first)
+    client = connect(scripted(script, origin))
+    client.send_head("GET", "/ws", {"Connection": "upgrade", "Upgrade": "chat"}).send("early ")
+    assert client.read_head().status == 101
+    assert client.read_to_end() == b"bye"
+    client.send("late")
+    client.half_close()
+    eventually(lambda: got == [b"early late"])
