@@ -29,7 +29,7 @@ bool is_token(std::string_view text);
 
 std::string_view trim_ends(std::string_view text);
 /// Without spaces and tabs at both ends (OWS, RFC 9110 5.6.3).
-inline std::string_view trim(std::string_view text) {
+[[gnu::always_inline]] inline std::string_view trim(std::string_view text) {
   const auto blank = [](char c) { return c == ' ' || c == '\t'; };
   if (text.empty() || (!blank(text.front()) && !blank(text.back()))) return text;  // nearly always
   return trim_ends(text);

@@ -52,8 +52,7 @@ void Exchange::begin_attempt() {
   const bool with_body = request_.body != http::BodyKind::None;
   // Where an idle connection was closed under the request, others may have been.
   const bool fresh = free_retry_used_ && !attempt_->connection_lives();
-  attempt_->begin(cluster, admission,
-                  {fresh, to_tunnel, to_upgrade, with_body, client_line()});
+  attempt_->begin(cluster, admission, {fresh, to_tunnel, to_upgrade, with_body, client_line()});
 }
 
 void Exchange::note_attempt(const upstream::Endpoint& endpoint) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kMaxFields = 32;
 constexpr size_t kMaxText = 8192;
-constexpr size_t kMaxLine = 32 * 1024;  // all texts together: writing them cannot be interrupted
+constexpr size_t kMaxLine = 16 * 1024;  // all texts together: writing them cannot be interrupted
 constexpr size_t kNanosecondsPerByte = 10;
 constexpr int kTexts = 3;  // on the stack: a table
 

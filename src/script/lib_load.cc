@@ -12,7 +12,7 @@ constexpr size_t kMaxChunk = 64 * 1024;
 constexpr size_t kNanosecondsPerByte = 50;
 // Where the jumps stand is not looked at, so all of them may lead to one place.
 constexpr size_t kMaxJumps = 1000;
-constexpr size_t kMaxComparisons = 2'000'000;  // of a nanosecond each
+constexpr size_t kMaxComparisons = 1'000'000;  // of a nanosecond each
 constexpr size_t kMaxDepth = 200;
 constexpr const char* kTooLarge = "chunk too large: more than 64 KiB";
 

@@ -142,7 +142,7 @@ class Server {
   std::atomic<size_t> listening_{0};  // workers that accept
   size_t drained_ = 0;
   bool reload_due_ = false;
-  bool names_in_doubt_ = false;  // some may be of no endpoint any more
+  bool names_in_doubt_ = false;        // some may be of no endpoint any more
   bool certificates_refused_ = false;  // those on disk
   bool draining_ = false;
   bool stopped_ = false;

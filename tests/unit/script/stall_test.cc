@@ -20,10 +20,15 @@ constexpr int kSlower = 4;  // the C++ part, and the watchdog's chances
 constexpr int kSlower = 1;
 #endif
 constexpr Duration kSliced = milliseconds(5) * kSlower;
+#if defined(__OPTIMIZE__)
+constexpr int kUnoptimised = 0;
+#else
+constexpr int kUnoptimised = 1;  // the functions' own C++ code takes several times as long
+#endif
 constexpr Duration kCpu = milliseconds(10);
 // What runs inside a C function cannot be sliced: it has its budget, and what the watchdog takes.
 constexpr Duration kWhole = kCpu + milliseconds(5) * kSlower;
-constexpr int kTries = 8;  // other processes may keep the watchdog from its core
+constexpr int kTries = 20;  // other processes may keep the watchdog from its core
 
 // The longest turn while `start` and what it parks runs.
 template <class Start>
@@ -350,7 +355,7 @@ TEST_CASE("L9: no library function holds a worker up for long, however long what
     CAPTURE(std::string(one.top));
     const double took = ms(stall_of(one.code, one.top));
     CAPTURE(took);
-    CHECK(took <= ms(one.bound));
+    CHECK(took <= ms(one.bound + kUnoptimised * milliseconds(3)));
   }
 }
 
