@@ -127,7 +127,7 @@ Verdict HookCall::start(Hook hook) {
   writable_ = writable_kinds(hook);
   waited_ = false;
   forget_decisions();
-  asked_retry_ = false;
+  asked_retry_ = has_collected_ = false;
   noted_method_ = nullptr;
   cpu_spent_ = Duration::zero();
   cpu_left_ = filter_->policy().budget.cpu;

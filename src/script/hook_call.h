@@ -127,6 +127,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   void on_time_over();
   void wait_over(int arguments);
   void go_on(int arguments);
+  void fail_wait(ErrorCode code, std::string_view text);
   void stop_waiting();
   void account();
 
@@ -147,6 +148,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   Parked parked_ = Parked::Slice;
   int parked_arguments_ = 0;
   bool collects_all_ = true;    // the collection it waits for takes all that was garbage then
+  bool has_collected_ = false;  // by the budget of memory that it met
   bool insists_ = false;        // and one that does not is of no use
   bool reads_request_ = false;  // its body, or the response's
   bool may_collect_ = false;    // if the body is too large

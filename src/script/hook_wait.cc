@@ -44,17 +44,27 @@ void HookCall::collected() {
     if (run_ == run && arguments != kWaits) park(arguments);
     return;
   }
-  if (!needs_all) {
+  // The first collection takes what past runs have left; a run that needs more pays for them.
+  if (of_memory && std::exchange(has_collected_, true)) cpu_left_ -= script_.collection_took();
+  if (!needs_all && cpu_left_ > Duration::zero()) {
     parked_ = Parked::Slice;
     script_.slices().park(*this, filter_->share());
     return;
   }
+  if (needs_all) {
+    script_.note_memory_breach();
+    return fail_wait(ErrorCode::ScriptMemory, script_.vm().describe_memory_breach(thread_));
+  }
+  const Duration budget = filter_->policy().budget.cpu;
+  fail_wait(ErrorCode::ScriptCpu, script_.vm().describe_cpu_breach(thread_, budget));
+}
+
+// Where nobody waits for what step() says.
+void HookCall::fail_wait(ErrorCode code, std::string_view text) {
   proxy::Exchange& exchange = *exchange_;
   proxy::FilterCall& call = *call_;
-  script_.note_memory_breach();
   const uint32_t run = run_;
-  const Verdict verdict =
-      failed(ErrorCode::ScriptMemory, script_.vm().describe_memory_breach(thread_));
+  const Verdict verdict = failed(code, text);
   if (run_ == run) exchange.proceed(call, verdict);
 }
 
@@ -105,11 +115,7 @@ void HookCall::on_time_over() {
   const auto budget = std::chrono::duration<double, std::milli>(filter_->policy().budget.time);
   const std::string text = fmt::format("{}time budget of {:g} ms exceeded",
                                        script_.vm().place_of(thread_), budget.count());
-  proxy::Exchange& exchange = *exchange_;
-  proxy::FilterCall& call = *call_;
-  const uint32_t run = run_;
-  const Verdict verdict = failed(ErrorCode::ScriptTime, text);
-  if (run_ == run) exchange.proceed(call, verdict);
+  fail_wait(ErrorCode::ScriptTime, text);
 }
 
 void HookCall::stop_waiting() {

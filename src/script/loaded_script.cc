@@ -106,6 +106,7 @@ bool LoadedScript::unused() const {
 void LoadedScript::collect() {
   if (collecting_) return;
   collecting_ = true;
+  collection_ticks_ = 0;
   short_of_memory_ = vm_.short_of_memory();
   slices_->schedule(*this);
 }
@@ -116,6 +117,11 @@ void LoadedScript::note_memory_breach() {
   collect();
 }
 
+Duration LoadedScript::collection_took() const {
+  return Duration(
+      static_cast<int64_t>(static_cast<double>(collection_ticks_) * nanoseconds_per_tick()));
+}
+
 bool LoadedScript::wait_for_collection(ParkedRun& run) {
   waiting_.push_back(run);
   collect();
@@ -124,7 +130,10 @@ bool LoadedScript::wait_for_collection(ParkedRun& run) {
 
 void LoadedScript::work(Duration most) {
   marking_ = true;
-  if (!vm_.collect(most)) return slices_->schedule(*this);
+  const uint64_t begin = ticks();
+  const bool ended = vm_.collect(most);
+  collection_ticks_ += ticks() - begin;
+  if (!ended) return slices_->schedule(*this);
   collecting_ = short_of_memory_ = marking_ = false;
   // What the runs hold that fail below is still in use: the next collection judges them.
   const bool breached = std::exchange(breached_, false);

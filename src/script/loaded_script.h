@@ -43,6 +43,8 @@ class LoadedScript final : private SlicedWork {
   /// `run` is parked until a collection that begins now or is under way has ended. False: it is
   /// under way, and may leave what died since it began.
   bool wait_for_collection(ParkedRun& run);
+  /// The time in which the last collection worked, by the clock.
+  Duration collection_took() const;
   /// A run that begins must wait for the collection.
   bool short_of_memory() const { return short_of_memory_; }
   /// A run went over the memory budget: is there any hope for the next?
@@ -101,6 +103,7 @@ class LoadedScript final : private SlicedWork {
   int metatables_[kHandleKinds] = {};
   size_t loaded_ = 0;  // filters
   bool collecting_ = false;
+  uint64_t collection_ticks_ = 0;
   bool marking_ = false;     // a part of it is done
   unsigned found_full_ = 0;  // by so many collections in a row
   bool short_of_memory_ = false;

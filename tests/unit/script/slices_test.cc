@@ -156,6 +156,32 @@ TEST_CASE("L28: the time budget counts while a run waits for its next slice or f
   }
 }
 
+TEST_CASE("L28: the collections that a run needs count towards its CPU budget, but for the first") {
+  for (const bool much : {true, false}) {
+    CAPTURE(much);
+    LogLines lines;
+    PolicyRig rig;
+    // Of 16 MiB some 12 stay in use, so that each collection marks much and frees little.
+    config::Policy& policy = fresh_policy(rig, R"(
+      kept = {} for i = 1, 1.2e5 do kept[i] = {i} end
+      function on_request(r)
+        for i = 1, )" + std::string(much ? "1e9" : "2e4") +
+                                                   R"( do local _ = {i} end
+        r:reply(200, "done")
+      end)");
+    policy.budget.cpu = milliseconds(200);
+    policy.budget.time = std::chrono::hours(1);
+    REQUIRE(rig.load().empty());
+    RecordingClient& client = rig.client();
+    const auto begin = std::chrono::steady_clock::now();
+    rig.begin(client, "/").on_request_head(true);
+    rig.run_slices();
+    CAPTURE(client.answer.body);
+    CHECK(client.answer.body.find(much ? "script_cpu" : "done") != std::string::npos);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  }
+}
+
 TEST_CASE("L28: a parked run is given up with its exchange, and the VM goes on") {
   PolicyRig rig;
   rig.policy("p", with_busy("done = 0 function on_request(r) if r.path == '/long' then busy(20) "
