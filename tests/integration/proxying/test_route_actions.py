@@ -85,6 +85,15 @@ def test_the_origin_sees_the_host_of_the_routes_choice(origin, proxy_to, connect
     assert origin.last.headers.get("host") == expected
 
 
+@pytest.mark.parametrize("asked", ["a.example", "a.example.", "A.example.:80", "x.b.example", "x.b.example."])
+def test_o27_hosts_match_with_and_without_the_final_dot(origin, proxy_to, connect, asked):
+    route = {"match": {"hosts": ["a.example.", "*.b.example."]}, "host": "literal.example."}
+    client = connect(proxy_to(origin, route=route))
+    assert client.get("/", {"Host": asked}).status == 200
+    assert origin.last.headers.get("host") == "literal.example.", "the origin gets what the config says"
+    assert client.get("/", {"Host": "c.example."}).status == 404
+
+
 def test_the_origin_may_see_its_own_name(origin, proxy_to, connect):
     connect(proxy_to(origin, route={"host": "origin"})).get("/", {"Host": "asked.example"})
     assert origin.last.headers.get("host") == origin.address

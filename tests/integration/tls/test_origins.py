@@ -5,8 +5,9 @@ import ssl
 
 import pytest
 
-from support import Closed
+from support import Closed, config_for
 from support.certificates import Authority
+from support.dns import DnsServer
 
 
 @pytest.fixture
@@ -131,6 +132,26 @@ def test_the_name_asked_for_is_the_url_s_or_the_one_configured(
     proxy = proxy_to(f"https://{url_host}:{origin.port}", cluster=tls)
     assert connect(proxy).get("/").text == "ok"
     assert asked == [expected]
+
+
+@pytest.mark.parametrize("by_dns, sni", [
+    (False, "localhost."), (False, "LocalHost."), (True, None), (True, "localhost.")])
+def test_o27_a_final_dot_is_not_part_of_the_name_asked_for(tidegate, https_origin, authority, connect, by_dns, sni):
+    """RFC 6066 3, and no certificate has the dot: with it, the certificate would be for another name."""
+    asked = []
+
+    def note(context):
+        context.sni_callback = lambda sock, name, ctx: asked.append(name)
+    origin = https_origin(authority.issue("dotless", "DNS:localhost"), prepare=note)
+    config = config_for(origin, cluster=trusting(authority, **({"sni": sni} if sni else {})))
+    with DnsServer() as dns:
+        dns.set("localhost", a=["127.0.0.1"])
+        if by_dns:
+            del config["clusters"]["origin"]["endpoints"]
+            config["clusters"]["origin"]["dns"] = {"name": "localhost.", "port": origin.port, "scheme": "https"}
+            config["resolver"] = {"servers": [dns.address], "timeout": "1s", "attempts": 1}
+        assert connect(tidegate(config)).get("/").text == "ok"
+    assert asked == ["localhost"]
 
 
 def test_a_client_certificate_is_shown(proxy_to, https_origin, authority, connect):

@@ -125,6 +125,20 @@ TEST_CASE("O27: an admin token that no request can show is refused, and not show
   }
 }
 
+TEST_CASE("O27: a loaded config has hosts without the final dot where they are compared") {
+  auto loaded = load_text(
+      "listeners: [{ address: 127.0.0.1:0 }]\n"
+      "clusters: { users: { endpoints: [https://10.0.0.1], tls: { sni: localhost. } } }\n"
+      "routes: [{ match: { hosts: [a.example., \"*.B.example.\"] }, host: c.example., cluster: "
+      "users "
+      "}]\n",
+      config_folder("ok/inline.yaml"), kEnvironment);
+  REQUIRE_MESSAGE(loaded, errors_of(loaded));
+  CHECK(loaded->clusters[0].tls.sni == "localhost");
+  CHECK(loaded->routes[0].match.hosts == std::vector<std::string>{"a.example", "*.b.example"});
+  CHECK(loaded->routes[0].host == "c.example.");
+}
+
 TEST_CASE("an empty outbound_proxy means none, an empty body is one") {
   auto loaded = load_text(
       "listeners: [{ address: 127.0.0.1:0 }]\n"

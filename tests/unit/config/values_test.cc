@@ -44,6 +44,25 @@ TEST_CASE("shares are whole percentages up to 100") {
   }
 }
 
+TEST_CASE("O27: the dot that a full name may end with is not compared and not sent in TLS") {
+  for (const char* name : {"localhost", "localhost.", "LOCALHOST."}) {
+    CAPTURE(name);
+    CHECK(parse_tls_name(name) == "localhost");
+    CHECK(parse_host(name, true) == "localhost");
+  }
+  CHECK(parse_tls_name("10.0.0.1") == "10.0.0.1");
+  CHECK(parse_host("*.Example.com.", true) == "*.example.com");
+  // `host` is text for the origin, which gets what the config says.
+  CHECK(parse_host("Api.example.com.", false) == "api.example.com.");
+  for (const char* name : {".", "..", "localhost..", ".localhost", "a..b", ""}) {
+    CAPTURE(name);
+    CHECK_FALSE(parse_tls_name(name).has_value());
+    CHECK_FALSE(parse_host(name, true).has_value());
+    CHECK_FALSE(parse_host(name, false).has_value());
+  }
+  CHECK_FALSE(parse_host("*.", true).has_value());
+}
+
 TEST_CASE("variables expand once, with defaults and an escape") {
   auto environment = environment_of({{"A", "${B}"}, {"B", "x"}, {"EMPTY", ""}});
   CHECK(expand("-${A}-${B}-", environment) == "-${B}-x-");
