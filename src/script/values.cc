@@ -212,14 +212,4 @@ Duration seconds(lua_State* L, int index, const char* what) {
                   std::chrono::duration_cast<Duration>(std::chrono::duration<double>(value)));
 }
 
-bool is_cookie_name(std::string_view text) {
-  return is_token(text);
-}
-
-bool is_cookie_value(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return c > ' ' && c < '\x7f' && c != '"' && c != ',' && c != ';' && c != '\\';
-  });
-}
-
 }  // namespace tidegate::script

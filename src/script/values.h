@@ -51,10 +51,6 @@ std::string_view query(lua_State* L, int index);
 /// Seconds, more than none.
 Duration seconds(lua_State* L, int index, const char* what);
 
-/// What RFC 6265 4.1.1 allows as a cookie's name, and as its value.
-bool is_cookie_name(std::string_view text);
-bool is_cookie_value(std::string_view text);
-
 inline std::string_view field_value(lua_State* L, int index, std::string_view text,
                                     const HeaderName& name, Arena& arena) {
   if (text.data() != nullptr && text.size() <= kMaxFieldValue && name.id != http::HeaderId::Host)

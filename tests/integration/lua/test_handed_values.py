@@ -100,3 +100,28 @@ def test_l22_a_policy_changes_only_the_clusters_that_its_config_names(make_origi
     assert client.post(f"{path}?cluster=other", body).status == 500
     detail = proxy.wait_for_log(level="error")["detail"]
     assert "the config does not let policy p change cluster other: add `clusters: [other]` to it" in detail
+
+
+DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
+GIVEN = """
+local headers = { a = "  sp  ", b = "\\ttab\\t", date = "Thu, 01 Jan 1970 00:00:00 GMT" }
+function on_request(request)
+  if request.path == "/reply" then return request:reply(200, "replied", headers) end
+end
+function on_response(response)
+  for name, value in pairs(headers) do response.headers[name] = value end
+  response.headers:add("c", " added ")
+end"""
+
+
+@pytest.mark.parametrize("world", ["h2-h1", "h2-h2", "h1-h1"], indirect=True)
+@pytest.mark.parametrize("path", ["/reply", "/origin"])
+def test_l17_spaces_around_values_are_cut_and_there_is_one_date(make_origin, scripted, connect, path, world):
+    origin = make_origin()
+    origin.on("/origin", headers={"Date": "Fri, 02 Jan 1970 00:00:00 GMT"}, body=b"passed")
+    client = connect(scripted(GIVEN, origin))
+    reply = client.get(path)
+    assert reply.status == 200
+    assert (reply.headers.all("a"), reply.headers.all("b")) == (["sp"], ["tab"])
+    assert reply.headers.all("date") == [DATE]
+    assert client.get(path).status == 200, "the connection goes on"
