@@ -6,6 +6,7 @@
 
 #include "admin/admin_handler.h"
 #include "admin/gauges.h"
+#include "base/strings.h"
 #include "config/error.h"
 #include "server/commands.h"
 #include "server/process.h"
@@ -81,8 +82,9 @@ config::Snapshot admin_snapshot(const config::Address& address) {
 
 }  // namespace
 
-Server::Server(const config::Source& source)
+Server::Server(const config::Source& source, Duration metrics_grace)
     : source_(source),
+      registry_(telemetry::Registry::kMaxLabelSets, telemetry::Registry::steady_now, metrics_grace),
       cells_(registry_.add_shard()),
       access_log_(registry_.add_shard().counter(telemetry::Family::AccessLogDroppedTotal)),
       rates_(registry_),
@@ -447,10 +449,21 @@ void Server::stop_all() {
 
 // Loops and threads are made in constructors, which can say only by an exception that the system
 // has no descriptor or thread for them.
+/// Tests cannot wait for minutes: builds for them take another grace from the environment.
+static Duration metrics_grace([[maybe_unused]] const config::Source& source) {
+#ifndef NDEBUG
+  const auto given = source.environment()("TIDEGATE_TEST_METRICS_GRACE_SECONDS");
+  if (const auto seconds = parse_decimal(given.value_or(""), 3600)) {
+    return std::chrono::seconds(*seconds);
+  }
+#endif
+  return telemetry::Registry::kGrace;
+}
+
 static bool start_server(std::unique_ptr<Server>& server, const config::Source& source,
                          config::Snapshot snapshot) {
   try {
-    server = std::make_unique<Server>(source);
+    server = std::make_unique<Server>(source, metrics_grace(source));
     return server->start(std::move(snapshot));
   } catch (const std::exception& error) {
     log::error("cannot start", {{"error", error.what()}});

@@ -32,7 +32,9 @@ namespace tidegate::server {
 /// control thread, which also serves the admin address; the workers have threads of their own.
 class Server {
  public:
-  explicit Server(const config::Source& source);
+  /// `metrics_grace`: how long metric series outlive what they are of.
+  explicit Server(const config::Source& source,
+                  Duration metrics_grace = telemetry::Registry::kGrace);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();

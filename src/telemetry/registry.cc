@@ -269,10 +269,13 @@ Series& Registry::series_of(Family family, Labels labels) {
 }
 
 void Registry::sweep() {
-  const std::lock_guard lock(mutex_);
-  // One family at each call, so that none holds up those who ask for cells.
-  next_swept_ = (next_swept_ + 1) % families_.size();
-  sweep(static_cast<Family>(next_swept_), kGrace);
+  // As few at each call as will do, so that none holds up those who ask for cells.
+  const auto calls = std::max<size_t>(grace_ / std::chrono::seconds(1), 1);
+  for (size_t left = (families_.size() + calls - 1) / calls; left > 0; --left) {
+    const std::lock_guard lock(mutex_);
+    next_swept_ = (next_swept_ + 1) % families_.size();
+    sweep(static_cast<Family>(next_swept_), grace_);
+  }
 }
 
 void Registry::sweep(Family family, Duration grace) {

@@ -103,8 +103,10 @@ class Registry {
   static constexpr Duration kGrace = std::chrono::minutes(5);
 
   using Clock = TimePoint (*)();
-  explicit Registry(size_t max_label_sets = kMaxLabelSets, Clock clock = steady_now)
-      : max_label_sets_(max_label_sets), clock_(clock) {}
+  static TimePoint steady_now() { return std::chrono::steady_clock::now(); }
+  explicit Registry(size_t max_label_sets = kMaxLabelSets, Clock clock = steady_now,
+                    Duration grace = kGrace)
+      : max_label_sets_(max_label_sets), clock_(clock), grace_(grace) {}
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
   ~Registry();
@@ -123,8 +125,8 @@ class Registry {
   /// Everything, merged; families without a sample are left out.
   std::vector<prometheus::MetricFamily> collect() const;
 
-  /// Forgets series of one family, the next at each call, that nobody has counted in for kGrace. To
-  /// be called now and then.
+  /// Forgets series of the next families that nobody has counted in for the grace. To be called
+  /// each second; then all families have their turn within the grace.
   void sweep();
   /// Label sets of a family.
   size_t series_count(Family family) const;
@@ -138,7 +140,6 @@ class Registry {
     double gone = 0;       // counted in series that are gone
     TimePoint swept_at{};  // for want of room, or in passing
   };
-  static TimePoint steady_now() { return std::chrono::steady_clock::now(); }
   // REQUIRES for all of these: mutex_ held.
   Series& series_of(Family family, Labels labels);
   void sweep(Family family, Duration grace);
@@ -150,6 +151,7 @@ class Registry {
 
   const size_t max_label_sets_;
   const Clock clock_;
+  const Duration grace_;
   size_t next_swept_ = 0;
   mutable std::mutex mutex_;
   std::array<FamilyState, static_cast<size_t>(Family::Count_)> families_;

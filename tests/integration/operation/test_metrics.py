@@ -4,7 +4,9 @@ import re
 import socket
 import threading
 
-from support import eventually, scaled
+import pytest
+
+from support import BINARY, config_for, eventually, scaled
 from support.h2 import H2Client
 
 NAMES = {
@@ -213,3 +215,43 @@ def test_open_metrics_is_given_to_those_who_ask(proxy_to):
         assert reply.text.endswith("# EOF\n")
     else:
         assert reply.headers["content-type"].startswith("text/plain")
+
+
+IS_DEBUG_BUILD = "CMAKE_BUILD_TYPE:STRING=Debug" in (
+    BINARY.parent / "CMakeCache.txt").read_text(encoding="utf-8") if (BINARY.parent / "CMakeCache.txt").exists() else False
+
+
+@pytest.mark.skipif(not IS_DEBUG_BUILD, reason="only debug builds have another grace than five minutes")
+def test_o9_reloads_that_rename_everything_leave_a_bounded_number_of_series(origin, tidegate):
+    """Thirty reloads, each with twenty routes, clusters and endpoints that there were not before."""
+    def config(round_):
+        names = [f"r{round_}n{n}" for n in range(20)]
+        made = config_for(origin, routes=[
+            {"name": name, "match": {"path": f"/{n}"}, "cluster": name} for n, name in enumerate(names)])
+        for n, name in enumerate(names):  # each address is new; all lead to the origin, which listens on one
+            made["clusters"][name] = {"endpoints": [origin.url, f"http://127.9.{round_}.{n + 1}:1"]}
+        return made
+
+    def samples():
+        return [labels for _, labels, _ in proxy.metrics().samples]
+
+    def of_round(round_):
+        mine = re.compile(rf"r{round_}n\d+|127\.9\.{round_}\.\d+:1")
+        return sum(any(mine.fullmatch(value) for value in labels.values()) for labels in samples())
+
+    proxy = tidegate(config(0), env={"TIDEGATE_TEST_METRICS_GRACE_SECONDS": "1"})
+    for n in range(20):
+        proxy.get(f"/{n}")
+    of_one_round = of_round(0)
+    assert of_one_round >= 20 * 3
+    at_first = len(samples())
+    for round_ in range(1, 31):
+        proxy.write_config(config(round_))
+        assert proxy.admin("/reload", "POST").status == 200
+        for n in range(20):
+            proxy.get(f"/{n}")
+    assert of_round(30) >= 20 * 3, "what there is has its series"
+    eventually(lambda: not any(of_round(round_) for round_ in range(30)), timeout=15)
+    assert len(samples()) <= at_first + of_one_round
+    assert not any("other" in labels.values() for labels in samples())
+    assert proxy.metrics()("proxy_requests_total", route="r30n0") >= 1
