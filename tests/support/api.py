@@ -28,9 +28,24 @@ def api_functions(scripted):
 
 
 def handle_names():
-    """All names of fields and methods of handles, as the proxy's own table has them."""
-    text = "".join((ROOT / "src/script" / file).read_text(encoding="utf-8") for file in ("fields.cc", "names.cc"))
+    """All names of fields and methods of handles, and of the objects that functions of `proxy` make, as the proxy's own
+    tables have them."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "src/script").glob("*.cc")}
+    text = sources["fields.cc"] + sources["names.cc"]
     tables = re.findall(r"k(?:Field)?(?:Names|Methods)\w*(?:\[[^\]]*\] = )?\{(.*?)\};", text, re.S)
     names = {name for table in tables for name in re.findall(r'"(\w+)"', table)}
     assert {"body", "set_body", "retry", "pick", "add", "reset"} <= names
-    return sorted(names)
+    methods = {name for text in sources.values() for name in re.findall(r'ApiFunction k\w+\{"[\w.]+:(\w+)", true\}', text)}
+    assert {"take", "contains", "redirect", "set_endpoints"} <= methods
+    return sorted(names | methods)
+
+
+def writable_fields():
+    """(hook, field) for all that can be written, such as ("on_log", "request.vars[name]"), by the table in scripts/README.md,
+    which a unit test compares with the proxy's own."""
+    lines = (ROOT / "scripts/README.md").read_text(encoding="utf-8").split("\n")
+    hooks = next(re.findall(r"`(\w+)`", line) for line in lines if line.startswith("| | `on_request` |"))
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines if line.count("|") == len(hooks) + 2]
+    found = [(hook, row[0]) for row in rows for hook, cell in zip(hooks, row[1:]) if cell == "read, write"]
+    assert {("on_request", "request.path"), ("on_response", "response.headers[name]"), ("on_log", "request.vars[name]")} <= set(found)
+    return found
