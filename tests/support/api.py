@@ -19,6 +19,9 @@ function on_request(request) request:reply(200, proxy.json.encode(found)) end
 """
 
 
+HOOKS = ("on_request", "select_backend", "on_response", "on_error", "on_log")
+
+
 def api_functions(scripted):
     """The functions of `proxy`, such as "sleep" and "json.encode"; `scripted` is the fixture."""
     proxy = scripted(WALK, trusted=True, config={"route": {"echo": True}})
@@ -41,11 +44,30 @@ def handle_names():
 
 
 def writable_fields():
-    """(hook, field) for all that can be written, such as ("on_log", "request.vars[name]"), by the table in scripts/README.md,
-    which a unit test compares with the proxy's own."""
+    """(hook, field) for all that can be written, such as ("on_log", "request.vars[name]")."""
+    found = _fields("read, write")
+    assert {("on_request", "request.path"), ("on_response", "response.headers[name]"), ("on_log", "request.vars[name]")} <= set(found)
+    return found
+
+
+def callable_methods():
+    """(hook, method) for all that can be called, such as ("on_log", "request:body"), where there is such a handle."""
+    found = [(hook, field.removesuffix("()")) for hook, field in _fields("call")]
+    for hook in HOOKS:
+        found += [(hook, "limit:take"), (hook, "cidr:contains")]
+        found += [(hook, f"{of}:{name}") for name in ("all", "add", "each", "count")
+                  for of in ("request.headers", "request.trailers", "request.args", "response.headers", "response.trailers")]
+    found = [(hook, method) for hook, method in found
+             if not method.startswith("response") or hook in ("on_response", "on_log")]
+    assert {("on_log", "request:body"), ("on_response", "response:retry"), ("on_error", "breaker:reset")} <= set(found)
+    assert {method.partition(":")[2] for _, method in found} <= set(handle_names())
+    return found
+
+
+def _fields(use):
+    """(hook, field) by the table in scripts/README.md, which a unit test compares with the proxy's own."""
     lines = (ROOT / "scripts/README.md").read_text(encoding="utf-8").split("\n")
     hooks = next(re.findall(r"`(\w+)`", line) for line in lines if line.startswith("| | `on_request` |"))
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines if line.count("|") == len(hooks) + 2]
-    found = [(hook, row[0]) for row in rows for hook, cell in zip(hooks, row[1:]) if cell == "read, write"]
-    assert {("on_request", "request.path"), ("on_response", "response.headers[name]"), ("on_log", "request.vars[name]")} <= set(found)
-    return found
+    assert tuple(hooks) == HOOKS
+    return [(hook, row[0]) for row in rows for hook, cell in zip(hooks, row[1:]) if cell == use]

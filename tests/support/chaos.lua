@@ -274,6 +274,64 @@ local action_names = {}
 for name in pairs(actions) do action_names[#action_names + 1] = name end
 table.sort(action_names)
 
+-- ---- each function once in each hook: "x-sweep: HOOK WAY FUNCTION" ----
+
+local swept = {}   -- "HOOK WAY FUNCTION": it has been called so
+local pending = {} -- marker -> what was called before a wait in which the client is to leave
+
+-- The function of that name, and the handle that it is a method of.
+local function find_function(path, request, response)
+  local object, name = path:match("(.*):(.*)")
+  if not object then
+    local f = proxy
+    for key in path:gmatch("[^.]+") do f = f[key] end
+    return f
+  end
+  local of = { limit = forged[1], cidr = forged[2], cluster = proxy.cluster("spare") }
+  of.breaker, of.request, of.response = of.cluster.breaker, request, response
+  local handle = of
+  for key in object:gmatch("[^.]+") do handle = handle[key] end
+  return handle[name], handle
+end
+
+local function call_swept(ctx, what, path)
+  local f, handle = find_function(path, ctx.request, ctx.response)
+  if path == "sleep" then
+    call(ctx, path, f, 0.001)
+  elseif handle then
+    call(ctx, path, f, handle, value_for(ctx), value_for(ctx))
+  else
+    call(ctx, path, f, value_for(ctx), value_for(ctx), value_for(ctx))
+  end
+  if what then swept[what] = true end
+end
+
+-- Longer than a client waits before it leaves. Who gets here after it has not been left.
+local function wait_for_abort(ctx, what)
+  pending[ctx.marker] = what
+  proxy.sleep(0.35)
+  pending[ctx.marker] = nil
+end
+
+local function sweep(ctx, what)
+  local hook, way, path = what:match("(%S+) (%S+) (%S+)")
+  local left = pending[ctx.marker]
+  if ctx.hook == "on_log" then
+    pending[ctx.marker] = nil
+    if left and hook ~= "on_log" then swept[left] = true end
+    if hook == "on_log" and (way ~= "abort" or left) then
+      if way == "wait" then proxy.sleep(0.001) end
+      call_swept(ctx, what, path)
+    end
+  elseif hook == "on_log" and way == "abort" and ctx.hook == "on_response" then
+    wait_for_abort(ctx, what)
+  elseif hook == ctx.hook and not left then
+    if way == "wait" then proxy.sleep(0.001) end
+    call_swept(ctx, way ~= "abort" and what, path)
+    if way == "abort" then wait_for_abort(ctx, what) end
+  end
+end
+
 local function run(hook, request, response, cluster)
   local marker = request.vars.marker or request.headers["x-marker"]
   if not marker or request.route == "inner" then return end -- it has run as the outer one's
@@ -283,6 +341,10 @@ local function run(hook, request, response, cluster)
   for _, handle in pairs({ request, request.headers, request.trailers, request.vars, cluster, cluster and cluster.endpoints[1],
     cluster and cluster.endpoints[1].breaker, response and response.headers, response and response.trailers, response }) do
     remember(ctx, handle)
+  end
+  if request.headers["x-sweep"] then
+    if tonumber(marker:match("%d+")) % 2 + 1 == options.salt then sweep(ctx, request.headers["x-sweep"]) end
+    return
   end
   actions.use_last(ctx)
   last_request, last_response = { value = request, owner = marker }, response and { value = response, owner = marker }
@@ -300,7 +362,9 @@ function on_request(request)
   if not marker and request.path == "/quiet" then
     kept, closures, coroutines, last_request, last_response, last_cluster = {}, {}, {}, nil, nil, nil
     collectgarbage()
-    return request:reply(200, "quiet")
+    local calls = {}
+    for what in pairs(swept) do calls[#calls + 1] = what end
+    return request:reply(200, table.concat(calls, "\n"))
   end
   request.vars.marker = marker
   run("on_request", request)

@@ -5,6 +5,8 @@ import asyncio
 import contextlib
 import random
 import re
+import socket
+import struct
 import time
 
 import h2.config
@@ -43,7 +45,8 @@ class Plan:
         self.body = None
         if self.method in ("POST", "PUT"):
             self.body = self.marker * rng.choice([0, 1, 1, 10, 2000, 2000, 12000])
-        self.sized = rng.random() < 0.6
+        self.trailers = [(b"x-late", self.marker)] if self.body is not None and rng.random() < 0.2 else []
+        self.sized = not self.trailers and rng.random() < 0.6
         self.mood = rng.choice(ORIGIN_MOODS)
         self.pause = rng.random() * 0.006 if rng.random() < 0.3 else 0   # within the request
         self.abort = rng.choice(["head", "body", "after", "after", "reading"]) if rng.random() < 0.15 else None
@@ -77,8 +80,16 @@ async def read_body(reader, fields, until_end=False):
     return await reader.read() if until_end else b""
 
 
+def reset(transport):
+    """Ends the connection with RST."""
+    sock = transport.get_extra_info("socket")
+    if sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 def break_off(writer, hard):
-    writer.transport.abort() if hard else writer.close()
+    reset(writer.transport) if hard else writer.close()
 
 
 class Origin:
@@ -213,7 +224,8 @@ class Load:
             head += b"content-length: %d\r\n" % len(body)
         elif plan.body is not None:
             head += b"transfer-encoding: chunked\r\n"
-            body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+            body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n"
+            body += b"".join(b"%s: %s\r\n" % field for field in plan.trailers) + b"\r\n"
         wire = head + b"\r\n" + body
         cut = {"head": len(head) // 2, "body": len(head) + 2 + len(body) // 2}.get(plan.abort, len(wire))
         half = min(cut, len(head) + 2 + len(body) // 3)
@@ -249,6 +261,43 @@ class Load:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: H2Connection(self), "127.0.0.1", self.port)
             await connection.closed
+
+
+class Sweep:
+    """Has each function called once in each hook in each way, as many exchanges at once as there are clients."""
+
+    WAYS = ("plain", "wait", "abort")
+    CLIENTS = 16
+    PATHS = {"on_error": b"/fails"}
+
+    def __init__(self, port, calls):
+        self.port = port
+        self.missing = {f"{hook} {way} {function}" for hook, function in calls for way in self.WAYS}
+        self.number = 0
+
+    async def round(self, patience):
+        """Once for all that is missing; clients that are to leave do so after `patience` seconds."""
+        todo = sorted(self.missing)
+
+        async def client():
+            while todo:
+                await self.exchange(todo.pop(), patience)
+        await asyncio.wait_for(asyncio.gather(*(client() for _ in range(self.CLIENTS))), scaled(60))
+
+    async def exchange(self, what, patience):
+        hook, way, _ = what.split()
+        self.number += 1
+        marker = b"mk%dk" % self.number
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"POST %s?a=1&b=2 HTTP/1.1\r\nhost: a.example\r\nx-marker: %s\r\nx-sweep: %s\r\n"
+                     b"content-length: 4\r\nconnection: close\r\n\r\nbody"
+                     % (self.PATHS.get(hook, b"/swept"), marker, what.encode()))
+        with contextlib.suppress(*BROKEN):
+            if way == "abort":
+                await asyncio.sleep(patience)
+            else:
+                expect_own(marker, await asyncio.wait_for(reader.read(), scaled(LIMIT)), "an answer")
+        reset(writer.transport)  # the end of what it sends would not say that it has left
 
 
 class H2Connection(asyncio.Protocol):
@@ -302,8 +351,11 @@ class H2Connection(asyncio.Protocol):
             while True:
                 size = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size, len(state[1]))
                 last = size == len(state[1]) and state[0].abort != "body"
+                trailers = state[0].trailers if last else []
                 if size or last:
-                    self.h2.send_data(stream, state[1][:size], end_stream=last)
+                    self.h2.send_data(stream, state[1][:size], end_stream=last and not trailers)
+                if trailers:
+                    self.h2.send_headers(stream, trailers, end_stream=True)
                 state[1] = None if size == len(state[1]) else state[1][size:]
                 if state[1] is None or size == 0:
                     break
@@ -314,7 +366,7 @@ class H2Connection(asyncio.Protocol):
             return
         plan = self.streams[stream][0]
         if plan.hard and len(plan.marker) % 3 == 0:
-            return self.transport.abort()
+            return reset(self.transport)
         with contextlib.suppress(h2.exceptions.StreamClosedError, h2.exceptions.ProtocolError):
             self.h2.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
         self.over(stream)

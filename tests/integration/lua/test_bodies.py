@@ -3,6 +3,8 @@
 import pytest
 
 from support import http1
+from support.clock import eventually
+from support.h2 import H2Client
 
 LENGTH = """function on_request(request)
   request.headers["x-length"] = #request:body()
@@ -130,26 +132,41 @@ end
 """
 
 
-@pytest.mark.parametrize("path", ["/reply", "/limited", "/gone"])
-def test_l1_a_body_that_never_arrived_is_nil_in_on_log(scripted, connect, path):
-    """The client's side has been released by then: by a reply, by a limit that refuses, by a client that leaves."""
-    client = connect(proxy := scripted(READS_IN_LOG, config={
+ONLY_IN_LOG = READS_IN_LOG[:READS_IN_LOG.index("function on_request")] + READS_IN_LOG[READS_IN_LOG.index("function on_log"):]
+
+
+def leave(client, stream, connection=True):
+    """A client that leaves: its connection, or over HTTP/2 only the stream, ends with a reset."""
+    client.reset() if connection or not isinstance(client, H2Client) else client.cancel(stream)
+
+
+@pytest.mark.parametrize("script", [READS_IN_LOG, ONLY_IN_LOG], ids=["two hooks", "on_log only"])
+@pytest.mark.parametrize("path", ["/reply", "/limited", "/gone", "/stream-gone"])
+def test_l1_a_body_that_never_arrived_is_nil_in_on_log(scripted, connect, path, script):
+    """The client's side has been released by then: by a reply, by a limit that refuses before any hook, by a client
+    that leaves."""
+    reply = {"respond": {"status": 401, "body": "no"}} if script == ONLY_IN_LOG else {"echo": True}
+    client = connect(proxy := scripted(script, config={
         "limits": {"few": {"rate": "1/h", "key": "global"}},
-        "routes": [{"name": "limited", "match": {"path": "/limited"}, "limits": ["few"], "echo": True,
-                    "policies": ["policy"]}],
+        "routes": [
+            {"name": "limited", "match": {"path": "/limited"}, "limits": ["few"], "echo": True, "policies": ["policy"]},
+            {"name": "reply", "match": {"path": "/reply"}, "policies": ["policy"], **reply}],
         "route": {"echo": True}}))
     if path == "/limited":
-        connect(proxy).get(path)
-    client.post_partly(path, b"part", length=100)
-    if path == "/gone":
-        proxy.wait_for_log(message="began", path=path)  # a reset overtakes what has not been read
-        client.reset()
+        assert connect(proxy).get("/limited").status == 200
+    stream = client.post_partly(path, b"part", length=100)
+    if "gone" in path:
+        eventually(lambda: proxy.metrics()("proxy_requests_active") == 1)  # a reset overtakes what has not been read
+        leave(client, stream, connection=path == "/gone")
         proxy.wait_for_access(path=path)
     else:
         assert client.response().status == {"/reply": 401, "/limited": 429}[path]
     for when in ("log", "after a wait"):
         line = proxy.wait_for_log(message="saw", when=when, method="POST")
-        assert (line["body"], line["why"]) == ("nil", "client_closed" if path == "/gone" else "exchange_ended")
+        assert (line["body"], line["why"]) == ("nil", "client_closed" if "gone" in path else "exchange_ended")
+    if path == "/limited":
+        began = [line["path"] for line in proxy.log_lines if line["message"] == "began"]
+        assert began == ["/limited"] * (script == READS_IN_LOG), "no hook but on_log ran for the second"
     assert connect(proxy).get("/").status == 200
 
 

@@ -329,6 +329,15 @@ TEST_CASE("L5: a run or a body that comes in the middle of a collection is not r
   }
 }
 
+namespace {
+
+// How often the policy's VM was replaced, as the metrics have it.
+uint64_t replacements(PolicyRig& rig, const std::string& policy) {
+  return rig.shard.counter(telemetry::Family::ScriptReloadsTotal, {policy, "replaced"}).value();
+}
+
+}  // namespace
+
 TEST_CASE("L13: a VM that is full for good is replaced, a busy one is not") {
   for (const size_t mebibytes : {2, 16}) {
     Lines lines;
@@ -347,6 +356,7 @@ TEST_CASE("L13: a VM that is full for good is replaced, a busy one is not") {
     CHECK(rig.get("/garbage").body == "local");
     CHECK(rig.get("/fill").body.find("script_memory") != std::string::npos);
     CHECK(lines.text.find("is full for good") != std::string::npos);
+    for (const char* policy : {"a", "b"}) CHECK(replacements(rig, policy) == 1);
     CHECK(rig.get("/garbage").body == "local");
     CHECK(rig.get("/").body == "local");
   }
@@ -380,6 +390,7 @@ TEST_CASE("L13: what greedy runs hold goes with them, and the VM keeps its globa
       CHECK(rig.get("/greedy").status == 500);
       CHECK(rig.get().body == "6");
       CHECK(!contains(lines.text, "full for good"));
+      CHECK(replacements(rig, rig.config.policies[0].name) == 0);
     }
   }
 }
@@ -417,6 +428,7 @@ TEST_CASE("L13: a VM that exchanges under way fill is replaced once at most unti
   rig.loop.turn();
   CHECK(rig.get().body == "served");
   CHECK(rig.worker.vm_count() == 1);
+  CHECK(replacements(rig, rig.config.policies[0].name) == 1);
 }
 
 TEST_CASE("L10: a top level runs in slices, and the old generation serves meanwhile") {
