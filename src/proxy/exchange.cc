@@ -318,7 +318,7 @@ uint64_t Exchange::body_min_rate() const {
 }
 
 void Exchange::on_timeout() {
-  if (stage_ == Stage::Finished) {
+  if (stage_ == Stage::Finished) {  // the time for the rest of a replaced body is over
     attempt_->cancel();
     return finish_filters();
   }

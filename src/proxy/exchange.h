@@ -362,6 +362,7 @@ class Exchange final : public net::Deferred,
   bool continue_sent_ = false;
   bool keeps_replay_ = false;
   bool free_retry_used_ = false;
+  bool answering_ = false;  // the response's head and what is held of it are being handed over
   bool has_retry_place_ = false;  // beyond the share of requests
   bool body_lost_ = false;        // some of it has been sent and not kept
   bool tunnel_ = false;

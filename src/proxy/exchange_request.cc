@@ -235,7 +235,7 @@ void Exchange::on_request_end() {
   if (!request_.trailers.empty()) sift_request_trailers();
   if (!body_replaced_) request_complete();
   if (request_waiter_ != nullptr) finish_body_wait(request_waiter_, body_, ErrorCode::None);
-  if (tunnel_ && origin_complete_) response_done();
+  if (tunnel_ && origin_complete_ && !answering_) response_done();
 }
 
 // What the codec could not know: names that concern this connection, or that the route writes.

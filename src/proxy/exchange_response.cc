@@ -212,7 +212,11 @@ void Exchange::send_response() {
                      (response_->body == http::BodyKind::Sized && response_->content_length == 0);
   const bool end = empty && complete && !tunnel_;
   http::ServerCodec& codec = downstream_->codec();
+  // A tunnel gives what the client has sent, and its end, at once.
+  answering_ = true;
   codec.send_head(stream_, *response_, end);
+  answering_ = false;
+  if (downstream_ == nullptr) return;  // which the origin did not take
   if (!end && !held.empty()) {
     bytes_out_ += held.size();
     codec.send_body(stream_, held);

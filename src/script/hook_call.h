@@ -37,6 +37,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   proxy::Verdict start(proxy::Hook hook);
   /// The exchange gives the wait up. What it holds stays until it ends.
   void cancel() {
+    ++run_;
     if (thread_ != nullptr) stop_waiting();
   }
   /// The exchange ends. All handles die.
@@ -134,7 +135,7 @@ class HookCall final : private proxy::BodyWaiter, private ParkedRun {
   LoadedScript& script_;
   uint64_t number_ = 0;
   uintptr_t light_ = 0;
-  uint32_t run_ = 0;  // changes whenever a hook starts or the call closes
+  uint32_t run_ = 0;  // changes whenever a hook starts or is given up, or the call closes
   ScriptFilter* filter_ = nullptr;
   proxy::Exchange* exchange_ = nullptr;
   proxy::FilterCall* call_ = nullptr;

@@ -93,13 +93,15 @@ Vm::~Vm() {
 }
 
 void Vm::close() {
-  lua_State* const state = std::exchange(state_, nullptr);
-  if (state == nullptr) return;
+  if (state_ == nullptr) return;
   if (finalizers_) {  // they may call what asks for the VM and its owner: not in another thread
     stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
-    lua_close(state);
+    may_slice_ = false;
+    lua_close(state_);
+    state_ = nullptr;
     return;
   }
+  lua_State* const state = std::exchange(state_, nullptr);
   memory_.detach(state);
   if (memory_.used() <= kCloseAtOnce) {
     lua_close(state);

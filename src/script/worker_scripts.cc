@@ -8,6 +8,12 @@
 #include "telemetry/log.h"
 
 namespace tidegate::script {
+namespace {
+
+// VMs of one generation that were full for good, and serve exchanges yet.
+constexpr auto kMostReplaced = 4;
+
+}  // namespace
 
 WorkerScripts::WorkerScripts(Watchdog& watchdog, net::EventLoop& loop, telemetry::Shard& shard,
                              unsigned worker)
@@ -129,11 +135,18 @@ void WorkerScripts::replace(LoadedScript& script) {
   const bool serves =
       std::ranges::any_of(current_, [&script](const auto& one) { return one.get() == &script; });
   if (!serves || script.hopeless) return;
-  // Its predecessor still serves exchanges: one more would let them hold any number of VMs.
-  const bool replaced = std::ranges::any_of(old_, [&script](const auto& one) {
+  // Predecessors serve their exchanges to the end, which so may hold some VMs but not any number.
+  const auto kept = std::ranges::count_if(old_, [&script](const auto& one) {
     return one->hopeless && &one->generation() == &script.generation();
   });
-  if (replaced) return;
+  if (kept >= kMostReplaced) {
+    const std::string_view policy = script.filters().front().name();
+    log::log_limited("full " + std::string(policy), log::Level::Warn,
+                     "a policy's VM is full for good, and is not replaced while those that it was "
+                     "replaced by before still serve exchanges",
+                     {{"policy", policy}, {"worker", worker_}});
+    return;
+  }
   script.hopeless = true;
   for (const ScriptFilter& filter : script.filters()) {
     log::warn("a policy's VM is full for good, and is replaced by a fresh one",

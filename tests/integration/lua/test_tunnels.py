@@ -61,3 +61,34 @@ def test_an_origin_that_ends_its_side_first_gets_all_the_client_says(origin, scr
     client.send("late")
     client.half_close()
     eventually(lambda: got == [b"early late"])
+
+
+@pytest.mark.parametrize("early", ["", "early"])
+@pytest.mark.parametrize("what", ["upgrade", "CONNECT"])
+def test_both_sides_of_a_tunnel_may_end_while_a_hook_waits(origin, scripted, connect, what, early):
+    """The client, which has half-closed, gets what the origin said before it closed."""
+    over = []
+
+    def says_bye(exchange):
+        wire = exchange.take_over()
+        if what == "upgrade":
+            exchange.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+        wire.send(b"bye")
+        wire.half_close()
+        over.append(wire.read_to_close())
+    route = {"allow_connect": True} if what == "CONNECT" else {}
+    if what == "CONNECT":
+        origin.raw(lambda wire, number: (wire.send(b"bye"), wire.half_close(), over.append(wire.read_to_close())))
+    else:
+        origin.on("/ws", says_bye)
+    proxy = scripted("function on_response() proxy.sleep(0.2) end", origin, config={"route": route})
+    client = connect(proxy)
+    if what == "CONNECT":
+        client.send_head("CONNECT", "a.example:1", {"Host": "a.example:1"})
+    else:
+        client.send_head("GET", "/ws", {"Connection": "upgrade", "Upgrade": "chat"})
+    client.send(early).half_close()
+    assert client.read_head().status == (200 if what == "CONNECT" else 101)
+    assert client.read_to_end() == b"bye"
+    eventually(lambda: over == [early.encode()])
+    assert proxy.get("/").status in (200, 502)

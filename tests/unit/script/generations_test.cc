@@ -346,7 +346,7 @@ TEST_CASE("L10: finalizers of trusted scripts may call whatever they like when t
       rig.policy("p", R"(
         local use = function()
           local s = ("x"):rep(1000):gsub("x", "y")
-          table.concat({s, s}) table.sort({3, 1, 2}) pcall(load, "return 1")
+          table.concat({s, s}) table.sort({3, 1, 2}) pcall(load, ("x = 1 "):rep(4000))
           pcall(proxy.json.encode, {s}) pcall(proxy.now) pcall(proxy.sleep, 1)
           pcall(proxy.log.info, "gone") pcall(proxy.clusters)
         end
