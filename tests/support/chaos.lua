@@ -306,9 +306,8 @@ local function call_swept(ctx, what, path)
   if what then swept[what] = true end
 end
 
--- Longer than a client waits before it leaves. Who gets here after it has not been left.
-local function wait_for_abort(ctx, what)
-  pending[ctx.marker] = what
+-- Longer than a client waits before it leaves. What gets past it has not been left.
+local function wait_for_abort(ctx)
   proxy.sleep(0.35)
   pending[ctx.marker] = nil
 end
@@ -323,12 +322,14 @@ local function sweep(ctx, what)
       if way == "wait" then proxy.sleep(0.001) end
       call_swept(ctx, what, path)
     end
-  elseif hook == "on_log" and way == "abort" and ctx.hook == "on_response" then
-    wait_for_abort(ctx, what)
+  elseif hook == "on_log" and way == "abort" and ctx.hook == (path:find("^response") and "on_response" or "on_request") then
+    pending[ctx.marker] = what
+    wait_for_abort(ctx)
   elseif hook == ctx.hook and not left then
     if way == "wait" then proxy.sleep(0.001) end
+    if way == "abort" then pending[ctx.marker] = what end
     call_swept(ctx, way ~= "abort" and what, path)
-    if way == "abort" then wait_for_abort(ctx, what) end
+    if way == "abort" then wait_for_abort(ctx) end
   end
 end
 
@@ -338,10 +339,11 @@ local function run(hook, request, response, cluster)
   local ctx = { marker = marker, hook = hook, request = request, response = response, own = {} }
   running = marker
   ctx.dice = dice_of(tonumber(marker:match("%d+")) * 8 + #hook + options.salt)
-  for _, handle in pairs({ request, request.headers, request.trailers, request.vars, cluster, cluster and cluster.endpoints[1],
+  for _, handle in pairs({ request, request.headers, request.trailers, request.args, request.vars, cluster, cluster and cluster.endpoints[1],
     cluster and cluster.endpoints[1].breaker, response and response.headers, response and response.trailers, response }) do
     remember(ctx, handle)
   end
+  ctx.own[#ctx.own + 1], ctx.own[#ctx.own + 2] = forged[1], forged[2] -- the limit and the address list
   if request.headers["x-sweep"] then
     if tonumber(marker:match("%d+")) % 2 + 1 == options.salt then sweep(ctx, request.headers["x-sweep"]) end
     return
