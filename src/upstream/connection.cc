@@ -227,7 +227,8 @@ void Connection::settle() {
   if (multiplexed_) pool_.expect_streams(codec_->streams_allowed());
   if (state_ == State::Suspect && heard_) enter(State::Busy);
   if (codec_->idle()) {
-    if (codec_->done() || worn_out() || !pool_.keeps_idle()) return close();
+    if (codec_->done()) return close_with_last_words();
+    if (worn_out() || !pool_.keeps_idle()) return close();
     transport_.resume_reading();
     if (state_ == State::Busy) enter(State::Idle);
   }
@@ -236,6 +237,12 @@ void Connection::settle() {
 
 void Connection::close_if_idle() {
   if (codec_ != nullptr && codec_->idle()) close();
+}
+
+/// The origin hears why (HTTP/2: GOAWAY), as far as the kernel takes that at once.
+void Connection::close_with_last_words() {
+  if (multiplexed_) transport_.flush();
+  if (transport_.open()) close();
 }
 
 void Connection::close() {

@@ -85,6 +85,7 @@ class Connection final : public net::Deferred,
   /// Idle for longer than the pool allows, or no longer wanted.
   void close();
   void close_if_idle();
+  void close_with_last_words();
 
  private:
   /// What the timer is for, too.

@@ -39,18 +39,11 @@ def rst_stream(stream, code=CANCEL):
     return frame(RST_STREAM, 0, stream, struct.pack("!I", code))
 
 
-class RawH2:
-    """A client connection, frame by frame; with `acknowledged` it has agreed to the proxy's settings."""
+class FrameWire:
+    """A connection, frame by frame."""
 
-    def __init__(self, port, acknowledged=True):
-        self.wire = Wire(socket.create_connection(("127.0.0.1", port), timeout=scaled(5)))
-        self.wire.send(MAGIC, frame(SETTINGS), frame(SETTINGS, ACK) if acknowledged else b"")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.wire.close()
+    def __init__(self, wire):
+        self.wire = wire
 
     def send(self, *frames):
         """False: the proxy has closed the connection."""
@@ -85,3 +78,26 @@ class RawH2:
         code = struct.unpack("!I", got[3][4:8])[0]
         assert self.until([]) is None
         return code
+
+
+class RawH2(FrameWire):
+    """A client connection; with `acknowledged` it has agreed to the proxy's settings."""
+
+    def __init__(self, port, acknowledged=True):
+        super().__init__(Wire(socket.create_connection(("127.0.0.1", port), timeout=scaled(5))))
+        self.wire.send(MAGIC, frame(SETTINGS), frame(SETTINGS, ACK) if acknowledged else b"")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.wire.close()
+
+
+class RawH2Origin(FrameWire):
+    """An origin's end of a connection, which it has agreed to."""
+
+    def __init__(self, wire):
+        super().__init__(wire)
+        assert wire.read_exactly(len(MAGIC)) == MAGIC
+        wire.send(frame(SETTINGS), frame(SETTINGS, ACK))

@@ -32,7 +32,8 @@ Session::Session(Role role, OutputBuffer& output, SessionEvents& events, const S
       output_(output),
       events_(events),
       limits_(limits),
-      ledger_(settings.max_concurrent_streams),
+      ledger_(role == Role::Server ? StreamLedger::Of::Client : StreamLedger::Of::Origin,
+              settings.max_concurrent_streams),
       budget_(settings) {
   session_ = new_session(role == Role::Server, settings, *this);
   submit_settings(role, settings);
@@ -71,8 +72,7 @@ void Session::receive(std::string_view bytes) {
   read_.clear();
   if (terminating_) return;
   assert(!receiving_ && !producing_);
-  StreamLedger::Breach breach;
-  if (role_ == Role::Server) breach = ledger_.read(bytes);
+  const StreamLedger::Breach breach = ledger_.read(bytes);
   if (breach.code != NGHTTP2_NO_ERROR) bytes = bytes.substr(0, breach.at);
   budget_.earn_frames(1);
   budget_.read(bytes.size());
@@ -235,6 +235,7 @@ bool Session::submit_request(Stream& stream, FieldSpan fields, bool end) {
   if (id < 0) return false;
   stream.wire_id = id;
   open_.push_back(stream);
+  ledger_.opened(static_cast<uint32_t>(id));
   return true;
 }
 

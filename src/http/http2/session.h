@@ -165,7 +165,7 @@ class Session {
   SessionEvents& events_;
   const Limits& limits_;
   FieldBlock block_;
-  StreamLedger ledger_;  // a server's
+  StreamLedger ledger_;
   FrameBudget budget_;
   List<Stream, OpenStreams> open_;
   List<Stream, PendingStreams> pending_;  // with bytes in `out`

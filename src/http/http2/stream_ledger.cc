@@ -9,14 +9,15 @@ namespace tidegate::http::http2 {
 namespace {
 
 constexpr size_t kPreface = 24;
-// Streams that the proxy has reset and the client will never end, beside those that are open.
+// Streams that the proxy has reset and the peer will never end, beside those that are open.
 constexpr size_t kReset = 64;
 // Few clients leave numbers out; of one that does so often, only the code of its error is at stake.
 constexpr size_t kMostGaps = 16;
 
 }  // namespace
 
-StreamLedger::StreamLedger(size_t streams) : skip_(kPreface), most_open_(streams + kReset) {}
+StreamLedger::StreamLedger(Of peer, size_t streams)
+    : skip_(peer == Of::Client ? kPreface : 0), peer_(peer), most_open_(streams + kReset) {}
 
 StreamLedger::Breach StreamLedger::read(std::string_view bytes) {
   size_t at = 0;
@@ -54,7 +55,7 @@ uint32_t StreamLedger::on_frame(uint8_t type, uint8_t flags, uint32_t stream) {
   switch (type) {
     case NGHTTP2_HEADERS:
       in_block_ = !ends_block;
-      if (stream > last_) {
+      if (stream > last_ && peer_ == Of::Client) {
         begin(stream, end);
         return NGHTTP2_NO_ERROR;
       }

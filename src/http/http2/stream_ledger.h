@@ -9,21 +9,25 @@
 
 namespace tidegate::http::http2 {
 
-/// What a client's own frames have made of its streams (RFC 9113 5.1), read from their headers
-/// alone. A stream that the client has ended or reset, or whose number it has passed over, takes
-/// neither HEADERS nor DATA any more; nghttp2, which is told to keep no closed streams, ignores
-/// them. What may have crossed a reset of the proxy's is no breach: the client had not ended the
-/// stream.
+/// What a peer's own frames have made of the streams (RFC 9113 5.1), read from their headers alone.
+/// A stream that the peer has ended or reset, or whose number it has passed over, takes neither
+/// HEADERS nor DATA any more; nghttp2, which is told to keep no closed streams, ignores them. What
+/// may have crossed a reset of the proxy's is no breach: the peer had not ended the stream.
 class StreamLedger {
  public:
-  /// `streams`: that the client may have open at a time.
-  explicit StreamLedger(size_t streams);
+  /// Whose frames these are. The client begins the streams; its first bytes are the preface.
+  enum class Of : uint8_t { Client, Origin };
+  /// `streams`: that may be open at a time.
+  StreamLedger(Of peer, size_t streams);
+
+  /// To an origin: the proxy begins this stream.
+  void opened(uint32_t stream) { begin(stream, false); }
 
   struct Breach {
     size_t at = 0;      // bytes that stand before the frame
     uint32_t code = 0;  // for GOAWAY; 0: there is none
   };
-  /// The next bytes of the connection, preface first. After a breach the ledger is of no more use.
+  /// The next bytes of the connection. After a breach the ledger is of no more use.
   Breach read(std::string_view bytes);
 
  private:
@@ -40,8 +44,9 @@ class StreamLedger {
   bool in_block_ = false;   // CONTINUATION follows
   uint32_t last_ = 0;       // the highest stream so far
   uint32_t forgotten_ = 0;  // of streams up to this one it is not known whether they are open
+  const Of peer_;
   const size_t most_open_;
-  std::vector<uint32_t> open_;                       // not ended by the client, in order
+  std::vector<uint32_t> open_;                       // not ended by the peer, in order
   std::vector<std::pair<uint32_t, uint32_t>> gaps_;  // numbers passed over, first and last
 };
 

@@ -17,10 +17,10 @@ std::string open_post(uint32_t stream) {
 
 /// The code of the breach in `bytes`, read at once and byte by byte.
 uint32_t breach_in(const std::string& bytes, size_t streams = 100) {
-  StreamLedger ledger(streams);
+  StreamLedger ledger(StreamLedger::Of::Client, streams);
   ledger.read(kMagic);
   const StreamLedger::Breach at_once = ledger.read(bytes);
-  StreamLedger slow(streams);
+  StreamLedger slow(StreamLedger::Of::Client, streams);
   slow.read(kMagic);
   StreamLedger::Breach in_bytes;
   for (size_t i = 0; i < bytes.size() && in_bytes.code == 0; ++i) {
@@ -63,7 +63,7 @@ TEST_CASE("H2: within a header block every other frame is nghttp2's to refuse") 
 }
 
 TEST_CASE("H2: a breach stands behind what came before it") {
-  StreamLedger ledger(100);
+  StreamLedger ledger(StreamLedger::Of::Client, 100);
   const std::string before = std::string(kMagic) + settings() + get(1);
   const StreamLedger::Breach breach = ledger.read(before + data(1, "x"));
   CHECK(breach.at == before.size());
@@ -95,6 +95,27 @@ TEST_CASE("H2: numbers passed over again and again are an error all the same") {
     CHECK(breach_in(sparse + get(stream)) != 0);
   }
   CHECK(breach_in(sparse + get(397)) == kProtocolError);
+}
+
+TEST_CASE("H2: what follows an origin's own END_STREAM or reset is a breach, and nothing else") {
+  const auto breach_of = [](const std::string& bytes) {
+    StreamLedger ledger(StreamLedger::Of::Origin, 2);
+    for (uint32_t stream = 1; stream <= 5; stream += 2) ledger.opened(stream);
+    return ledger.read(settings() + bytes).code;
+  };
+  const std::string head = headers(3, {{":status", "200"}});
+  const std::string whole = head + data(3, "x", true);
+  for (const std::string& fine :
+       {whole, head + head, rst_stream(3, kCancel) + rst_stream(3, kCancel), data(3, "x"),
+        whole + window_update(3, 1) + rst_stream(3, kCancel), whole + headers(5, {}) + data(1, "x"),
+        headers(7, {{":status", "200"}}, kEndStream) + data(7, "idle"), data(2, "even")}) {
+    CHECK(breach_of(fine) == 0);
+  }
+  for (const std::string& more : {data(3, "x"), data(3, "", true), head, whole}) {
+    CHECK(breach_of(whole + more) == kStreamClosed);
+    CHECK(breach_of(headers(3, {{":status", "200"}}, kEndStream) + more) == kStreamClosed);
+    CHECK(breach_of(rst_stream(3, kCancel) + data(1, "x") + more) == kStreamClosed);
+  }
 }
 
 }  // namespace
