@@ -102,6 +102,20 @@ def test_l22_a_policy_changes_only_the_clusters_that_its_config_names(make_origi
     assert "the config does not let policy p change cluster other: add `clusters: [other]` to it" in detail
 
 
+@pytest.mark.parametrize("granted", [None, [], ["other"]], ids=["no key", "none", "another"])
+@pytest.mark.parametrize("path", ["/set", "/reset"])
+def test_l22_without_a_grant_for_the_cluster_nothing_changes(make_origin, proxy_to, connect, path, granted):
+    mine, other = make_origin("mine"), make_origin("other")
+    policy = {"script": "p.lua", **({} if granted is None else {"clusters": granted})}
+    proxy = proxy_to(mine, scripts={"p.lua": GRANTED}, policies={"p": policy}, clusters={
+        "origin": {"endpoints": [mine.url]}, "other": {"endpoints": [other.url]}})
+    client = connect(proxy)
+    assert client.post(f"{path}?cluster=origin", f'["{other.url}"]'.encode()).status == 500
+    assert "does not let policy p change cluster origin" in proxy.wait_for_log(level="error")["detail"]
+    endpoints = {c["name"]: [e["address"] for e in c["endpoints"]] for c in proxy.admin("/clusters").json()["clusters"]}
+    assert endpoints == {"origin": [mine.address], "other": [other.address]}
+
+
 DATE = "Thu, 01 Jan 1970 00:00:00 GMT"
 GIVEN = """
 local headers = { a = "  sp  ", b = "\\ttab\\t", date = "Thu, 01 Jan 1970 00:00:00 GMT" }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What streams through TLS arrives byte for byte, whoever is slow and whoever ends first."""
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -175,4 +176,72 @@ def test_a_client_that_has_said_close_notify_still_gets_its_answer(proxy_to, ori
     answer = b""
     while b"late answer" not in answer:
         answer += client.until_done(lambda: client.tls.read(65536))
+    client.sock.close()
+
+
+class TlsByHand:
+    """A TLS client that can say close_notify and go on reading, which Python's sockets cannot."""
+
+    def __init__(self, port, context):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=scaled(5))
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.until_done(self.tls.do_handshake)
+
+    def flush(self):
+        self.sock.sendall(self.outgoing.read())
+
+    def until_done(self, step):
+        while True:
+            try:
+                done = step()
+                self.flush()
+                return done
+            except ssl.SSLWantReadError:
+                self.flush()
+                got = self.sock.recv(65536)
+                self.incoming.write(got) if got else self.incoming.write_eof()
+
+    def send(self, text):
+        self.tls.write(text)
+        self.flush()
+
+    def say_close_notify(self):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        self.flush()
+
+    def read_to_end(self):
+        text = b""
+        with contextlib.suppress(ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError):
+            while got := self.until_done(lambda: self.tls.read(65536)):
+                text += got
+        return text
+
+
+@pytest.mark.parametrize("how", [None, "wait", "abort"])
+def test_h22_close_notify_is_a_half_close(origin, proxy_to, authority, how):
+    heard, release = threading.Event(), threading.Event()
+
+    def slow(exchange):
+        heard.set()
+        if how == "abort":
+            exchange.expect_gone()
+        exchange.wait(release)
+        exchange.reply(body=b"all of it", headers={"Connection": "close"})
+    origin.on("/", slow)
+    proxy = proxy_to(origin, listener={"tls": {"certificates": [authority.local.entry]},
+                                       **({"client_half_close": how} if how else {})})
+    client = TlsByHand(proxy.port(), authority.trust())
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert heard.wait(scaled(5))
+    client.say_close_notify()
+    if how == "abort":
+        assert client.read_to_end() == b""
+        assert proxy.wait_for_access(count=1)[0]["error"] == "client_closed"
+        origin.wait_until_open(0)
+    else:
+        release.set()
+        answer = client.read_to_end()
+        assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\nall of it")
     client.sock.close()
