@@ -94,6 +94,7 @@ Vm::~Vm() {
 
 void Vm::close() {
   if (state_ == nullptr) return;
+  watch_.watchdog().forget_target();
   if (finalizers_) {  // they may call what asks for the VM and its owner: not in another thread
     stack_top_ = static_cast<const char*>(__builtin_frame_address(0));
     may_slice_ = false;

@@ -20,6 +20,9 @@
 extern "C" const char* __tsan_default_suppressions() {
   return "race:tidegate::script::Watchdog::signal\n";
 }
+extern "C" const char* __tsan_default_options() {
+  return "history_size=7";  // a report whose other stack is lost is not suppressed
+}
 #endif
 
 namespace tidegate::script {
@@ -146,6 +149,10 @@ void Watchdog::wake() {
     asleep_.store(false, std::memory_order_relaxed);
   }
   changed_.notify_one();
+}
+
+void Watchdog::forget_target() {
+  if (!kSignals) const std::lock_guard lock(mutex_);
 }
 
 void Watchdog::remove(Watch& watch) {

@@ -96,6 +96,8 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
   ~Watchdog();
 
+  /// A VM that it has armed from its own thread ends; see kSignals.
+  void forget_target();
   /// For what the threads it watches have no time for.
   Chores& chores() { return chores_; }
 
