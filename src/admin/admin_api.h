@@ -72,8 +72,8 @@ struct Sources {
   std::function<Errors()> reload;                                  // configuration and scripts
   std::function<Errors(const std::string& policy)> reload_policy;  // REQUIRES: it exists
   std::function<void()> drain;
-  /// Of each worker, the most CPU time that a turn of its loop has taken since the last call; unset
-  /// where turns are not measured.
+  /// Returns the CPU time of each worker's longest event loop turn since the last call. Unset in
+  /// release builds, which do not measure turns.
   std::function<std::vector<Duration>()> longest_turns = {};
   /// Where the API listens, whatever a reload says; unset: where the configuration in use says.
   std::optional<config::Address> bound = {};

@@ -30,7 +30,8 @@ Duration round_up(Duration after) {
 
 Timers::List::List(Duration d) : duration(d), asked(d), head(nullptr, nullptr) {}
 
-// By what was asked for, as time-outs of one kind ask for the same each time.
+// Compares unrounded durations: timers of one kind are always armed for the same one, so most calls
+// need no rounding.
 Timers::List& Timers::list_for(Duration asked) {
   if (last_used_ != nullptr && last_used_->asked == asked) return *last_used_;
   for (auto& list : lists_) {

@@ -93,7 +93,7 @@ class Headers {
   size_t count(HeaderId id) const;
 
  private:
-  /// False: there is none of that name.
+  /// Returns false if no field has that name. True can be stale: see other_sizes_.
   bool may_have(HeaderId id, std::string_view name) const {
     return id != HeaderId::Other ? has(id) : ((other_sizes_ >> (name.size() % 64)) & 1) != 0;
   }

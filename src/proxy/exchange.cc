@@ -124,7 +124,8 @@ Result<void> Exchange::accept_head() {
   if (request_.has_query) request_.query = http::normalise_query(request_.query, arena_);
   const bool via = listener.via == config::Via::Add;
   if (via && came_through_here(request_)) note(ErrorCode::LoopDetected);
-  // What the proxy adds comes behind this, so that Connection cannot name it.
+  // Strips before the proxy adds its own fields, so that a client's Connection header cannot remove
+  // them.
   if (const auto stripped = http::strip_hop_by_hop(request_); !stripped) note(stripped.error());
   if (via) add_via(request_);
   identify(peer);

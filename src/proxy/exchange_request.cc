@@ -215,7 +215,7 @@ void Exchange::take_body(std::string_view bytes) {
     return keep_for_replay(bytes);
   }
   if (response_started_ || (origin_complete_ && request_waiter_ == nullptr)) {
-    // Of use to nobody but another attempt, which a script may ask for.
+    // No attempt reads these bytes now, but a script may still ask for a retry, which sends them.
     return keep_for_replay(bytes);
   }
   body_.append(bytes);

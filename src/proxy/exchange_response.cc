@@ -212,11 +212,11 @@ void Exchange::send_response() {
                      (response_->body == http::BodyKind::Sized && response_->content_length == 0);
   const bool end = empty && complete && !tunnel_;
   http::ServerCodec& codec = downstream_->codec();
-  // A tunnel gives what the client has sent, and its end, at once.
+  // For a tunnel, send_head may deliver the client's bytes and end of stream before it returns.
   answering_ = true;
   codec.send_head(stream_, *response_, end);
   answering_ = false;
-  if (downstream_ == nullptr) return;  // which the origin did not take
+  if (downstream_ == nullptr) return;  // sending those bytes to the origin failed
   if (!end && !held.empty()) {
     bytes_out_ += held.size();
     codec.send_body(stream_, held);
@@ -224,8 +224,8 @@ void Exchange::send_response() {
   if (complete && !end) codec.send_end(stream_, response_->trailers);
   downstream_->schedule_flush();
   if (tunnel_) {
-    // What the client sent behind its request is the tunnel's first, though the origin may have
-    // ended its side already.
+    // The bytes that follow the request belong to the tunnel. They go to the origin even if it has
+    // already ended its own side.
     arm(TimerKind::Idle);
     client_paused_ = false;
     downstream_->resume_request(stream_);

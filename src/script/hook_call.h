@@ -20,7 +20,7 @@ class ScriptFilter;
 
 /// One policy's part in one exchange: the hook that runs or waits, and what its handles refer to.
 /// Owned by the LoadedScript, which uses it again for later exchanges; in use from
-/// ScriptFilter::run to ScriptFilter::release.
+/// ScriptFilter::run to ScriptFilter::release, also after a wait was cancelled.
 ///
 /// What a script decides about the exchange as a whole (a reply, another body) is noted here and
 /// carried out when Lua has returned, so that the exchange never runs other hooks inside a hook.

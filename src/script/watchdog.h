@@ -96,7 +96,8 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
   ~Watchdog();
 
-  /// A VM that it has armed from its own thread ends; see kSignals.
+  /// Call before a VM is destroyed. Orders its end with the watchdog's accesses in ThreadSanitizer
+  /// builds, where the watchdog arms VMs from its own thread; does nothing in others.
   void forget_target();
   /// For what the threads it watches have no time for.
   Chores& chores() { return chores_; }

@@ -9,13 +9,14 @@
 
 namespace tidegate::http::http2 {
 
-/// What a peer's own frames have made of the streams (RFC 9113 5.1), read from their headers alone.
+/// Tracks the state of each stream as the peer's frames have changed it (RFC 9113 5.1). Reads frame
+/// headers only.
 /// A stream that the peer has ended or reset, or whose number it has passed over, takes neither
 /// HEADERS nor DATA any more; nghttp2, which is told to keep no closed streams, ignores them. What
 /// may have crossed a reset of the proxy's is no breach: the peer had not ended the stream.
 class StreamLedger {
  public:
-  /// Whose frames these are. The client begins the streams; its first bytes are the preface.
+  /// The peer that sends the frames. A client opens streams and sends the connection preface first.
   enum class Of : uint8_t { Client, Origin };
   /// `streams`: that may be open at a time.
   StreamLedger(Of peer, size_t streams);
